@@ -1,0 +1,55 @@
+# Every target begins with what it needs: `make run` and `make test` work on a clean clone.
+PYTHON ?= python3
+BIN := .venv/bin
+STAMP := .venv/.installed
+PROTOS := $(wildcard protos/callrequest/v1/*.proto)
+# What `buf breaking` compares with: main's last commit, wherever this clone has it.
+MAIN = $(shell git rev-parse --verify --quiet main || git rev-parse --verify --quiet origin/main)
+
+.PHONY: help setup run test check format generate lock clean
+.DEFAULT_GOAL := help
+
+help:  ## Lists the targets.
+	@sed -nE 's/^([a-z]+):.*## (.*)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 18
+
+setup: $(STAMP)  ## Makes .venv with every tool at its pinned version.
+
+$(STAMP): requirements/dev.txt pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or later is needed, this is " + sys.version.split()[0] + ": make PYTHON=python3.x")'
+	$(PYTHON) -m venv .venv
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements/dev.txt
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
+	@touch $@
+
+run: setup  ## Starts the gateway on 127.0.0.1:50051, with a sandbox as the vendor unless GATEWAY_VENDOR_URL is set.
+	@exec $(BIN)/python -m server serve
+
+test: setup  ## Runs all tests and prints the coverage.
+	$(BIN)/coverage run -m pytest
+	$(BIN)/coverage combine --quiet
+	$(BIN)/coverage report
+
+check: setup  ## Checks format, lint, types, protos, generated code and the Dockerfile.
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	$(BIN)/buf format --diff --exit-code
+	$(BIN)/buf lint
+	$(if $(MAIN),git cat-file -e $(MAIN):protos 2>/dev/null && $(BIN)/buf breaking --against '.git#ref=$(MAIN)' || ! git cat-file -e $(MAIN):protos 2>/dev/null,@echo "buf breaking skipped: this clone has no main branch")
+	$(BIN)/python -m tools.generate --check
+	$(BIN)/hadolint Dockerfile
+
+format: setup  ## Formats Python and protos.
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+	$(BIN)/buf format --write
+
+generate: setup  ## Writes the Python stubs in callrequest/v1 anew.
+	$(BIN)/python -m tools.generate
+
+lock: setup  ## Resolves the dependencies anew into requirements/.
+	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --custom-compile-command "make lock" pyproject.toml --output-file requirements/runtime.txt
+	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --custom-compile-command "make lock" pyproject.toml --group dev --constraint requirements/runtime.txt --output-file requirements/dev.txt
+
+clean:  ## Removes what the other targets made.
+	rm -rf .venv .coverage* .hypothesis .mypy_cache .pytest_cache .ruff_cache build dist
