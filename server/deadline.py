@@ -1,0 +1,41 @@
+"""How long a call may take."""
+
+import time
+
+USUAL, LONGEST, LEAST = 10.0, 30.0, 0.05
+"""Seconds given to a caller that sets no deadline; given to anyone at most; with less left nothing is begun."""
+
+
+class Deadline:
+    """A moment on the monotonic clock by which everything done for a call must be over."""
+
+    __slots__ = ("_at",)
+
+    def __init__(self, at: float) -> None:
+        self._at = at
+
+    @classmethod
+    def after(cls, seconds: float | None) -> "Deadline":
+        """The deadline of a call that has so many seconds left; None when its caller set none.
+
+        It is a little sooner, so that the answer that time is up still reaches the caller, with its details.
+        """
+        whole = min(USUAL if seconds is None else seconds, LONGEST)
+        return cls(time.monotonic() + whole - min(LEAST, whole / 10))
+
+    def remaining(self) -> float:
+        """Seconds left; negative once it has passed."""
+        return self._at - time.monotonic()
+
+    def spent(self) -> bool:
+        """Whether too little is left to begin anything."""
+        return self.remaining() < LEAST
+
+    def part(self, share: float) -> "Deadline":
+        """The moment at which so large a share of the time left will be over."""
+        now = time.monotonic()
+        return Deadline(now + max(self._at - now, 0) * share)
+
+    def sooner(self, seconds: float) -> "Deadline":
+        """The moment so long before this one."""
+        return Deadline(self._at - seconds)

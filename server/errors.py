@@ -1,0 +1,116 @@
+"""The catalogue of failures: everything a call can fail with, as one table.
+
+Use cases and the vendor's client raise GatewayError; interceptors.py turns it into a status. A new failure is a value
+of ErrorReason in the contract and a row here.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TypeAlias
+
+from google.rpc import code_pb2 as codes
+
+from callrequest.v1 import error_reason_pb2 as reasons
+from callrequest.v1.cancellation_pb2 import CancellationRejected
+from callrequest.v1.error_reason_pb2 import ErrorReason
+
+Reason: TypeAlias = ErrorReason.ValueType
+
+LEAST_WAIT, MOST_WAIT, USUAL_WAIT = 0.1, 300.0, 1.0
+"""Bounds of RetryInfo and what it says when nothing better is known, in seconds."""
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One failure as callers see it.
+
+    code: a google.rpc.Code. text: ours alone, for people, at most 256 bytes. wait: whether RetryInfo is sent.
+    """
+
+    code: int
+    text: str
+    wait: bool = False
+
+
+CATALOGUE: Mapping[Reason, Row] = {
+    reasons.ERROR_REASON_INVALID_REQUEST: Row(codes.INVALID_ARGUMENT, "The request is not valid."),
+    reasons.ERROR_REASON_CALL_REQUEST_NOT_FOUND: Row(codes.NOT_FOUND, "The vendor knows no such call request."),
+    reasons.ERROR_REASON_CANCELLATION_NOT_ALLOWED: Row(
+        codes.FAILED_PRECONDITION, "The call request cannot be cancelled any more."
+    ),
+    reasons.ERROR_REASON_VENDOR_REJECTED_REQUEST: Row(codes.INVALID_ARGUMENT, "The vendor calls the request bad."),
+    reasons.ERROR_REASON_VENDOR_REJECTED_CREDENTIALS: Row(
+        codes.INTERNAL, "The vendor refuses the gateway's credentials. Its operators must renew them."
+    ),
+    reasons.ERROR_REASON_VENDOR_UNAVAILABLE: Row(codes.UNAVAILABLE, "The vendor is not available.", wait=True),
+    reasons.ERROR_REASON_VENDOR_RATE_LIMITED: Row(
+        codes.RESOURCE_EXHAUSTED, "The vendor asks for fewer calls.", wait=True
+    ),
+    reasons.ERROR_REASON_VENDOR_FAILED: Row(codes.INTERNAL, "The vendor failed."),
+    reasons.ERROR_REASON_VENDOR_MALFORMED_RESPONSE: Row(
+        codes.INTERNAL, "The vendor's reply is none that its API describes."
+    ),
+    reasons.ERROR_REASON_VENDOR_ERROR: Row(codes.UNKNOWN, "The vendor answered with an unknown error."),
+    reasons.ERROR_REASON_DEADLINE_EXCEEDED: Row(codes.DEADLINE_EXCEEDED, "The deadline was over before an answer."),
+    reasons.ERROR_REASON_VENDOR_TIMEOUT: Row(codes.UNAVAILABLE, "The vendor did not answer in time.", wait=True),
+    reasons.ERROR_REASON_CANCELLATION_OUTCOME_UNKNOWN: Row(
+        codes.UNKNOWN, "The vendor may or may not have cancelled the call request. Read its result, or cancel again."
+    ),
+    reasons.ERROR_REASON_OVERLOADED: Row(codes.UNAVAILABLE, "Too many calls are in flight.", wait=True),
+    reasons.ERROR_REASON_CALLER_UNAUTHENTICATED: Row(codes.UNAUTHENTICATED, "The caller is not known."),
+    reasons.ERROR_REASON_CALLER_FORBIDDEN: Row(codes.PERMISSION_DENIED, "The caller may not call this method."),
+    reasons.ERROR_REASON_INTERNAL: Row(codes.INTERNAL, "The gateway failed."),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Violation:
+    """A field of the request and, for people, what is wrong with it."""
+
+    field: str
+    description: str
+
+
+class GatewayError(Exception):
+    """A failure of the catalogue.
+
+    reason: its row. code: the row's, unless said otherwise. doubt: for a cancel, whether the vendor may have carried it
+    out all the same. retry_after: seconds, brought within LEAST_WAIT and MOST_WAIT. vendor_code: the vendor's unknown
+    error code, `[A-Z0-9_]{1,100}`. The text of the exception holds nothing that the vendor or a caller sent.
+    """
+
+    def __init__(
+        self,
+        reason: Reason,
+        *,
+        code: int | None = None,
+        doubt: bool = False,
+        retry_after: float | None = None,
+        violations: tuple[Violation, ...] = (),
+        rejected: CancellationRejected | None = None,
+        vendor_code: str | None = None,
+    ) -> None:
+        self.reason = reason
+        self.row = CATALOGUE[reason]
+        self.code = self.row.code if code is None else code
+        self.doubt = doubt
+        self.retry_after = min(max(USUAL_WAIT if retry_after is None else retry_after, LEAST_WAIT), MOST_WAIT)
+        self.violations = violations
+        self.rejected = rejected
+        self.vendor_code = vendor_code
+        super().__init__(self.reason_name)
+
+    @property
+    def reason_name(self) -> str:
+        """The name of the reason as callers read it in ErrorInfo, without its enum's prefix."""
+        return ErrorReason.Name(self.reason).removeprefix("ERROR_REASON_")
+
+
+def invalid(field: str, description: str) -> GatewayError:
+    """INVALID_REQUEST for one field. Neither text may repeat what the caller sent."""
+    return GatewayError(reasons.ERROR_REASON_INVALID_REQUEST, violations=(Violation(field, description),))
+
+
+def deadline_exceeded() -> GatewayError:
+    """DEADLINE_EXCEEDED: the caller's time is over, and nothing was changed at the vendor."""
+    return GatewayError(reasons.ERROR_REASON_DEADLINE_EXCEEDED)

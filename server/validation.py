@@ -1,0 +1,31 @@
+"""What a request may hold. Everything else is INVALID_REQUEST and never reaches the vendor."""
+
+import re
+
+from google.protobuf.duration_pb2 import Duration
+
+from .errors import invalid
+
+_CALL_REQUEST_ID = re.compile(r"[A-Za-z0-9]{16}")
+_MOST_SECONDS, _NANOS = 315_576_000_000, 1_000_000_000  # google/protobuf/duration.proto
+
+
+def is_call_request_id(value: str) -> bool:
+    """Whether it is 16 of A–Z, a–z, 0–9: nothing else may enter a path at the vendor."""
+    return _CALL_REQUEST_ID.fullmatch(value) is not None
+
+
+def check_call_request_id(value: str, field: str = "call_request_id") -> str:
+    """Gives the id. Raises INVALID_REQUEST."""
+    if not is_call_request_id(value):
+        raise invalid(field, "Must be exactly 16 characters of A-Z, a-z and 0-9.")
+    return value
+
+
+def check_duration(value: Duration, field: str) -> float:
+    """Gives the seconds of a duration, 0 or more. Raises INVALID_REQUEST."""
+    if value.seconds < 0 or value.nanos < 0:
+        raise invalid(field, "Must not be negative.")
+    if value.seconds > _MOST_SECONDS or value.nanos >= _NANOS:
+        raise invalid(field, "Is no valid google.protobuf.Duration.")
+    return value.seconds + value.nanos / _NANOS

@@ -1,0 +1,170 @@
+"""The engine that walks the rows: the vendor's documents in, the contract's messages out."""
+
+from dataclasses import dataclass
+from typing import Any
+
+from google.protobuf.message import Message
+
+from callrequest.v1 import call_request_pb2 as results
+from callrequest.v1 import cancellation_pb2 as cancellations
+from callrequest.v1 import error_reason_pb2 as reasons
+from server.errors import GatewayError
+
+from .document import Number, Object, folded, is_empty, text_of
+from .quirks import Notes, Quirk, Unreadable
+from .rows import CANCELLATION, ERROR, ID_KEYS, KNOWN_KEYS, REFERENCE, RESULT, RESULT_KEYS, SUCCESS, Row
+
+
+@dataclass(frozen=True, slots=True)
+class Envelope:
+    """What a reply says of itself. success: unset when it does not say. failed: it is the vendor's error body."""
+
+    success: bool | None
+    failed: bool
+    error_code: str | None
+    error_message: str | None
+
+
+def malformed() -> GatewayError:
+    """The reply is none that the vendor's API describes; what it did to a cancel is then in doubt."""
+    return GatewayError(reasons.ERROR_REASON_VENDOR_MALFORMED_RESPONSE, doubt=True)
+
+
+def read_envelope(document: Object, http_status: int, notes: Notes) -> Envelope:
+    """Reads whether the reply is a success or the vendor's error body: the body decides, then the HTTP status (Q10)."""
+    success = _read(SUCCESS, document, notes)
+    error = _find(ERROR, document, folded(document, KNOWN_KEYS), notes)
+    code = message = None
+    if isinstance(error, dict):
+        code, message = (_read(row, error, notes) for row in ERROR.rows)
+    failed = success is False or isinstance(error, dict)
+    if failed and (success is not False or http_status < 400):
+        notes.quirks.add(Quirk.ERROR_BODY_AND_FLAG_OR_STATUS_DISAGREE)
+    return Envelope(success, failed, code, message)
+
+
+def read_result(document: Object, call_request_id: str, notes: Notes) -> results.CallRequestResult:
+    """Translates a result. Raises VENDOR_MALFORMED_RESPONSE for another id and for no status at all."""
+    _check_id([document, *_objects(document)], call_request_id, notes)
+    result = results.CallRequestResult(call_request_id=call_request_id)
+    fill(result, document, RESULT, notes)
+    result.unrecognized_values.extend(
+        results.UnrecognizedValue(field=field, value=value) for field, value in notes.unrecognized
+    )
+    if not result.status and all(field != "status" for field, _ in notes.unrecognized):
+        raise malformed()
+    if result.HasField("outcome") != (result.status == results.CALL_REQUEST_STATUS_COMPLETED):
+        notes.quirks.add(Quirk.RESULT_AND_STATUS_DISAGREE)
+    return result
+
+
+def read_cancellation(document: Object, call_request_id: str, notes: Notes) -> cancellations.Cancellation:
+    """Translates the reply to a cancel that succeeded. Raises VENDOR_MALFORMED_RESPONSE for another id."""
+    parts = [*_objects(document), document]
+    _check_id(parts, call_request_id, notes)
+    cancellation = cancellations.Cancellation(
+        call_request_id=call_request_id, outcome=cancellations.CANCELLATION_OUTCOME_CANCELLED
+    )
+    if not isinstance(_find(REFERENCE[0], document, folded(document, KNOWN_KEYS), notes), dict):
+        fill(cancellation, document, REFERENCE, notes)
+    for part in parts:
+        if not cancellation.HasField("cancelled_at"):
+            fill(cancellation, part, CANCELLATION, notes)
+    return cancellation
+
+
+def _objects(document: Object) -> list[Object]:
+    """The objects under any spelling of `result`: the only place below the top where an id may stand."""
+    strange = folded(document, KNOWN_KEYS)
+    values = [keys.get(key) for keys in (document, strange) for key in RESULT_KEYS]
+    return [value for value in values if isinstance(value, dict)]
+
+
+def fill(message: Message, document: Object, rows: tuple[Row, ...], notes: Notes, path: str = "") -> bool:
+    """Sets the fields of a message from an object, as the rows say; gives whether the object had any of them.
+
+    What cannot be read is noted under its path and left unset; the other fields are unharmed.
+    """
+    strange = folded(document, KNOWN_KEYS)
+    found = False
+    for row in rows:
+        value = _find(row, document, strange, notes)
+        if value is None:
+            if row.required:
+                notes.quirks.add(Quirk.REQUIRED_FIELD_MISSING)
+            continue
+        try:
+            if not row.rows:
+                _set(message, row.field, _value(row, value, notes))
+            elif not isinstance(value, dict):
+                raise Unreadable(Quirk.VALUE_OF_WRONG_TYPE)
+            else:
+                part = getattr(message, row.field)
+                if not fill(part, value, row.rows, notes, f"{path}{row.field}."):
+                    continue
+                part.SetInParent()
+        except Unreadable as unreadable:
+            notes.quirks.add(unreadable.quirk)
+            notes.unrecognized.append((path + row.field, text_of(value)))
+        found = True
+    return found
+
+
+def _find(row: Row, document: Object, strange: Object, notes: Notes) -> Any:
+    """The value under the first of the row's keys that is not empty; None without one."""
+    for number, key in enumerate(row.keys):
+        value = document.get(key)
+        if is_empty(value):
+            if value is not None:
+                notes.quirks.add(Quirk.EMPTY_FOR_ABSENT)
+            value = strange.get(key)
+            if is_empty(value):
+                continue
+            notes.quirks.add(Quirk.KEY_IN_ANOTHER_CASE)
+        if number and row.other_key:
+            notes.quirks.add(row.other_key)
+        return value
+    return None
+
+
+def _read(row: Row, document: Object, notes: Notes) -> Any:
+    """The value of a row that is part of no message; None when there is none that can be read."""
+    value = _find(row, document, folded(document, KNOWN_KEYS), notes)
+    try:
+        return None if value is None else _value(row, value, notes)
+    except Unreadable as unreadable:
+        notes.quirks.add(unreadable.quirk)
+        return None
+
+
+def _value(row: Row, value: Any, notes: Notes) -> Any:
+    assert row.read is not None, f"the row of {row.field} has neither a reader nor rows"
+    return row.read(value, notes)
+
+
+def _set(message: Message, field: str, value: Any) -> None:
+    if isinstance(value, Message):
+        getattr(message, field).CopyFrom(value)
+    else:
+        setattr(message, field, value)
+
+
+def _check_id(objects: list[Object], call_request_id: str, notes: Notes) -> None:
+    """Raises VENDOR_MALFORMED_RESPONSE when any of the objects has, under any of its keys, another id (Q18)."""
+    spelt: set[Quirk] = set()
+    found = False
+    for part in objects:
+        for keys in (part, folded(part, KNOWN_KEYS)):
+            for number, key in enumerate(ID_KEYS):
+                value = keys.get(key)
+                if is_empty(value):
+                    continue
+                if not isinstance(value, str | Number) or value != call_request_id:
+                    notes.quirks.add(Quirk.ID_MISSING_OR_ANOTHER)
+                    raise malformed()
+                found = True
+                if number:
+                    spelt.add(Quirk.ID_UNDER_ANOTHER_KEY)
+                if keys is not part:
+                    spelt.add(Quirk.KEY_IN_ANOTHER_CASE)
+    notes.quirks |= spelt if found else {Quirk.ID_MISSING_OR_ANOTHER}
