@@ -1,0 +1,152 @@
+"""The only wiring: settings in, a running gateway out; its start, its drain and its end."""
+
+import asyncio
+import ssl
+import time
+from contextlib import AsyncExitStack
+from typing import Self
+
+import grpc
+from grpc_health.v1 import health, health_pb2, health_pb2_grpc
+from grpc_reflection.v1alpha import reflection
+
+from callrequest.v1.call_request_service_pb2_grpc import add_CallRequestServiceServicer_to_server
+
+from .cancellation import Cancellations
+from .interceptors import CallInterceptor
+from .logs import get_log
+from .metrics import Metrics
+from .operations import OperationsServer
+from .results import Results
+from .sandbox import CLIENT_ID, CLIENT_SECRET, Sandbox
+from .service import SERVICE, CallRequestService
+from .settings import Address, Settings, SettingsError, parse_address
+from .vendor.client import Credentials, VendorClient
+from .vendor.transport import AiohttpTransport
+
+MOST_REQUEST_BYTES, MOST_METADATA_BYTES, MOST_STREAMS = 64 << 10, 8 << 10, 128
+
+_CHANNEL_OPTIONS = (
+    ("grpc.max_receive_message_length", MOST_REQUEST_BYTES),
+    ("grpc.max_metadata_size", MOST_METADATA_BYTES),
+    ("grpc.absolute_max_metadata_size", 2 * MOST_METADATA_BYTES),
+    ("grpc.max_concurrent_streams", MOST_STREAMS),
+    # Clients may ping every 10 s, with or without calls: with only one of the two they get too_many_pings.
+    ("grpc.http2.min_ping_interval_without_data_ms", 10_000),
+    ("grpc.keepalive_permit_without_calls", 1),
+    # Clients connect anew from time to time, and so spread over servers that came later.
+    ("grpc.max_connection_age_ms", 30 * 60_000),
+    ("grpc.max_connection_age_grace_ms", 60_000),
+    ("grpc.so_reuseport", 0),  # a second gateway on the port must fail, not share its calls
+)
+
+
+class Gateway:
+    """A gateway from its start to its end: `async with Gateway(settings) as gateway: … await gateway.drain()`.
+
+    Entering raises SettingsError when a setting turns out to be wrong: a port is taken, a certificate is none.
+    """
+
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+        self._stack = AsyncExitStack()
+        self._health = health.aio.HealthServicer()
+        self._ready = False
+        self.address: Address
+        self.metrics_address: Address | None = None
+        self.sandbox_url: str | None = None
+
+    async def __aenter__(self) -> Self:
+        async with AsyncExitStack() as stack:
+            await self._start(stack)
+            self._stack = stack.pop_all()
+        return self
+
+    async def __aexit__(self, *error: object) -> None:
+        await self._stack.aclose()
+
+    async def _start(self, stack: AsyncExitStack) -> None:
+        settings, metrics = self._settings, Metrics()
+        vendor = await self._vendor(stack, metrics)
+        self._server = server = grpc.aio.server(interceptors=[CallInterceptor(metrics)], options=_CHANNEL_OPTIONS)
+        add_CallRequestServiceServicer_to_server(CallRequestService(Results(vendor), Cancellations(vendor)), server)
+        health_pb2_grpc.add_HealthServicer_to_server(self._health, server)
+        if settings.reflection:
+            reflection.enable_server_reflection([SERVICE, health.SERVICE_NAME, reflection.SERVICE_NAME], server)
+        self.address = self._listen(server)
+        if settings.metrics_listen:
+            operations = OperationsServer(metrics, lambda: self._ready)
+            stack.push_async_callback(operations.aclose)
+            try:
+                self.metrics_address = await operations.start(parse_address(settings.metrics_listen))
+            except OSError:
+                raise SettingsError(["GATEWAY_METRICS_LISTEN: cannot listen there; is the port taken?"]) from None
+        stack.push_async_callback(server.stop, None)
+        await server.start()
+        await self._tell_health(health_pb2.HealthCheckResponse.SERVING)
+        self._ready = True
+
+    async def drain(self, *, quick: bool = False) -> None:
+        """Ends without losing a unary call, within GRACE. quick: for a person who waits, without the delay.
+
+        Says NOT_SERVING and goes on serving for DRAIN_DELAY, so that clients and load balancers turn elsewhere before
+        the port closes: a call that arrives in that moment would be lost. Then calls under way are finished.
+        """
+        settings, begun = self._settings, time.monotonic()
+        self._ready = False
+        await self._tell_health(health_pb2.HealthCheckResponse.NOT_SERVING)
+        await asyncio.sleep(0 if quick else min(settings.drain_delay, settings.grace))
+        await self._server.stop(max(settings.grace - (time.monotonic() - begun), 0))
+
+    async def _tell_health(self, status: int) -> None:
+        for service in ("", SERVICE):
+            await self._health.set(service, status)
+
+    def _listen(self, server: grpc.aio.Server) -> Address:
+        settings = self._settings
+        host, _ = parse_address(settings.listen)
+        try:
+            if settings.tls_key is None or settings.tls_certificate is None:
+                port = server.add_insecure_port(settings.listen)
+            else:
+                pair = (settings.tls_key.read_bytes(), settings.tls_certificate.read_bytes())
+                port = server.add_secure_port(settings.listen, grpc.ssl_server_credentials([pair]))
+        except RuntimeError:
+            names = "GATEWAY_LISTEN" + (", GATEWAY_TLS_CERTIFICATE, GATEWAY_TLS_KEY" if settings.tls_key else "")
+            raise SettingsError([f"{names}: cannot listen on {settings.listen}; is the port taken?"]) from None
+        return Address((host, port))
+
+    async def _vendor(self, stack: AsyncExitStack, metrics: Metrics) -> VendorClient:
+        settings = self._settings
+        url, client_id, secret = settings.vendor_url, settings.vendor_client_id, settings.vendor_client_secret
+        if url is None or client_id is None or secret is None:
+            url = await self._sandbox(stack)
+            client_id, client_secret = CLIENT_ID, CLIENT_SECRET
+        else:
+            client_secret = secret.get_secret_value()
+        try:
+            tls = ssl.create_default_context(cafile=settings.vendor_ca)
+        except ssl.SSLError:
+            raise SettingsError(["GATEWAY_VENDOR_CA: holds no certificates in PEM"]) from None
+        transport = await stack.enter_async_context(AiohttpTransport(tls, settings.vendor_max_connections))
+        client = VendorClient(
+            transport,
+            url,
+            Credentials(client_id, client_secret, settings.vendor_token_path, settings.vendor_token_method),
+            cancel_path=settings.vendor_cancel_path,
+            connect_timeout=settings.vendor_connect_timeout,
+            attempt_timeout=settings.vendor_timeout,
+            observer=metrics,
+        )
+        stack.push_async_callback(client.aclose)
+        return client
+
+    async def _sandbox(self, stack: AsyncExitStack) -> str:
+        host, port = parse_address(self._settings.sandbox_listen)
+        try:
+            sandbox = await stack.enter_async_context(Sandbox(host, port))
+        except OSError:
+            raise SettingsError(["GATEWAY_SANDBOX_LISTEN: cannot listen there; is the port taken?"]) from None
+        self.sandbox_url = sandbox.url
+        get_log().warning("no vendor is configured: the sandbox plays it", vendor=sandbox.url)
+        return sandbox.url

@@ -1,0 +1,63 @@
+"""Asks a running gateway whether it serves, as a container's or a supervisor's probe."""
+
+import socket
+import ssl
+import sys
+from typing import Any
+
+import grpc
+from grpc_health.v1 import health_pb2, health_pb2_grpc
+
+from .service import SERVICE
+from .settings import Address, Settings, parse_address
+
+TIMEOUT = 3.0
+"""Seconds for the whole check."""
+
+_ANY = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104 (the other way round: from any to loopback)
+
+
+def run(settings: Settings) -> int:
+    """Gives the exit code: 0 when the gateway of these settings says SERVING, else 1 with a line on stderr."""
+    host, port = parse_address(settings.listen)
+    address = Address((_ANY.get(host, host), port))
+    try:
+        with _channel(settings, address) as channel:
+            check = health_pb2_grpc.HealthStub(channel).Check  # type: ignore[attr-defined]  # its types miss it
+            reply = check(health_pb2.HealthCheckRequest(service=SERVICE), timeout=TIMEOUT)
+    except grpc.RpcError as error:
+        return _no(address, error.code().name)
+    except OSError as error:
+        return _no(address, type(error).__name__)
+    if reply.status != health_pb2.HealthCheckResponse.SERVING:
+        return _no(address, health_pb2.HealthCheckResponse.ServingStatus.Name(reply.status))
+    return 0
+
+
+def _no(address: Address, why: str) -> int:
+    print(f"{address}: {why}", file=sys.stderr)  # noqa: T201
+    return 1
+
+
+def _channel(settings: Settings, address: Address) -> grpc.Channel:
+    if settings.tls_certificate is None:
+        return grpc.insecure_channel(str(address))
+    # The server's own certificate is the only one trusted: so the probe needs no CA, and no name that fits the address.
+    trusted = settings.tls_certificate.read_bytes()
+    options = (("grpc.ssl_target_name_override", _name(settings, address)),)
+    return grpc.secure_channel(str(address), grpc.ssl_channel_credentials(trusted), options)
+
+
+def _name(settings: Settings, address: Address) -> str:
+    """A name that the server's certificate holds."""
+    context = ssl.create_default_context(cafile=settings.tls_certificate)
+    context.verify_flags |= ssl.VERIFY_X509_PARTIAL_CHAIN
+    context.check_hostname = False
+    context.set_alpn_protocols(["h2"])
+    with (
+        socket.create_connection((address[0], address[1]), TIMEOUT) as connection,
+        context.wrap_socket(connection) as secured,
+    ):
+        certificate: dict[str, Any] = dict(secured.getpeercert() or {})
+    names = certificate.get("subjectAltName", ())
+    return next((str(name) for kind, name in names if kind in ("DNS", "IP Address")), address[0])

@@ -1,0 +1,90 @@
+"""The log: one JSON object a line on stdout, and only fields that are listed here.
+
+Results hold guests' data, and the vendor's token request holds a secret in its URL: whatever is not known to be
+harmless is left out, the texts of exceptions and of other libraries' messages included.
+"""
+
+import json
+import logging
+import sys
+import traceback
+from collections.abc import Sequence
+from typing import Any
+
+import structlog
+
+FIELDS = frozenset(
+    {
+        *("time", "level", "event"),
+        *("method", "code", "reason", "duration_ms", "call_request_id"),  # a call
+        *("error", "at", "logger", "line"),  # an unexpected exception, a library's message
+        *("address", "metrics", "vendor", "version", "settings", "signal", "seconds"),  # start and stop
+    }
+)
+"""The fields that may be logged. None of them ever holds what the vendor sent, nor a caller's text."""
+
+Log = structlog.typing.FilteringBoundLogger
+
+
+def configure_logs(level: str, console: bool) -> None:
+    """Sends the project's and all libraries' messages from that level on to stdout, as JSON or readably."""
+    number = logging.getLevelNamesMapping()[level.upper()]
+    renderer = (
+        structlog.dev.ConsoleRenderer(colors=True, pad_event_to=10)
+        if console
+        else structlog.processors.JSONRenderer(serializer=_compact)
+    )
+    structlog.configure(
+        processors=[
+            structlog.processors.add_log_level,
+            structlog.processors.TimeStamper(fmt="iso", utc=True, key="time"),
+            only_listed_fields,
+            renderer,
+        ],
+        wrapper_class=structlog.make_filtering_bound_logger(number),
+        logger_factory=structlog.WriteLoggerFactory(sys.stdout),
+        cache_logger_on_first_use=True,
+    )
+    logging.basicConfig(handlers=[_Libraries()], level=max(number, logging.WARNING), force=True)
+    logging.captureWarnings(True)
+
+
+def get_log() -> Log:
+    """The project's log."""
+    log: Log = structlog.get_logger()
+    return log
+
+
+def only_listed_fields(logger: object, name: str, event: structlog.typing.EventDict) -> structlog.typing.EventDict:
+    """Drops every field that is not in FIELDS; what a person looks for first comes first."""
+    first = {field: event.pop(field) for field in ("time", "level", "event") if field in event}
+    return first | {field: value for field, value in event.items() if field in FIELDS}
+
+
+def describe(error: BaseException) -> dict[str, Any]:
+    """What may be logged of an unexpected exception: its class and where it came from, never its text or values."""
+    frames: Sequence[traceback.FrameSummary] = traceback.extract_tb(error.__traceback__)
+    return {"error": type(error).__name__, "at": [f"{_short(frame.filename)}:{frame.lineno}" for frame in frames[-8:]]}
+
+
+class _Libraries(logging.Handler):
+    """Passes on that a library logged something, and where; its message only when it is a constant of its code."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        details = describe(record.exc_info[1]) if record.exc_info and record.exc_info[1] else {}
+        constant = isinstance(record.msg, str) and bool(record.args)
+        get_log().log(
+            record.levelno,
+            record.msg if constant else "a library's message",
+            logger=record.name,
+            line=f"{_short(record.pathname)}:{record.lineno}",
+            **details,
+        )
+
+
+def _short(path: str) -> str:
+    return "/".join(path.split("/")[-3:])
+
+
+def _compact(event: Any, **_: Any) -> str:
+    return json.dumps(event, separators=(",", ":"), default=str)

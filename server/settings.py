@@ -1,0 +1,178 @@
+"""The settings: the only reader of the environment."""
+
+import os
+import re
+from ipaddress import ip_address
+from pathlib import Path
+from typing import Annotated, Any, Literal, Self
+from urllib.parse import urlsplit
+
+from pydantic import AfterValidator, Field, SecretStr, ValidationError, model_validator
+from pydantic_core import ErrorDetails
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+PREFIX = "GATEWAY_"
+
+NOT_BUILT = {
+    "WORKERS": "1",
+    "STATE_URL": "memory://",
+    "WEBHOOK_LISTEN": "",
+    "WEBHOOK_SECRETS": "",
+    "TLS_CLIENT_CA": "",
+    "CALLERS": "",
+}
+"""Settings of later versions that must not be ignored in silence, and the value of each that asks for nothing."""
+
+
+class SettingsError(Exception):
+    """Settings are wrong or missing: one line for each, naming it and never its value."""
+
+    def __init__(self, lines: list[str]) -> None:
+        self.lines = lines
+        super().__init__("; ".join(lines))
+
+
+class Address(tuple[str, int]):
+    """A host and a port to listen on, written `host:port` or `[::1]:port`."""
+
+    __slots__ = ()
+
+    def __str__(self) -> str:
+        host, port = self
+        return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+
+    @property
+    def is_loopback(self) -> bool:
+        """Whether only this machine can reach it."""
+        host = self[0]
+        try:
+            return ip_address(host).is_loopback
+        except ValueError:
+            return host == "localhost"
+
+
+def parse_address(value: object) -> Address:
+    """Reads `host:port`. Raises ValueError."""
+    match = re.fullmatch(r"(?:\[([0-9A-Fa-f:.]+)\]|([^:\s\[\]]+)):(\d{1,5})", str(value))
+    if match is None or int(match[3]) > 65535:
+        raise ValueError("must be host:port, with a port from 0 to 65535")
+    return Address((match[1] or match[2], int(match[3])))
+
+
+def _no_address(value: str) -> str:
+    if value:
+        parse_address(value)
+    return value
+
+
+def _path(value: str) -> str:
+    if not re.fullmatch(r"/[A-Za-z0-9._~/{}-]*", value) or ".." in value or re.sub(r"\{id\}", "", value).count("{"):
+        raise ValueError("must be a path: it begins with / and may hold letters, digits and . _ ~ - /")
+    return value
+
+
+def _base_url(value: str) -> str:
+    parts = urlsplit(value)
+    if parts.scheme not in ("https", "http") or not parts.hostname or parts.query or parts.fragment:
+        raise ValueError("must be an https:// address without query")
+    if parts.username or parts.password:
+        raise ValueError("must not hold credentials")
+    parts.port  # noqa: B018 (raises ValueError for a wrong one)
+    if parts.scheme == "http" and not Address((parts.hostname, 0)).is_loopback:
+        raise ValueError("must be https: http is for loopback only")
+    return value
+
+
+Listen = Annotated[str, AfterValidator(lambda value: str(parse_address(value)))]
+ListenOrOff = Annotated[str, AfterValidator(_no_address)]
+UrlPath = Annotated[str, AfterValidator(_path)]
+Seconds = Annotated[float, Field(ge=0, le=86_400, allow_inf_nan=False)]
+
+
+class Settings(BaseSettings):
+    """All settings, checked. Durations are in seconds; `docs/settings.md` describes each."""
+
+    model_config = SettingsConfigDict(env_prefix=PREFIX, extra="ignore", frozen=True, hide_input_in_errors=True)
+
+    listen: Listen = "127.0.0.1:50051"
+    metrics_listen: ListenOrOff = "127.0.0.1:9464"
+    sandbox_listen: Listen = "127.0.0.1:50080"
+
+    vendor_url: Annotated[str, AfterValidator(_base_url)] | None = None
+    vendor_client_id: str | None = None
+    vendor_client_secret: SecretStr | None = None
+    vendor_token_path: UrlPath = "/authorizer/token"  # noqa: S105 (no password)
+    vendor_token_method: Literal["GET", "POST"] = "POST"  # noqa: S105
+    vendor_cancel_path: UrlPath = "/api/v1/call-request/cancel"
+    vendor_ca: Path | None = None
+    vendor_max_connections: Annotated[int, Field(ge=1, le=10_000)] = 100
+    vendor_connect_timeout: Annotated[float, Field(gt=0, le=30)] = 3.0
+    vendor_timeout: Annotated[float, Field(gt=0, le=30)] = 8.0
+
+    tls_certificate: Path | None = None
+    tls_key: Path | None = None
+    allow_plaintext: bool = False
+    reflection: bool = True
+
+    drain_delay: Seconds = 5.0
+    grace: Seconds = 30.0
+    log_level: Literal["debug", "info", "warning", "error"] = "info"
+    log_format: Literal["json", "console"] | None = None
+
+    @model_validator(mode="before")
+    @classmethod
+    def _empty_is_unset(cls, values: dict[str, Any]) -> dict[str, Any]:
+        return {name: value for name, value in values.items() if value != "" or name == "metrics_listen"}
+
+    @model_validator(mode="after")
+    def _fit_together(self) -> Self:
+        lines = [
+            f"{PREFIX}{name.upper()}: needed, since {PREFIX}VENDOR_URL is set"
+            for name in ("vendor_client_id", "vendor_client_secret")
+            if self.vendor_url and getattr(self, name) is None
+        ]
+        if (self.tls_certificate is None) != (self.tls_key is None):
+            lines.append(f"{PREFIX}TLS_CERTIFICATE, {PREFIX}TLS_KEY: set both or neither")
+        if self.tls_key is None and not self.allow_plaintext and not parse_address(self.listen).is_loopback:
+            lines.append(
+                f"{PREFIX}LISTEN: beyond loopback it needs {PREFIX}TLS_CERTIFICATE and {PREFIX}TLS_KEY, "
+                f"or {PREFIX}ALLOW_PLAINTEXT=true"
+            )
+        lines += [
+            f"{PREFIX}{name.upper()}: cannot be read"
+            for name in ("vendor_ca", "tls_certificate", "tls_key")
+            if (path := getattr(self, name)) is not None and not os.access(path, os.R_OK)
+        ]
+        if lines:
+            raise SettingsError(lines)
+        return self
+
+
+def load_settings() -> Settings:
+    """Reads the environment and the files of GATEWAY_SECRETS_DIR. Raises SettingsError."""
+    lines = [
+        f"{PREFIX}{name}: is not available in this version"
+        for name, nothing in NOT_BUILT.items()
+        if os.environ.get(f"{PREFIX}{name}", nothing) not in (nothing, "")
+    ]
+    secrets = os.environ.get(f"{PREFIX}SECRETS_DIR") or None
+    if secrets and not Path(secrets).is_dir():
+        lines.append(f"{PREFIX}SECRETS_DIR: is no directory")
+    if lines:
+        raise SettingsError(lines)
+    try:
+        return Settings(_secrets_dir=secrets)
+    except ValidationError as error:
+        raise SettingsError([_line(part) for part in error.errors(include_input=False, include_url=False)]) from None
+
+
+def unused_settings() -> list[str]:
+    """Names in the environment that begin like ours and change nothing: misspelt, or for a later version."""
+    ours = {f"{PREFIX}{name.upper()}" for name in Settings.model_fields} | {f"{PREFIX}{name}" for name in NOT_BUILT}
+    names = {name.upper() for name in os.environ if name.upper().startswith(PREFIX)}
+    return sorted(names - ours - {f"{PREFIX}SECRETS_DIR"})
+
+
+def _line(error: ErrorDetails) -> str:
+    name = ".".join(map(str, error["loc"])).upper()
+    return f"{PREFIX}{name}: {error['msg'].removeprefix('Value error, ')}"
