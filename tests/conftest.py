@@ -1,0 +1,75 @@
+"""A gateway in this process, on free ports, in front of a scripted vendor; all of it over real sockets."""
+
+import asyncio
+from collections.abc import AsyncIterator, Callable, Mapping
+from contextlib import asynccontextmanager
+from typing import TYPE_CHECKING, Any
+
+import grpc
+import pytest
+import uvloop
+from pydantic import SecretStr
+
+from callrequest.v1.call_request_service_pb2_grpc import CallRequestServiceStub
+from server.app import Gateway
+from server.settings import Settings
+from tests.scripted_vendor import ScriptedVendor
+
+if TYPE_CHECKING:
+    from callrequest.v1.call_request_service_pb2_grpc import CallRequestServiceAsyncStub
+
+SECRET = "client-secret-k9Zt"
+
+
+def pytest_asyncio_loop_factories(
+    config: pytest.Config, item: pytest.Item
+) -> Mapping[str, Callable[[], asyncio.AbstractEventLoop]]:
+    """Tests run on the loop that the server runs on."""
+    return {"uvloop": uvloop.new_event_loop}
+
+
+@pytest.fixture
+async def vendor() -> AsyncIterator[ScriptedVendor]:
+    async with ScriptedVendor() as scripted:
+        yield scripted
+
+
+def settings_for(url: str | None, **changed: Any) -> Settings:
+    """Settings of a gateway on free ports in front of the vendor at that address."""
+    usual: dict[str, Any] = {
+        "listen": "127.0.0.1:0",
+        "metrics_listen": "127.0.0.1:0",
+        "sandbox_listen": "127.0.0.1:0",
+        "vendor_url": url,
+        "vendor_client_id": "client",
+        "vendor_client_secret": SecretStr(SECRET),
+        "drain_delay": 0.0,
+        "grace": 2.0,
+    }
+    return Settings(**(usual | changed))
+
+
+@asynccontextmanager
+async def started(url: str | None, **changed: Any) -> AsyncIterator[Gateway]:
+    """A running gateway."""
+    async with Gateway(settings_for(url, **changed)) as gateway:
+        yield gateway
+
+
+@asynccontextmanager
+async def connected(gateway: Gateway) -> AsyncIterator["CallRequestServiceAsyncStub"]:
+    """A client of the gateway."""
+    async with grpc.aio.insecure_channel(str(gateway.address)) as channel:
+        yield CallRequestServiceStub(channel)
+
+
+@pytest.fixture
+async def gateway(vendor: ScriptedVendor) -> AsyncIterator[Gateway]:
+    async with started(vendor.url) as running:
+        yield running
+
+
+@pytest.fixture
+async def client(gateway: Gateway) -> AsyncIterator["CallRequestServiceAsyncStub"]:
+    async with connected(gateway) as stub:
+        yield stub
