@@ -5,6 +5,7 @@ from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Any
 
+import aiohttp
 import grpc
 import pytest
 import uvloop
@@ -73,3 +74,10 @@ async def gateway(vendor: ScriptedVendor) -> AsyncIterator[Gateway]:
 async def client(gateway: Gateway) -> AsyncIterator["CallRequestServiceAsyncStub"]:
     async with connected(gateway) as stub:
         yield stub
+
+
+async def metrics_of(gateway: Gateway) -> str:
+    """What a scrape of the gateway gives."""
+    async with aiohttp.ClientSession() as session, session.get(f"http://{gateway.metrics_address}/metrics") as reply:
+        assert reply.status == 200
+        return await reply.text()

@@ -34,7 +34,7 @@ async def failure(call: Awaitable[Any]) -> Failure:
 
 def decode(error: grpc.aio.AioRpcError) -> Failure:
     """The details of an error; asserts what holds for every one of ours."""
-    status = rpc_status.from_call(error)
+    status = rpc_status.from_call(error)  # type: ignore[arg-type]  # its types know no asyncio
     assert status is not None, f"no status details: {error.code()} {error.details()}"
     assert status.message == error.details()
     assert len(status.message.encode()) <= 256

@@ -300,8 +300,9 @@ async def test_bytes_that_are_no_message_are_an_invalid_request(
     """Undecodable requests are INVALID_REQUEST, without a parser's text, and never reach the vendor."""
     async with grpc.aio.insecure_channel(str(gateway.address)) as channel:
         path = f"/callrequest.v1.CallRequestService/{method}"
-        got = await failure(channel.unary_unary(path)(b"\xff\xff\xff\xff"))
-        no_utf8 = await failure(channel.unary_unary(path)(b"\x0a\x02\xc3\x28"))
+        call: Any = channel.unary_unary(path)
+        got = await failure(call(b"\xff\xff\xff\xff"))
+        no_utf8 = await failure(call(b"\x0a\x02\xc3\x28"))
     assert (got.code, got.reason) == (no_utf8.code, no_utf8.reason) == ("INVALID_ARGUMENT", "INVALID_REQUEST")
     assert vendor.asked == []
 

@@ -131,7 +131,8 @@ CANCELLATION = (
         other_key=Quirk.CANCELLED_AT_UNDER_ANOTHER_KEY,
     ),
 )
-REFERENCE = (Row("vendor_reference", RESULT_KEYS[::-1], read_reference, other_key=Quirk.RESULT_OR_RESULTS),)
+OBJECT = Row("", RESULT_KEYS[::-1], rows=CANCELLATION, other_key=Quirk.RESULT_OR_RESULTS)
+REFERENCE = (Row("vendor_reference", RESULT_KEYS[::-1], read_reference),)
 
 
 def _keys(rows: tuple[Row, ...]) -> set[str]:

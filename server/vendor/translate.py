@@ -12,7 +12,7 @@ from server.errors import GatewayError
 
 from .document import Number, Object, folded, is_empty, text_of
 from .quirks import Notes, Quirk, Unreadable
-from .rows import CANCELLATION, ERROR, ID_KEYS, KNOWN_KEYS, REFERENCE, RESULT, RESULT_KEYS, SUCCESS, Row
+from .rows import CANCELLATION, ERROR, ID_KEYS, KNOWN_KEYS, OBJECT, REFERENCE, RESULT, RESULT_KEYS, SUCCESS, Row
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,8 +65,9 @@ def read_cancellation(document: Object, call_request_id: str, notes: Notes) -> c
     cancellation = cancellations.Cancellation(
         call_request_id=call_request_id, outcome=cancellations.CANCELLATION_OUTCOME_CANCELLED
     )
-    if not isinstance(_find(REFERENCE[0], document, folded(document, KNOWN_KEYS), notes), dict):
-        fill(cancellation, document, REFERENCE, notes)
+    _find(OBJECT, document, folded(document, KNOWN_KEYS), notes)
+    beside = {key: value for key, value in document.items() if not isinstance(value, dict)}
+    fill(cancellation, beside, REFERENCE, notes)
     for part in parts:
         if not cancellation.HasField("cancelled_at"):
             fill(cancellation, part, CANCELLATION, notes)

@@ -1,0 +1,33 @@
+"""A reply of the vendor before anything happens to it on its way."""
+
+import json
+from dataclasses import dataclass
+
+from aiohttp import web
+
+from .dialect import Dialect, Document
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """An HTTP status and the JSON that comes with it."""
+
+    document: Document
+    status: int = 200
+
+    @property
+    def text(self) -> str:
+        return json.dumps(self.document)
+
+    def response(self) -> web.Response:
+        return json_response(self.text, self.status)
+
+
+def json_response(text: str, status: int = 200) -> web.Response:
+    """Text as the vendor sends it, whether it is JSON or not."""
+    return web.Response(text=text, status=status, content_type="application/json")
+
+
+def unauthorized(message: str) -> Answer:
+    """What the vendor says to whoever it does not know."""
+    return Answer(Dialect().error("UNAUTHORIZED", message), 401)

@@ -1,0 +1,48 @@
+"""Faults that wait for a request: which, for which operation, how often."""
+
+from dataclasses import dataclass
+
+OPERATIONS = ("result", "cancel", "token")
+ANY = "any"
+
+
+@dataclass(frozen=True, slots=True)
+class FaultPlan:
+    """A fault of FAULTS by name. operation: one of OPERATIONS, or ANY. times: None means always.
+
+    seconds: how long the fault waits, or asks to wait; None means what FAULTS says.
+    """
+
+    name: str
+    operation: str = ANY
+    times: int | None = None
+    seconds: float | None = None
+
+
+class FaultQueue:
+    """Faults in the order in which they were planned; each is used up before the next one of its operation begins."""
+
+    def __init__(self, plans: tuple[FaultPlan, ...] = ()) -> None:
+        self._plans = list(plans)
+        self._taken = [0] * len(plans)
+
+    def __len__(self) -> int:
+        return len(self._plans)
+
+    def add(self, plan: FaultPlan) -> None:
+        self._plans.append(plan)
+        self._taken.append(0)
+
+    def clear(self) -> None:
+        self._plans.clear()
+        self._taken.clear()
+
+    def take(self, operation: str) -> FaultPlan | None:
+        """The fault that a request meets, counted as one of its times; None when it meets none."""
+        for number, plan in enumerate(self._plans):
+            if plan.operation not in (ANY, operation):
+                continue
+            if plan.times is None or self._taken[number] < plan.times:
+                self._taken[number] += 1
+                return plan
+        return None
