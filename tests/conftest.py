@@ -60,7 +60,8 @@ async def started(url: str | None, **changed: Any) -> AsyncIterator[Gateway]:
 @asynccontextmanager
 async def connected(gateway: Gateway) -> AsyncIterator["CallRequestServiceAsyncStub"]:
     """A client of the gateway."""
-    async with grpc.aio.insecure_channel(str(gateway.address)) as channel:
+    options = (("grpc.enable_http_proxy", 0), ("grpc.use_local_subchannel_pool", 1))
+    async with grpc.aio.insecure_channel(str(gateway.address), options=options) as channel:
         yield CallRequestServiceStub(channel)
 
 

@@ -1,7 +1,6 @@
 """A vendor on a real socket that answers, byte for byte, what a test says."""
 
 import asyncio
-import contextlib
 import json
 import socket
 import ssl
@@ -38,6 +37,7 @@ class ScriptedVendor:
         self._tls = tls
         self._script: dict[str, deque[Answer]] = defaultdict(deque)
         self._connections: set[asyncio.StreamWriter] = set()
+        self._asking: dict[asyncio.StreamWriter, Asked] = {}
         self.asked: list[Asked] = []
         self.left = 0
         self.answer("token", send(TOKEN))
@@ -51,6 +51,10 @@ class ScriptedVendor:
     def requests(self, operation: str) -> list[Asked]:
         """What was asked so far, of one operation."""
         return [asked for asked in self.asked if asked.operation == operation]
+
+    def asked_on(self, connection: asyncio.StreamWriter) -> Asked:
+        """The request that is being answered on a connection."""
+        return self._asking[connection]
 
     async def __aenter__(self) -> Self:
         self._server = await asyncio.start_server(self._serve, "127.0.0.1", 0, ssl=self._tls)
@@ -69,6 +73,7 @@ class ScriptedVendor:
         try:
             while not writer.is_closing() and (asked := await _read(reader)):
                 self.asked.append(asked)
+                self._asking[writer] = asked
                 script = self._script[asked.operation]
                 answer = script.popleft() if len(script) > 1 else script[0] if script else send({}, 404)
                 await self._answer(answer, reader, writer)
@@ -81,16 +86,19 @@ class ScriptedVendor:
     async def _answer(self, answer: Answer, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         """Answers, unless the client hangs up first; that is counted in `left`."""
         answering = asyncio.ensure_future(answer(writer))
-        hung_up = asyncio.ensure_future(reader.read(1))
-        await asyncio.wait({answering, hung_up}, return_when=asyncio.FIRST_COMPLETED)
-        if not answering.done():
-            self.left += 1
-            answering.cancel()
-            raise ConnectionResetError
-        hung_up.cancel()
-        with contextlib.suppress(asyncio.CancelledError):
-            await hung_up
+        while not answering.done():
+            await asyncio.wait({answering}, timeout=0.02)
+            if not answering.done() and (reader.at_eof() or reader.exception()):
+                self.left += 1
+                answering.cancel()
+                raise ConnectionResetError
         await answering
+
+    async def until(self, condition: Callable[[], object]) -> None:
+        """Waits, at most 5 s, until something of the vendor's is so."""
+        async with asyncio.timeout(5):
+            while not condition():  # noqa: ASYNC110 (what is waited for is told by no event)
+                await asyncio.sleep(0.01)
 
 
 async def _read(reader: asyncio.StreamReader) -> Asked | None:

@@ -13,6 +13,9 @@ from server.errors import GatewayError, deadline_exceeded
 RENEW_SHARE = 0.1
 """The last part of a token's life in which a new one is fetched while the old one still serves."""
 
+USUAL_LIFETIME = "300"
+"""Seconds for a token that comes without them: RFC 6749 only recommends that it says so."""
+
 _SENDABLE = re.compile(r"[\x21-\x7e]{1,8192}")
 
 
@@ -35,7 +38,7 @@ class Token:
 
 def token_from(document: dict[str, object], asked_at: float) -> Token:
     """The token of a token reply (RFC 6749, 5.1). Raises ValueError without one that can be sent in a header."""
-    value, lifetime = document.get("access_token"), document.get("expires_in", "300")
+    value, lifetime = document.get("access_token"), document.get("expires_in") or USUAL_LIFETIME
     if type(value) is not str or not _SENDABLE.fullmatch(value):
         raise ValueError("no usable access_token")
     seconds = float(lifetime) if isinstance(lifetime, str) else 0.0

@@ -1,0 +1,151 @@
+"""Cancelling: OK only for what is cancelled, and a typed reason for what cannot be."""
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+from callrequest.v1 import call_request_pb2 as results
+from callrequest.v1 import cancellation_pb2 as pb
+from callrequest.v1.call_request_service_pb2 import CancelCallRequestRequest
+from tests.conftest import connected, started
+from tests.failure import failure
+from tests.scripted_vendor import (
+    RESULT_ID,
+    Answer,
+    ScriptedVendor,
+    cancelled,
+    failed,
+    hang_up,
+    later,
+    never,
+    pending,
+    send,
+    with_status,
+)
+
+if TYPE_CHECKING:
+    from callrequest.v1.call_request_service_pb2_grpc import CallRequestServiceAsyncStub
+
+CANCEL = CancelCallRequestRequest(call_request_id=RESULT_ID)
+CHECK_IN = "Call request cannot be cancelled as check in is in the past."
+UNKNOWN_REASON = pb.CANCELLATION_REJECTION_REASON_UNSPECIFIED
+CHECK_IN_PASSED = pb.CANCELLATION_REJECTION_REASON_CHECK_IN_PASSED
+IN_PROGRESS = pb.CANCELLATION_REJECTION_REASON_CALL_IN_PROGRESS
+COMPLETED = pb.CANCELLATION_REJECTION_REASON_CALL_COMPLETED
+
+
+def refused(words: str, code: str = "CANCELLATION_NOT_ALLOWED", status: int = 200) -> Answer:
+    return send(failed(code, words), status)
+
+
+async def test_a_cancel_posts_the_id_once_with_the_token(
+    client: "CallRequestServiceAsyncStub", vendor: ScriptedVendor
+) -> None:
+    """One POST with the id in the body, as the page shows it; nothing is read."""
+    answer = (await client.CancelCallRequest(CANCEL)).cancellation
+    assert answer.outcome == pb.CANCELLATION_OUTCOME_CANCELLED
+    assert answer.cancelled_at.ToJsonString() == "2025-06-03T09:31:00Z"
+    (asked,) = vendor.requests("cancel")
+    assert (asked.method, asked.path, asked.body) == (
+        "POST",
+        "/api/v1/call-request/cancel",
+        b'{"callRequestId": "77b2c4d5e6f7g890"}',
+    )
+    assert asked.headers["authorization"] == "Bearer token-1"
+    assert asked.headers["content-type"] == "application/json"
+    assert vendor.requests("result") == []
+
+
+async def test_the_path_of_a_cancel_is_a_setting(vendor: ScriptedVendor) -> None:
+    """`{id}` in VENDOR_CANCEL_PATH becomes the id: the page gives no path."""
+    async with started(vendor.url, vendor_cancel_path="/v2/{id}/cancellation") as gateway, connected(gateway) as client:
+        await client.CancelCallRequest(CANCEL)
+    assert vendor.requests("cancel")[0].path == f"/v2/{RESULT_ID}/cancellation"
+
+
+async def test_what_is_cancelled_already_is_a_success(
+    client: "CallRequestServiceAsyncStub", vendor: ScriptedVendor
+) -> None:
+    """A refusal of what reads as CANCELLED is OK with ALREADY_CANCELLED, so that a cancel may be repeated."""
+    vendor.answer("cancel", refused("already cancelled"))
+    vendor.answer("result", send(with_status("CANCELLED")))
+    answer = (await client.CancelCallRequest(CANCEL)).cancellation
+    assert answer.outcome == pb.CANCELLATION_OUTCOME_ALREADY_CANCELLED
+    assert answer.call_request_id == RESULT_ID
+    assert not answer.HasField("cancelled_at")
+
+
+@pytest.mark.parametrize(
+    ("words", "read", "reason", "status"),
+    [
+        pytest.param("no", send(with_status("COMPLETED")), COMPLETED, "COMPLETED", id="completed"),
+        pytest.param("no", send(with_status("processed")), COMPLETED, "COMPLETED", id="completed, otherwise spelt"),
+        pytest.param("no", send(with_status("IN_PROGRESS")), IN_PROGRESS, "IN_PROGRESS", id="in progress"),
+        pytest.param(CHECK_IN, send(with_status("COMPLETED")), COMPLETED, "COMPLETED", id="the status first"),
+        pytest.param(CHECK_IN, send(pending()), CHECK_IN_PASSED, "PENDING_TO_CALL", id="check-in past"),
+        pytest.param("Check-In date passed", send(pending()), CHECK_IN_PASSED, "PENDING_TO_CALL", id="other words"),
+        pytest.param("past the\ncheckin", send(pending()), CHECK_IN_PASSED, "PENDING_TO_CALL", id="two lines"),
+        pytest.param("check in tomorrow", send(pending()), UNKNOWN_REASON, "PENDING_TO_CALL", id="check-in, not past"),
+        pytest.param("compassed", send(pending()), UNKNOWN_REASON, "PENDING_TO_CALL", id="unhelpful words"),
+        pytest.param("", send(pending()), UNKNOWN_REASON, "PENDING_TO_CALL", id="no words"),
+        pytest.param(CHECK_IN, send(with_status("ON_HOLD")), CHECK_IN_PASSED, "UNSPECIFIED", id="unknown status"),
+        pytest.param(CHECK_IN, send("", 500), UNKNOWN_REASON, "UNSPECIFIED", id="the read fails"),
+        pytest.param(CHECK_IN, hang_up(), UNKNOWN_REASON, "UNSPECIFIED", id="the read is cut off"),
+        pytest.param(CHECK_IN, refused("", "NOT_FOUND"), UNKNOWN_REASON, "UNSPECIFIED", id="the read finds nothing"),
+        pytest.param(CHECK_IN, never(), UNKNOWN_REASON, "UNSPECIFIED", id="the read never answers"),
+    ],
+)
+async def test_a_refusal_says_why(
+    client: "CallRequestServiceAsyncStub",
+    vendor: ScriptedVendor,
+    words: str,
+    read: Answer,
+    reason: pb.CancellationRejectionReason.ValueType,
+    status: str,
+) -> None:
+    """FAILED_PRECONDITION with the reason from the status, else from the vendor's words; unset when not known."""
+    vendor.answer("cancel", refused(words))
+    vendor.answer("result", read)
+    got = await failure(client.CancelCallRequest(CANCEL, timeout=1))
+    assert (got.code, got.reason) == ("FAILED_PRECONDITION", "CANCELLATION_NOT_ALLOWED")
+    assert got.rejected is not None
+    assert got.rejected.reason == reason
+    assert results.CallRequestStatus.Name(got.rejected.status) == f"CALL_REQUEST_STATUS_{status}"
+    assert len(vendor.requests("cancel")) == 1
+
+
+@pytest.mark.parametrize("http_status", [200, 400, 409, 422, 500, 503])
+async def test_a_refusal_counts_at_any_http_status(
+    client: "CallRequestServiceAsyncStub", vendor: ScriptedVendor, http_status: int
+) -> None:
+    """The vendor's own words decide, then the HTTP status."""
+    vendor.answer("cancel", refused(CHECK_IN, status=http_status))
+    got = await failure(client.CancelCallRequest(CANCEL))
+    assert (got.code, got.reason) == ("FAILED_PRECONDITION", "CANCELLATION_NOT_ALLOWED")
+
+
+async def test_a_cancel_is_sent_again_after_a_401_and_only_once(
+    client: "CallRequestServiceAsyncStub", vendor: ScriptedVendor
+) -> None:
+    """A 401 is a clear no: with a new token the cancel is sent a second time, never a third."""
+    vendor.answer("token", send({"access_token": "old"}), send({"access_token": "new"}))
+    vendor.answer("cancel", send("", 401), send(cancelled()))
+    assert (await client.CancelCallRequest(CANCEL)).cancellation.outcome == pb.CANCELLATION_OUTCOME_CANCELLED
+    assert [asked.headers["authorization"] for asked in vendor.requests("cancel")] == ["Bearer old", "Bearer new"]
+
+
+async def test_a_lost_reply_is_in_doubt_and_not_sent_again(
+    client: "CallRequestServiceAsyncStub", vendor: ScriptedVendor
+) -> None:
+    """A connection that breaks after the request was sent: CANCELLATION_OUTCOME_UNKNOWN, one POST, not UNAVAILABLE."""
+    vendor.answer("cancel", hang_up())
+    got = await failure(client.CancelCallRequest(CANCEL))
+    assert (got.code, got.reason, got.retry) == ("UNKNOWN", "CANCELLATION_OUTCOME_UNKNOWN", None)
+    assert len(vendor.requests("cancel")) == 1
+
+
+async def test_a_cancel_takes_the_time_that_its_caller_has(vendor: ScriptedVendor) -> None:
+    """A cancel is not ended by the timeout of reads: that would only bring it into doubt."""
+    vendor.answer("cancel", later(0.4, send(cancelled())))
+    async with started(vendor.url, vendor_timeout=0.1) as gateway, connected(gateway) as client:
+        assert (await client.CancelCallRequest(CANCEL)).cancellation.outcome == pb.CANCELLATION_OUTCOME_CANCELLED
