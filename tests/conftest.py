@@ -1,13 +1,15 @@
 """A gateway in this process, on free ports, in front of a scripted vendor; all of it over real sockets."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Mapping
+import logging
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Any
 
 import aiohttp
 import grpc
 import pytest
+import structlog
 import uvloop
 from pydantic import SecretStr
 
@@ -27,6 +29,20 @@ def pytest_asyncio_loop_factories(
 ) -> Mapping[str, Callable[[], asyncio.AbstractEventLoop]]:
     """Tests run on the loop that the server runs on."""
     return {"uvloop": uvloop.new_event_loop}
+
+
+@pytest.fixture(autouse=True)
+def _no_log_but_the_tests_own() -> Iterator[None]:
+    """Gateways of one test must not write into the captured output of another."""
+    silence_logs()
+    yield
+    silence_logs()
+
+
+def silence_logs() -> None:
+    """Undoes configure_logs: nothing is written any more."""
+    structlog.configure(logger_factory=structlog.ReturnLoggerFactory())
+    logging.basicConfig(handlers=[], force=True)
 
 
 @pytest.fixture

@@ -1,0 +1,132 @@
+"""Settings: a wrong one ends the start with a line that names it and never shows a secret."""
+
+import os
+from pathlib import Path
+
+import pytest
+
+from server.settings import SettingsError, load_settings, unused_settings
+
+VENDOR = {
+    "GATEWAY_VENDOR_URL": "https://vendor.example/base",
+    "GATEWAY_VENDOR_CLIENT_ID": "client",
+    "GATEWAY_VENDOR_CLIENT_SECRET": "s3cr3t",
+}
+
+
+@pytest.fixture(autouse=True)
+def _no_settings(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in [name for name in os.environ if name.startswith("GATEWAY_")]:
+        monkeypatch.delenv(name)
+
+
+def _set(monkeypatch: pytest.MonkeyPatch, values: dict[str, str]) -> None:
+    for name, value in values.items():
+        monkeypatch.setenv(name, value)
+
+
+def test_without_any_setting_the_defaults_of_the_design_hold() -> None:
+    """The names and defaults that deployments count on."""
+    settings = load_settings()
+    assert settings.listen == "127.0.0.1:50051"
+    assert settings.metrics_listen == "127.0.0.1:9464"
+    assert (settings.drain_delay, settings.grace) == (5, 30)
+    assert settings.vendor_url is None
+    assert settings.reflection
+    assert not settings.allow_plaintext
+    assert settings.vendor_cancel_path == "/api/v1/call-request/cancel"
+    assert (settings.vendor_token_path, settings.vendor_token_method) == ("/authorizer/token", "POST")
+
+
+WRONG = {
+    "plain http beyond loopback": ({**VENDOR, "GATEWAY_VENDOR_URL": "http://vendor.example"}, "VENDOR_URL"),
+    "no address": ({**VENDOR, "GATEWAY_VENDOR_URL": "vendor.example"}, "VENDOR_URL"),
+    "credentials in the address": ({**VENDOR, "GATEWAY_VENDOR_URL": "https://a:s3cr3t@b.example"}, "VENDOR_URL"),
+    "a query in the address": ({**VENDOR, "GATEWAY_VENDOR_URL": "https://b.example/?s3cr3t=1"}, "VENDOR_URL"),
+    "a wrong port": ({**VENDOR, "GATEWAY_VENDOR_URL": "https://b.example:99999"}, "VENDOR_URL"),
+    "no secret": ({**VENDOR, "GATEWAY_VENDOR_CLIENT_SECRET": ""}, "VENDOR_CLIENT_SECRET"),
+    "no client id": ({**VENDOR, "GATEWAY_VENDOR_CLIENT_ID": ""}, "VENDOR_CLIENT_ID"),
+    "plaintext beyond loopback": ({"GATEWAY_LISTEN": "0.0.0.0:50051"}, "LISTEN"),
+    "plaintext beyond loopback, IPv6": ({"GATEWAY_LISTEN": "[::]:50051"}, "LISTEN"),
+    "no port": ({"GATEWAY_LISTEN": "127.0.0.1"}, "LISTEN"),
+    "metrics, no port": ({"GATEWAY_METRICS_LISTEN": "localhost"}, "METRICS_LISTEN"),
+    "a key without its certificate": ({"GATEWAY_TLS_KEY": __file__}, "TLS_CERTIFICATE"),
+    "no such file": ({"GATEWAY_TLS_KEY": "/no/key", "GATEWAY_TLS_CERTIFICATE": __file__}, "TLS_KEY"),
+    "no number": ({"GATEWAY_GRACE": "s3cr3t"}, "GRACE"),
+    "a negative number": ({"GATEWAY_DRAIN_DELAY": "-1"}, "DRAIN_DELAY"),
+    "not a number": ({"GATEWAY_GRACE": "nan"}, "GRACE"),
+    "an unknown level": ({"GATEWAY_LOG_LEVEL": "loud"}, "LOG_LEVEL"),
+    "a path that climbs": ({"GATEWAY_VENDOR_CANCEL_PATH": "/../{id}"}, "VENDOR_CANCEL_PATH"),
+    "a path with a query": ({"GATEWAY_VENDOR_TOKEN_PATH": "/token?a=b"}, "VENDOR_TOKEN_PATH"),
+    "another method": ({"GATEWAY_VENDOR_TOKEN_METHOD": "PUT"}, "VENDOR_TOKEN_METHOD"),
+    "no such folder": ({"GATEWAY_SECRETS_DIR": "/no/folder"}, "SECRETS_DIR"),
+    "callers, not built yet": ({"GATEWAY_CALLERS": "callers.toml"}, "CALLERS"),
+    "client certificates, not built yet": ({"GATEWAY_TLS_CLIENT_CA": "ca.pem"}, "TLS_CLIENT_CA"),
+    "workers, not built yet": ({"GATEWAY_WORKERS": "2"}, "WORKERS"),
+    "Redis, not built yet": ({"GATEWAY_STATE_URL": "redis://localhost"}, "STATE_URL"),
+}
+
+
+@pytest.mark.parametrize(("values", "named"), [pytest.param(*case, id=name) for name, case in WRONG.items()])
+def test_a_wrong_setting_is_named_and_its_value_is_not_shown(
+    monkeypatch: pytest.MonkeyPatch, values: dict[str, str], named: str
+) -> None:
+    """One line for each wrong setting, with its name and without what it holds."""
+    _set(monkeypatch, values)
+    with pytest.raises(SettingsError) as caught:
+        load_settings()
+    (line,) = caught.value.lines
+    assert f"GATEWAY_{named}" in line.partition(": ")[0]
+    assert "s3cr3t" not in line
+
+
+def test_every_wrong_setting_has_its_line(monkeypatch: pytest.MonkeyPatch) -> None:
+    """All that is wrong is told at once."""
+    _set(monkeypatch, {"GATEWAY_GRACE": "x", "GATEWAY_LISTEN": "y", "GATEWAY_LOG_FORMAT": "z"})
+    with pytest.raises(SettingsError) as caught:
+        load_settings()
+    assert [line.partition(":")[0] for line in caught.value.lines] == [
+        "GATEWAY_LISTEN",
+        "GATEWAY_GRACE",
+        "GATEWAY_LOG_FORMAT",
+    ]
+
+
+def test_a_secret_may_come_from_a_file(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """SECRETS_DIR holds files named as the settings, in lower case; the newline at the end is not part of it."""
+    (tmp_path / "gateway_vendor_client_secret").write_text("from-a-file\n")
+    _set(monkeypatch, {**VENDOR, "GATEWAY_SECRETS_DIR": str(tmp_path)})
+    monkeypatch.delenv("GATEWAY_VENDOR_CLIENT_SECRET")
+    secret = load_settings().vendor_client_secret
+    assert secret is not None
+    assert secret.get_secret_value() == "from-a-file"
+    assert "from-a-file" not in repr(load_settings())
+
+
+@pytest.mark.parametrize("listen", ["127.0.0.1:0", "localhost:50051", "[::1]:50051", "127.9.9.9:1"])
+def test_plaintext_on_loopback_needs_no_permission(monkeypatch: pytest.MonkeyPatch, listen: str) -> None:
+    """Every spelling of loopback is loopback."""
+    monkeypatch.setenv("GATEWAY_LISTEN", listen)
+    assert load_settings().listen == listen
+
+
+def test_plaintext_beyond_loopback_can_be_allowed(monkeypatch: pytest.MonkeyPatch) -> None:
+    """An operator may say that something else protects the connections."""
+    _set(monkeypatch, {"GATEWAY_LISTEN": "0.0.0.0:50051", "GATEWAY_ALLOW_PLAINTEXT": "true"})
+    assert load_settings().allow_plaintext
+
+
+def test_settings_that_change_nothing_are_listed(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A misspelt name, or one of a later version, is told to the operator by name."""
+    _set(monkeypatch, {"GATEWAY_VENDR_URL": "x", "GATEWAY_MAX_READS": "5", "GATEWAY_GRACE": "9", "OTHER": "z"})
+    assert unused_settings() == ["GATEWAY_MAX_READS", "GATEWAY_VENDR_URL"]
+
+
+def test_empty_means_unset_but_for_the_metrics(monkeypatch: pytest.MonkeyPatch) -> None:
+    """An empty variable is an unset one, as deployment files have them; an empty METRICS_LISTEN turns it off."""
+    _set(
+        monkeypatch,
+        {"GATEWAY_VENDOR_URL": "", "GATEWAY_LISTEN": "", "GATEWAY_METRICS_LISTEN": "", "GATEWAY_WORKERS": ""},
+    )
+    settings = load_settings()
+    assert (settings.vendor_url, settings.listen, settings.metrics_listen) == (None, "127.0.0.1:50051", "")
