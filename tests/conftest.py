@@ -42,7 +42,7 @@ def _no_log_but_the_tests_own() -> Iterator[None]:
 def silence_logs() -> None:
     """Undoes configure_logs: nothing is written any more."""
     structlog.configure(logger_factory=structlog.ReturnLoggerFactory())
-    logging.basicConfig(handlers=[], force=True)
+    logging.basicConfig(handlers=[], level=logging.WARNING, force=True)  # at debug, grpc logs what it is deallocating
 
 
 @pytest.fixture

@@ -63,7 +63,7 @@ async def test_nothing_personal_or_secret_is_logged_counted_or_told(
 ) -> None:
     """No canary in the log at debug, in stderr, in metrics or in a status, whatever the vendor answers."""
     configure_logs("debug", console=False)
-    logging.getLogger().setLevel(logging.DEBUG)
+    logging.getLogger().setLevel(logging.DEBUG)  # the libraries', too
     vendor.answer("token", send(TOKEN | {"access_token": TOKEN_TEXT}))
     vendor.answer(operation, reply)
     told: list[Any] = []
