@@ -19,7 +19,7 @@ RUN python -m compileall -q --invalidation-mode unchecked-hash /app && chmod -R 
 FROM ${BASE}
 # The official image has no bytecode of the standard library: without it every start and every probe compiles anew.
 RUN pip uninstall --yes --root-user-action ignore pip \
-    && rm -r /usr/local/lib/python3.*/ensurepip \
+    && rm -rf /usr/local/bin/pip /usr/local/lib/python3.*/ensurepip \
     && python -m compileall -q -f -j 0 --invalidation-mode unchecked-hash /usr/local/lib/python3.*
 COPY --from=build /venv /venv
 COPY --from=build /app /app

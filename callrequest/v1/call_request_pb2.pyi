@@ -187,11 +187,13 @@ class CallRequestResult(_message.Message):
     """The id that was asked for."""
     status: Global___CallRequestStatus.ValueType
     """How far the call request has come. UNSPECIFIED only when the vendor sent a status that this version does not know:
-    its text is then in unrecognized_values.
+    its text is then in unrecognized_values. A reply without any status is VENDOR_MALFORMED_RESPONSE.
     """
     @_builtins.property
     def outcome(self) -> Global___CallOutcome:
-        """What came of the call. Unset until there is an outcome; normally set with status COMPLETED."""
+        """What came of the call. Unset until the vendor sends an outcome: as a rule set with status COMPLETED and only then,
+        but passed on as the vendor sends it, beside any status.
+        """
 
     @_builtins.property
     def observed_at(self) -> _timestamp_pb2.Timestamp:
@@ -224,7 +226,8 @@ Global___CallRequestResult: _TypeAlias = CallRequestResult  # noqa: Y015
 class CallOutcome(_message.Message):
     """What came of the call to the hotel. May hold guests' personal data: handle it accordingly.
 
-    Any field may be unset: the vendor leaves out even those that it documents as required.
+    Any field may be unset: the vendor leaves out even those that it documents as required, and sends empty text for
+    what it does not have. Set text is never empty.
     """
 
     DESCRIPTOR: _descriptor.Descriptor
@@ -244,7 +247,7 @@ class CallOutcome(_message.Message):
     call_status: Global___CallStatus.ValueType
     """Whether it was verified."""
     status_reason_category: Global___StatusReasonCategory.ValueType
-    """Why it was not verified. Unset (UNSPECIFIED) when call_status is SUCCESS."""
+    """Why it was not verified. As a rule UNSPECIFIED when call_status is SUCCESS."""
     status_reason: _builtins.str
     """Why it was not verified, in words. The vendor states at most 200 characters; longer text is passed on whole."""
     outcome_summary: _builtins.str

@@ -79,11 +79,14 @@ class CallRequestServiceServicer:
         Errors (code, ErrorReason):
 
         * INVALID_ARGUMENT, INVALID_REQUEST: the id or max_age is not valid. Fix the request.
+        * INVALID_ARGUMENT, VENDOR_REJECTED_REQUEST: the vendor calls the request bad. Do not repeat it.
         * NOT_FOUND, CALL_REQUEST_NOT_FOUND: the vendor knows no such call request.
-        * UNAVAILABLE, VENDOR_UNAVAILABLE, VENDOR_TIMEOUT or OVERLOADED: try again with back-off.
+        * UNAVAILABLE, VENDOR_UNAVAILABLE, VENDOR_TIMEOUT or OVERLOADED: try again with back-off, after RetryInfo.
         * RESOURCE_EXHAUSTED, VENDOR_RATE_LIMITED: try again after RetryInfo.
         * DEADLINE_EXCEEDED, DEADLINE_EXCEEDED: no answer in the time given. Try again with more time.
+        * INTERNAL, VENDOR_FAILED or VENDOR_MALFORMED_RESPONSE: the vendor is at fault. Try again later, a few times.
         * INTERNAL or UNKNOWN, any other ErrorReason: repeating is unlikely to help. See each ErrorReason.
+        * UNAUTHENTICATED or PERMISSION_DENIED: the caller is not known, or may not read. See CALLER_UNAUTHENTICATED.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -134,20 +137,26 @@ class CallRequestServiceServicer:
     def CancelCallRequest(self, request, context):
         """Cancels a call request, so that the hotel is not phoned.
 
-        OK means that the vendor holds it as cancelled, by this call or by an earlier one.
+        OK means that the vendor holds it as cancelled, by this call or by an earlier one. Whenever the vendor's answer to
+        the cancel is lost, late, or none that its API describes, HTTP 5xx included, the call ends with
+        CANCELLATION_OUTCOME_UNKNOWN, and never with a code that clients repeat by themselves.
 
         May be repeated: cancelling what is cancelled is OK with outcome ALREADY_CANCELLED.
 
         Errors (code, ErrorReason):
 
         * INVALID_ARGUMENT, INVALID_REQUEST: the id is not valid. Fix the request.
+        * INVALID_ARGUMENT, VENDOR_REJECTED_REQUEST: the vendor calls the request bad. Do not repeat it.
         * NOT_FOUND, CALL_REQUEST_NOT_FOUND: the vendor knows no such call request.
         * FAILED_PRECONDITION, CANCELLATION_NOT_ALLOWED: too late. CancellationRejected says why; do not repeat.
         * DEADLINE_EXCEEDED or UNKNOWN, CANCELLATION_OUTCOME_UNKNOWN: the vendor may or may not have cancelled it. Read
         the result, or cancel again.
-        * UNAVAILABLE, VENDOR_UNAVAILABLE or OVERLOADED: nothing was cancelled. Try again with back-off.
+        * UNAVAILABLE, VENDOR_UNAVAILABLE or OVERLOADED: nothing was cancelled. Try again with back-off, after RetryInfo.
         * RESOURCE_EXHAUSTED, VENDOR_RATE_LIMITED: nothing was cancelled. Try again after RetryInfo.
-        * INTERNAL or UNKNOWN, any other ErrorReason: repeating is unlikely to help. See each ErrorReason.
+        * DEADLINE_EXCEEDED, DEADLINE_EXCEEDED: the time was over before anything was sent. Nothing was cancelled.
+        * INTERNAL, INTERNAL: a defect of the gateway. Read the result.
+        * INTERNAL or UNKNOWN, any other ErrorReason: nothing was cancelled, and repeating is unlikely to help.
+        * UNAUTHENTICATED or PERMISSION_DENIED: the caller is not known, or may not cancel. See CALLER_UNAUTHENTICATED.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

@@ -89,8 +89,9 @@ class Cancellation(_message.Message):
     """The vendor's reference of the cancellation, as a rule a UUID. Unset when the vendor gives none."""
     @_builtins.property
     def cancelled_at(self) -> _timestamp_pb2.Timestamp:
-        """When the vendor cancelled it, in UTC. Unset when the vendor does not say: when the call request had been cancelled
-        before, and when the vendor's reply was lost and reading the status back confirmed the cancellation.
+        """When the vendor cancelled it, in UTC. Unset when it is not known: the vendor's reply has no time that can be read;
+        the call request had been cancelled before; the reply was lost, and reading the status back confirmed the
+        cancellation.
         """
 
     def __init__(
@@ -122,7 +123,9 @@ class CancellationRejected(_message.Message):
     REASON_FIELD_NUMBER: _builtins.int
     STATUS_FIELD_NUMBER: _builtins.int
     reason: Global___CancellationRejectionReason.ValueType
-    """Why. UNSPECIFIED when the vendor gave no reason that this version knows."""
+    """Why: what the status says, and with any other status than COMPLETED and IN_PROGRESS what the vendor's words say.
+    UNSPECIFIED when neither gives a reason that this version knows, and when the status could not be read.
+    """
     status: _call_request_pb2.CallRequestStatus.ValueType
     """The status of the call request after the refusal. UNSPECIFIED when it could not be read."""
     def __init__(

@@ -51,7 +51,8 @@ class _ErrorReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ErrorReas
     INTERNAL: the client secret has expired.
     """
     ERROR_REASON_VENDOR_UNAVAILABLE: _ErrorReason.ValueType  # 6
-    """The vendor cannot be reached, or says that it is unavailable. Try again with back-off. A cancel was not carried out.
+    """The vendor cannot be reached, breaks the connection, or says that it is unavailable. Try again with back-off. A
+    cancel with this reason was not sent: after it was sent, the same is CANCELLATION_OUTCOME_UNKNOWN.
 
     UNAVAILABLE: connection refused.
     """
@@ -61,23 +62,25 @@ class _ErrorReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ErrorReas
     RESOURCE_EXHAUSTED: the vendor answered HTTP 429.
     """
     ERROR_REASON_VENDOR_FAILED: _ErrorReason.ValueType  # 8
-    """The vendor failed on its own. Trying again later may help.
+    """The vendor failed on its own. Trying again later may help. Only reads give it.
 
     INTERNAL: the vendor answered HTTP 500.
     """
     ERROR_REASON_VENDOR_MALFORMED_RESPONSE: _ErrorReason.ValueType  # 9
-    """The vendor's reply is none that its API describes. Trying again may help; if not, tell the gateway's operators.
+    """The vendor's reply is none that its API describes, or is about another call request. Trying again may help; if not,
+    tell the gateway's operators. Only reads give it.
 
     INTERNAL: an HTML page instead of JSON.
     """
     ERROR_REASON_VENDOR_ERROR: _ErrorReason.ValueType  # 10
     """The vendor answered with an error that this version does not know. ErrorInfo's metadata has its code as
-    `vendor_code`, when it has one.
+    `vendor_code`, when that is made of at most 100 of A–Z, 0–9 and _.
 
     UNKNOWN: the vendor answered QUOTA_NOT_CONFIGURED.
     """
     ERROR_REASON_DEADLINE_EXCEEDED: _ErrorReason.ValueType  # 11
-    """The caller's deadline, or the server's longest, was over before there was an answer. Try again with more time.
+    """The caller's deadline, or the server's longest, was over before there was an answer. Try again with more time. A
+    cancel with this reason was not sent.
 
     DEADLINE_EXCEEDED: a deadline of 100 ms and a vendor that takes a second.
     """
@@ -149,7 +152,8 @@ ERROR_REASON_VENDOR_REJECTED_CREDENTIALS: ErrorReason.ValueType  # 5
 INTERNAL: the client secret has expired.
 """
 ERROR_REASON_VENDOR_UNAVAILABLE: ErrorReason.ValueType  # 6
-"""The vendor cannot be reached, or says that it is unavailable. Try again with back-off. A cancel was not carried out.
+"""The vendor cannot be reached, breaks the connection, or says that it is unavailable. Try again with back-off. A
+cancel with this reason was not sent: after it was sent, the same is CANCELLATION_OUTCOME_UNKNOWN.
 
 UNAVAILABLE: connection refused.
 """
@@ -159,23 +163,25 @@ ERROR_REASON_VENDOR_RATE_LIMITED: ErrorReason.ValueType  # 7
 RESOURCE_EXHAUSTED: the vendor answered HTTP 429.
 """
 ERROR_REASON_VENDOR_FAILED: ErrorReason.ValueType  # 8
-"""The vendor failed on its own. Trying again later may help.
+"""The vendor failed on its own. Trying again later may help. Only reads give it.
 
 INTERNAL: the vendor answered HTTP 500.
 """
 ERROR_REASON_VENDOR_MALFORMED_RESPONSE: ErrorReason.ValueType  # 9
-"""The vendor's reply is none that its API describes. Trying again may help; if not, tell the gateway's operators.
+"""The vendor's reply is none that its API describes, or is about another call request. Trying again may help; if not,
+tell the gateway's operators. Only reads give it.
 
 INTERNAL: an HTML page instead of JSON.
 """
 ERROR_REASON_VENDOR_ERROR: ErrorReason.ValueType  # 10
 """The vendor answered with an error that this version does not know. ErrorInfo's metadata has its code as
-`vendor_code`, when it has one.
+`vendor_code`, when that is made of at most 100 of A–Z, 0–9 and _.
 
 UNKNOWN: the vendor answered QUOTA_NOT_CONFIGURED.
 """
 ERROR_REASON_DEADLINE_EXCEEDED: ErrorReason.ValueType  # 11
-"""The caller's deadline, or the server's longest, was over before there was an answer. Try again with more time.
+"""The caller's deadline, or the server's longest, was over before there was an answer. Try again with more time. A
+cancel with this reason was not sent.
 
 DEADLINE_EXCEEDED: a deadline of 100 ms and a vendor that takes a second.
 """

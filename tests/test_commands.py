@@ -1,0 +1,301 @@
+"""The commands as users type them: processes with their output, exit codes and ends."""
+
+import asyncio
+import json
+import os
+import re
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+import grpc
+import trustme
+
+from callrequest.v1.call_request_service_pb2 import GetCallRequestResultRequest
+from callrequest.v1.call_request_service_pb2_grpc import CallRequestServiceStub
+from server.settings import NOT_BUILT, PREFIX, Settings
+from tests.scripted_vendor import RESULT_ID
+
+ROOT = Path(__file__).parents[1]
+GET = GetCallRequestResultRequest(call_request_id=RESULT_ID)
+
+
+def _free_ports(number: int) -> list[int]:
+    sockets = [socket.socket() for _ in range(number)]
+    for each in sockets:
+        each.bind(("127.0.0.1", 0))
+    ports = [each.getsockname()[1] for each in sockets]
+    for each in sockets:
+        each.close()
+    return ports
+
+
+def _environment(**settings: str) -> dict[str, str]:
+    kept = {name: value for name, value in os.environ.items() if not name.startswith(PREFIX)}
+    return kept | {f"{PREFIX}{name}": value for name, value in settings.items()}
+
+
+class Running:
+    """A process of ours, its ports and what it has written."""
+
+    def __init__(self, process: "subprocess.Popen[str]", ports: tuple[int, int], environment: dict[str, str]) -> None:
+        self.process = process
+        self.gateway, self.sandbox = ports
+        self.environment = environment
+
+    def end(self, number: int = signal.SIGTERM) -> tuple[int, str, str]:
+        """Sends a signal and waits; gives the exit code, stdout and stderr."""
+        self.process.send_signal(number)
+        out, err = self.process.communicate(timeout=40)
+        return self.process.returncode, out, err
+
+
+@contextmanager
+def running(*command: str, **settings: str) -> Iterator[Running]:
+    """Starts a command of ours on free ports, and waits until the gateway serves."""
+    gateway, metrics, sandbox = _free_ports(3)
+    environment = _environment(
+        **{
+            "LISTEN": f"127.0.0.1:{gateway}",
+            "METRICS_LISTEN": f"127.0.0.1:{metrics}",
+            "SANDBOX_LISTEN": f"127.0.0.1:{sandbox}",
+            "DRAIN_DELAY": "0.2",
+            "GRACE": "5",
+        }
+        | settings
+    )
+    process = subprocess.Popen(
+        command or (sys.executable, "-m", "server", "serve"),
+        cwd=ROOT,
+        env=environment,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+    )
+    try:
+        _wait_for(gateway)
+        yield Running(process, (gateway, sandbox), environment)
+    finally:
+        with suppress(ProcessLookupError):
+            os.killpg(process.pid, signal.SIGKILL)  # with what `make` has started
+        process.communicate()
+
+
+def _wait_for(port: int) -> None:
+    deadline = time.monotonic() + 20
+    while time.monotonic() < deadline:
+        with socket.socket() as probe:
+            if probe.connect_ex(("127.0.0.1", port)) == 0:
+                return
+        time.sleep(0.05)
+    raise TimeoutError
+
+
+def _run(*command: str, **settings: str) -> "subprocess.CompletedProcess[str]":
+    return subprocess.run(
+        [sys.executable, "-m", "server", *command],
+        cwd=ROOT,
+        env=_environment(**settings),
+        capture_output=True,
+        text=True,
+        timeout=30,
+        check=False,
+    )
+
+
+def test_wrong_settings_end_the_start_with_a_line_each() -> None:
+    """Exit code 2, one line on stderr for each, nothing else, and no secret."""
+    ended = _run("serve", GRACE="s3cr3t", VENDOR_URL="http://vendor.example", VENDOR_CLIENT_SECRET="s3cr3t")
+    assert ended.returncode == 2
+    assert [line.partition(":")[0] for line in ended.stderr.splitlines()] == ["GATEWAY_VENDOR_URL", "GATEWAY_GRACE"]
+    assert "s3cr3t" not in ended.stderr + ended.stdout
+
+
+def test_a_port_that_is_taken_ends_the_start() -> None:
+    """Exit code 2 and a line that names the setting."""
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        port = taken.getsockname()[1]
+        ended = _run("serve", LISTEN=f"127.0.0.1:{port}", METRICS_LISTEN="", SANDBOX_LISTEN="127.0.0.1:0")
+    assert ended.returncode == 2
+    assert "GATEWAY_LISTEN: cannot listen" in ended.stderr
+
+
+def test_the_sandboxs_help_lists_its_ids() -> None:
+    """Whoever tests against it finds an id for each case."""
+    ended = _run("sandbox", "--help")
+    assert ended.returncode == 0
+    for known in (RESULT_ID, "bcpFuj1ipoBKLz5G", "66a1b2c3d4e5f678", "faultLostReply01"):
+        assert known in ended.stdout
+
+
+def test_the_sandbox_runs_alone_and_a_gateway_reads_from_it() -> None:
+    """`sandbox` and `serve` as two processes, with the sandbox's credentials."""
+    (port,) = _free_ports(1)
+    command = [sys.executable, "-m", "server", "sandbox", "--listen", f"127.0.0.1:{port}"]
+    with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.DEVNULL) as sandbox:
+        _wait_for(port)
+        settings = {
+            "VENDOR_URL": f"http://127.0.0.1:{port}",
+            "VENDOR_CLIENT_ID": "sandbox",
+            "VENDOR_CLIENT_SECRET": "sandbox-secret",
+        }
+        with running(**settings) as gateway, grpc.insecure_channel(f"127.0.0.1:{gateway.gateway}") as channel:
+            assert CallRequestServiceStub(channel).GetCallRequestResult(GET).call_request_result.status
+        sandbox.send_signal(signal.SIGTERM)
+        assert sandbox.wait(5) == 0
+
+
+def test_the_healthcheck_tells_a_server_from_none() -> None:
+    """0 while it serves; 1 with a line when nothing does."""
+    with running() as gateway:
+        command = [sys.executable, "-m", "server", "healthcheck"]
+        assert subprocess.run(command, cwd=ROOT, env=gateway.environment, timeout=10, check=False).returncode == 0
+        gateway.end()
+        after = subprocess.run(
+            command, cwd=ROOT, env=gateway.environment, timeout=10, check=False, capture_output=True, text=True
+        )
+    assert after.returncode == 1
+    assert after.stderr == f"127.0.0.1:{gateway.gateway}: UNAVAILABLE\n"
+
+
+def test_the_healthcheck_works_over_tls(tmp_path: Path) -> None:
+    """It trusts the server's own certificate, whatever name that has, and no other."""
+    authority = trustme.CA()
+    paths = []
+    for name in ("one", "two"):
+        issued = authority.issue_cert("gateway.internal.example")
+        certificate, key = tmp_path / f"{name}.pem", tmp_path / f"{name}.key"
+        certificate.write_bytes(b"".join(pem.bytes() for pem in issued.cert_chain_pems))
+        issued.private_key_pem.write_to_path(str(key))
+        paths.append((str(certificate), str(key)))
+    (certificate_path, key_path), (other, other_key) = paths
+    with running(TLS_CERTIFICATE=certificate_path, TLS_KEY=key_path) as gateway:
+        for chain, private, code in ((certificate_path, key_path, 0), (other, other_key, 1)):
+            environment = gateway.environment | {"GATEWAY_TLS_CERTIFICATE": chain, "GATEWAY_TLS_KEY": private}
+            command = [sys.executable, "-m", "server", "healthcheck"]
+            assert subprocess.run(command, cwd=ROOT, env=environment, timeout=10, check=False).returncode == code
+
+
+async def test_sigterm_under_load_loses_no_call() -> None:
+    """Clients that turn elsewhere once NOT_SERVING is told have every call answered; the exit code is 0."""
+    with running(DRAIN_DELAY="1", GRACE="10") as gateway:
+        answered = 0
+        async with grpc.aio.insecure_channel(f"127.0.0.1:{gateway.gateway}") as channel:
+            client = CallRequestServiceStub(channel)
+
+            async def call() -> None:
+                nonlocal answered
+                await client.GetCallRequestResult(GET, timeout=10)
+                answered += 1
+
+            calls = []
+            for number in range(300):
+                if number == 100:
+                    gateway.process.send_signal(signal.SIGTERM)
+                calls.append(asyncio.ensure_future(call()))
+                await asyncio.sleep(0.005)
+                if number == 220:
+                    break  # 0.6 s after the signal: a client that watches health has turned away by now
+            await asyncio.gather(*calls)
+        code, out, _ = gateway.end(0)
+    assert code == 0
+    assert answered == len(calls)
+    events = [json.loads(line)["event"] for line in out.splitlines()]
+    assert events[-1] == "stopped"
+    assert events.count("call") == answered
+
+
+def test_a_second_signal_ends_the_drain_at_once() -> None:
+    """Who sends a second signal does not want to wait."""
+    with running(DRAIN_DELAY="20", GRACE="30") as gateway:
+        gateway.process.send_signal(signal.SIGTERM)
+        time.sleep(0.5)
+        begun = time.monotonic()
+        code, _, _ = gateway.end()
+        assert code == 0
+        assert time.monotonic() - begun < 3
+
+
+def test_ctrl_c_ends_without_the_delay() -> None:
+    """A person at a terminal does not wait for load balancers."""
+    with running(DRAIN_DELAY="20", GRACE="30") as gateway:
+        begun = time.monotonic()
+        code, _, _ = gateway.end(signal.SIGINT)
+        assert code == 0
+        assert time.monotonic() - begun < 3
+
+
+def _shell(line: str) -> "subprocess.CompletedProcess[str]":
+    return subprocess.run(line, shell=True, cwd=ROOT, capture_output=True, text=True, timeout=20, check=False)
+
+
+def _blocks(language: str) -> list[str]:
+    readme = (ROOT / "README.md").read_text()
+    return re.findall(rf"^```{language}\n(.*?)^```", readme, re.MULTILINE | re.DOTALL)
+
+
+def test_make_run_prints_calls_that_work_when_pasted() -> None:
+    """Each call that `make run` prints gives what its title says."""
+    with running("make", "--silent", "run") as gateway:
+        printed = ""
+        while "More ids" not in printed:
+            assert gateway.process.stderr is not None
+            printed += gateway.process.stderr.readline()
+        calls = re.findall(r"^    (\S.*)$", printed, re.MULTILINE)
+        shown = [_shell(call) for call in calls]
+        assert [each.returncode == 0 for each in shown] == [True, True, False]
+        assert "CALL_STATUS_SUCCESS" in shown[0].stdout
+        assert "CALL_TYPE_AUTHORIZATION_VERIFICATION" in shown[0].stdout
+        assert '"CANCELLATION_OUTCOME_CANCELLED"' in shown[1].stdout
+        assert "google.rpc.BadRequest" in shown[2].stderr
+        assert '"CANCELLATION_OUTCOME_ALREADY_CANCELLED"' in _shell(calls[1]).stdout
+
+
+def test_the_readmes_commands_work() -> None:
+    """What the README says is true today: its calls succeed, its program prints what it says."""
+    with running() as gateway:
+
+        def here(text: str) -> str:
+            return text.replace("127.0.0.1:50051", f"127.0.0.1:{gateway.gateway}").replace(
+                "127.0.0.1:50080", f"127.0.0.1:{gateway.sandbox}"
+            )
+
+        commands = [line for block in _blocks("sh") for line in block.splitlines()]
+        calls = [line for line in commands if not line.startswith(("make ", "export "))]
+        assert len(calls) == 4
+        shells = [_shell(here(line)) for line in calls]
+        assert [each.returncode for each in shells] == [0, 0, 0, 0]
+        outputs = [each.stdout for each in shells]
+        (shown,) = _blocks("json")
+        assert outputs[0].startswith(shown.partition("      ...")[0])
+        assert "PENDING_TO_CALL" in outputs[1]
+        assert "COMPLETED" in outputs[3]
+
+        (program,) = _blocks("python")
+        printed = subprocess.run(
+            [sys.executable, "-c", here(program)], cwd=ROOT, capture_output=True, text=True, check=True
+        ).stdout.splitlines()
+        assert printed[0].startswith("CALL_STATUS_ERROR_OUTCOME Front desk agent didnt find")
+        assert printed[1] == "FAILED_PRECONDITION CANCELLATION_NOT_ALLOWED"
+
+
+def test_the_settings_page_lists_every_setting_with_its_default() -> None:
+    """docs/settings.md and settings.py name the same settings and defaults."""
+    page = (ROOT / "docs" / "settings.md").read_text()
+    rows = dict(re.findall(r"^\| `GATEWAY_(\w+)` \| (.*?) \|", page, re.MULTILINE))
+    assert set(rows) == {name.upper() for name in Settings.model_fields} | {"SECRETS_DIR"}
+    for name, field in Settings.model_fields.items():
+        if field.default is not None:
+            default = str(field.default).lower() if isinstance(field.default, bool) else field.default
+            said = rows[name.upper()].strip("`")
+            assert said == str(default) or float(said) == default
+    for name in NOT_BUILT:
+        assert f"`GATEWAY_{name}`" in page
