@@ -112,6 +112,7 @@ class Settings(BaseSettings):
     tls_certificate: Path | None = None
     tls_key: Path | None = None
     allow_plaintext: bool = False
+    allow_sandbox: bool = False
     reflection: bool = True
 
     drain_delay: Seconds = 5.0
@@ -138,6 +139,9 @@ class Settings(BaseSettings):
                 f"{PREFIX}LISTEN: beyond loopback it needs {PREFIX}TLS_CERTIFICATE and {PREFIX}TLS_KEY, "
                 f"or {PREFIX}ALLOW_PLAINTEXT=true"
             )
+        if self.vendor_url is None and not self.allow_sandbox and not parse_address(self.listen).is_loopback:
+            # A forgotten setting must not make others believe in results that the sandbox made up.
+            lines.append(f"{PREFIX}VENDOR_URL: needed beyond loopback, or {PREFIX}ALLOW_SANDBOX=true")
         lines += [
             f"{PREFIX}{name.upper()}: cannot be read"
             for name in ("vendor_ca", "tls_certificate", "tls_key")

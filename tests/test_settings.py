@@ -46,8 +46,12 @@ WRONG = {
     "a wrong port": ({**VENDOR, "GATEWAY_VENDOR_URL": "https://b.example:99999"}, "VENDOR_URL"),
     "no secret": ({**VENDOR, "GATEWAY_VENDOR_CLIENT_SECRET": ""}, "VENDOR_CLIENT_SECRET"),
     "no client id": ({**VENDOR, "GATEWAY_VENDOR_CLIENT_ID": ""}, "VENDOR_CLIENT_ID"),
-    "plaintext beyond loopback": ({"GATEWAY_LISTEN": "0.0.0.0:50051"}, "LISTEN"),
-    "plaintext beyond loopback, IPv6": ({"GATEWAY_LISTEN": "[::]:50051"}, "LISTEN"),
+    "plaintext beyond loopback": ({**VENDOR, "GATEWAY_LISTEN": "0.0.0.0:50051"}, "LISTEN"),
+    "plaintext beyond loopback, IPv6": ({**VENDOR, "GATEWAY_LISTEN": "[::]:50051"}, "LISTEN"),
+    "the sandbox beyond loopback": (
+        {"GATEWAY_LISTEN": "0.0.0.0:50051", "GATEWAY_ALLOW_PLAINTEXT": "true"},
+        "VENDOR_URL",
+    ),
     "no port": ({"GATEWAY_LISTEN": "127.0.0.1"}, "LISTEN"),
     "metrics, no port": ({"GATEWAY_METRICS_LISTEN": "localhost"}, "METRICS_LISTEN"),
     "a key without its certificate": ({"GATEWAY_TLS_KEY": __file__}, "TLS_CERTIFICATE"),
@@ -112,8 +116,15 @@ def test_plaintext_on_loopback_needs_no_permission(monkeypatch: pytest.MonkeyPat
 
 def test_plaintext_beyond_loopback_can_be_allowed(monkeypatch: pytest.MonkeyPatch) -> None:
     """An operator may say that something else protects the connections."""
-    _set(monkeypatch, {"GATEWAY_LISTEN": "0.0.0.0:50051", "GATEWAY_ALLOW_PLAINTEXT": "true"})
+    _set(monkeypatch, VENDOR | {"GATEWAY_LISTEN": "0.0.0.0:50051", "GATEWAY_ALLOW_PLAINTEXT": "true"})
     assert load_settings().allow_plaintext
+
+
+def test_the_sandbox_beyond_loopback_can_be_allowed(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Results that are made up reach others only when an operator says so."""
+    allowed = ("GATEWAY_ALLOW_PLAINTEXT", "GATEWAY_ALLOW_SANDBOX")
+    _set(monkeypatch, {"GATEWAY_LISTEN": "0.0.0.0:50051", **dict.fromkeys(allowed, "true")})
+    assert load_settings().vendor_url is None
 
 
 def test_settings_that_change_nothing_are_listed(monkeypatch: pytest.MonkeyPatch) -> None:
