@@ -12,8 +12,11 @@ from grpc_reflection.v1alpha import reflection
 
 from callrequest.v1.call_request_service_pb2_grpc import add_CallRequestServiceServicer_to_server
 
+from .callers import Callers
 from .cancellation import Cancellations
+from .certificates import Certificates
 from .interceptors import CallInterceptor
+from .limits import InFlight
 from .logs import get_log
 from .metrics import Metrics
 from .operations import OperationsServer
@@ -68,8 +71,16 @@ class Gateway:
     async def _start(self, stack: AsyncExitStack) -> None:
         settings, metrics = self._settings, Metrics()
         vendor = await self._vendor(stack, metrics)
-        self._server = server = grpc.aio.server(interceptors=[CallInterceptor(metrics)], options=_CHANNEL_OPTIONS)
-        add_CallRequestServiceServicer_to_server(CallRequestService(Results(vendor), Cancellations(vendor)), server)
+        interceptor = CallInterceptor(metrics, await self._callers(stack))
+        self._server = server = grpc.aio.server(interceptors=[interceptor], options=_CHANNEL_OPTIONS)
+        self._cancellations = Cancellations(vendor, metrics.cancellation_settled)
+        service = CallRequestService(
+            Results(vendor, metrics),
+            self._cancellations,
+            reading=InFlight(settings.max_reads, metrics.in_flight("read")),
+            cancelling=InFlight(settings.max_cancels, metrics.in_flight("cancel")),
+        )
+        add_CallRequestServiceServicer_to_server(service, server)
         health_pb2_grpc.add_HealthServicer_to_server(self._health, server)
         if settings.reflection:
             reflection.enable_server_reflection([SERVICE, health.SERVICE_NAME, reflection.SERVICE_NAME], server)
@@ -97,6 +108,7 @@ class Gateway:
         await self._tell_health(health_pb2.HealthCheckResponse.NOT_SERVING)
         await asyncio.sleep(0 if quick else min(settings.drain_delay, settings.grace))
         await self._server.stop(max(settings.grace - (time.monotonic() - begun), 0))
+        await self._cancellations.finish(max(settings.grace - (time.monotonic() - begun), 0))
 
     async def _tell_health(self, status: int) -> None:
         for service in ("", SERVICE):
@@ -109,12 +121,19 @@ class Gateway:
             if settings.tls_key is None or settings.tls_certificate is None:
                 port = server.add_insecure_port(settings.listen)
             else:
-                pair = (settings.tls_key.read_bytes(), settings.tls_certificate.read_bytes())
-                port = server.add_secure_port(settings.listen, grpc.ssl_server_credentials([pair]))
+                certificates = Certificates(settings.tls_certificate, settings.tls_key, settings.tls_client_ca)
+                port = server.add_secure_port(settings.listen, certificates.credentials())
         except RuntimeError:
             names = "GATEWAY_LISTEN" + (", GATEWAY_TLS_CERTIFICATE, GATEWAY_TLS_KEY" if settings.tls_key else "")
             raise SettingsError([f"{names}: cannot listen on {settings.listen}; is the port taken?"]) from None
         return Address((host, port))
+
+    async def _callers(self, stack: AsyncExitStack) -> Callers | None:
+        settings = self._settings
+        if settings.callers is None:
+            return None
+        callers = Callers(settings.callers, certificates=settings.tls_client_ca is not None)
+        return await stack.enter_async_context(callers)
 
     async def _vendor(self, stack: AsyncExitStack, metrics: Metrics) -> VendorClient:
         settings = self._settings

@@ -1,15 +1,41 @@
-"""Cancelling: an effect, never in doubt without saying so."""
+"""Cancelling: an effect, never carried out twice, never in doubt without saying so.
+
+OK is only answered when the vendor holds the call request as cancelled, and the vendor gets at most two POSTs for a
+cancel, refused ones included. The steps:
+
+1. POST. What was not sent, what a stale token refused (once) and what came too fast may be sent again.
+2. In doubt (the connection broke, no answer in time, an answer that is none): read the status back after a while, three
+   times. Still pending at the third: POST once more, and read back in the same way.
+3. Refused: read why. What is cancelled already is a success.
+4. Not settled in time: CANCELLATION_OUTCOME_UNKNOWN.
+"""
+
+import asyncio
+import random
+from collections.abc import Callable
 
 from google.rpc import code_pb2 as codes
 
 from callrequest.v1 import call_request_pb2 as results
 from callrequest.v1 import cancellation_pb2 as cancellations
 from callrequest.v1 import error_reason_pb2 as reasons
-from callrequest.v1.cancellation_pb2 import Cancellation, CancellationRejected
+from callrequest.v1.call_request_pb2 import CallRequestResult
+from callrequest.v1.cancellation_pb2 import Cancellation, CancellationOutcome, CancellationRejected
 
 from .deadline import Deadline
-from .errors import GatewayError
+from .errors import GatewayError, Sent, deadline_exceeded
 from .vendor.client import VendorClient
+
+MOST_POSTS = 2
+MOST_CONNECTS = 3
+POST_SHARE = 0.6
+"""Of the time left: what remains is for reading back."""
+READ_BACK_PAUSES = (0.2, 0.5, 1.0)
+"""Seconds before each reading back; shorter when there is less time."""
+READ_BACK_TIME = 3.0
+"""Seconds in which three readings back fit with these pauses."""
+AHEAD = 0.02
+"""Seconds by which a cancel ends before its caller's deadline, so that its own answer is the one that is given."""
 
 REASON_BY_STATUS = {
     results.CALL_REQUEST_STATUS_COMPLETED: cancellations.CANCELLATION_REJECTION_REASON_CALL_COMPLETED,
@@ -17,43 +43,207 @@ REASON_BY_STATUS = {
 }
 
 
-class Cancellations:
-    """Cancels call requests. OK is only answered when the vendor holds the call request as cancelled."""
+class Cancel:
+    """One cancel on its way, whoever waits for it.
 
-    def __init__(self, vendor: VendorClient) -> None:
+    settled_by: for metrics, what settled it.
+    """
+
+    def __init__(self, vendor: VendorClient, call_request_id: str, deadline: Deadline) -> None:
         self._vendor = vendor
+        self._id = call_request_id
+        self.deadline = deadline
+        self._in_doubt = False
+        self._refused = False
+        self.settled_by = "error"
+        self._posts = 0
 
-    async def cancel(self, call_request_id: str, deadline: Deadline) -> Cancellation:
-        """Cancels. Raises GatewayError, CANCELLATION_OUTCOME_UNKNOWN when the vendor's answer was lost or is none."""
+    def out_of_time(self) -> GatewayError:
+        """What a caller is told whose time is over before it is settled."""
+        if self._in_doubt:
+            return outcome_unknown(out_of_time=True)
+        return _not_allowed(CancellationRejected()) if self._refused else deadline_exceeded()
+
+    async def settle(self) -> Cancellation:
+        """Goes through the steps. Raises GatewayError."""
         try:
-            return await self._vendor.cancel(call_request_id, deadline)
+            cancellation = await self._post_until_answered()
         except GatewayError as error:
-            if error.doubt:
-                raise _outcome_unknown(deadline) from error
+            if error.sent is Sent.DOUBT:
+                return await self._read_back()
             if error.rejected is None:
                 raise
-            return await self._after_refusal(call_request_id, error.rejected, deadline)
+            return await self._read_why(error.rejected)
+        self.settled_by = "reply"
+        return cancellation
 
-    async def _after_refusal(
-        self, call_request_id: str, rejected: CancellationRejected, deadline: Deadline
-    ) -> Cancellation:
-        """Reads why the vendor refused: what is cancelled already is a success, so that the call may be repeated."""
+    async def _post_until_answered(self) -> Cancellation:
+        """Step 1: POSTs again what had no effect and may have one now."""
+        connects, token_was_refused = 0, False
+        while True:
+            try:
+                return await self._post()
+            except GatewayError as error:
+                connects += error.sent is Sent.NOTHING
+                pause = self._pause_before_another(error, connects, token_was_refused)
+                if pause is None:
+                    raise
+                token_was_refused = token_was_refused or error.token_refused
+            await asyncio.sleep(pause)
+
+    def _pause_before_another(self, error: GatewayError, connects: int, token_was_refused: bool) -> float | None:
+        """Seconds to wait before the POST may be sent again; None when it may not."""
+        left = self.deadline.remaining()
+        if error.sent is Sent.NOTHING:
+            unreachable = error.reason == reasons.ERROR_REASON_VENDOR_UNAVAILABLE
+            pause = random.uniform(0, 0.05 * 2**connects)  # noqa: S311 (jitter)
+            return pause if unreachable and connects < MOST_CONNECTS and pause < left / 2 else None
+        if self._posts >= MOST_POSTS:
+            return None
+        if error.token_refused:
+            return None if token_was_refused else 0.0
+        if error.reason == reasons.ERROR_REASON_VENDOR_RATE_LIMITED and error.retry_after <= left / 2:
+            return error.retry_after
+        return None
+
+    async def _post(self) -> Cancellation:
+        """Sends the cancel. While it is on its way its effect is in doubt, and stays so without a clear answer."""
+        await self._vendor.ready(self.deadline)
+        self._posts += 1
+        was_in_doubt, self._in_doubt = self._in_doubt, True
         try:
-            result = await self._vendor.read_result(call_request_id, deadline)
+            cancellation = await self._vendor.cancel(self._id, self.deadline, POST_SHARE)
+        except GatewayError as error:
+            self._posts -= error.sent is Sent.NOTHING
+            self._in_doubt = was_in_doubt or error.sent is Sent.DOUBT
+            raise
+        self._in_doubt = False
+        return cancellation
+
+    async def _read_back(self) -> Cancellation:
+        """Step 2: finds out by the status what became of the POST."""
+        while True:
+            result = await self._third_answer()
+            if result is not None:
+                return self._by_status(result)
+            if self._posts >= MOST_POSTS:
+                raise self._outcome_unknown()
+            try:
+                cancellation = await self._post()
+            except GatewayError as error:
+                # The first POST may have worked: a refusal of the second says nothing of it, but that there is none.
+                if error.reason == reasons.ERROR_REASON_CALL_REQUEST_NOT_FOUND:
+                    raise
+            else:
+                self.settled_by = "reply"
+                return cancellation
+
+    async def _third_answer(self) -> CallRequestResult | None:
+        """Reads until the status settles it; None when it is still pending at the third reading or after.
+
+        A reading that fails is no answer: it goes on until there is one, or the time is up.
+        """
+        scale = min(1.0, max(self.deadline.remaining(), 0) / READ_BACK_TIME)
+        readings = 0
+        while not self.deadline.spent():
+            await asyncio.sleep(READ_BACK_PAUSES[min(readings, 2)] * scale)
+            readings += 1
+            try:
+                result = await self._vendor.read_result(self._id, self.deadline.part(0.5))
+            except GatewayError as error:
+                if error.reason == reasons.ERROR_REASON_CALL_REQUEST_NOT_FOUND:
+                    raise
+                continue
+            if result.status in SETTLED:
+                return result
+            if readings >= len(READ_BACK_PAUSES) and result.status == results.CALL_REQUEST_STATUS_PENDING_TO_CALL:
+                return None
+        raise self._outcome_unknown()
+
+    def _by_status(self, result: CallRequestResult) -> Cancellation:
+        self.settled_by = "reading back"
+        if result.status == results.CALL_REQUEST_STATUS_CANCELLED:
+            return self._cancelled(cancellations.CANCELLATION_OUTCOME_CANCELLED)
+        raise _not_allowed(CancellationRejected(reason=REASON_BY_STATUS[result.status], status=result.status))
+
+    async def _read_why(self, rejected: CancellationRejected) -> Cancellation:
+        """Step 3: the status says why the vendor refused; else what the vendor said of it."""
+        self.settled_by = "refusal"
+        self._refused = True
+        try:
+            result = await self._vendor.read_result(self._id, self.deadline)
         except GatewayError:
             raise _not_allowed(CancellationRejected()) from None
         if result.status == results.CALL_REQUEST_STATUS_CANCELLED:
-            return Cancellation(
-                call_request_id=call_request_id, outcome=cancellations.CANCELLATION_OUTCOME_ALREADY_CANCELLED
-            )
+            return self._cancelled(cancellations.CANCELLATION_OUTCOME_ALREADY_CANCELLED)
         reason = REASON_BY_STATUS.get(result.status, rejected.reason)
         raise _not_allowed(CancellationRejected(reason=reason, status=result.status))
+
+    def _cancelled(self, outcome: CancellationOutcome.ValueType) -> Cancellation:
+        self._in_doubt = False
+        return Cancellation(call_request_id=self._id, outcome=outcome)
+
+    def _outcome_unknown(self) -> GatewayError:
+        self.settled_by = "nothing"
+        return outcome_unknown(out_of_time=self.deadline.spent())
+
+
+SETTLED_BY = ("reply", "reading back", "refusal", "error", "nothing")
+"""What may settle a cancel, for metrics; nothing: it ended in doubt."""
+SETTLED = {results.CALL_REQUEST_STATUS_CANCELLED, *REASON_BY_STATUS}
+"""The statuses by which a reading back settles a cancel: all but pending, and unknown ones."""
+
+
+class Cancellations:
+    """Cancels call requests: one cancel at a time for an id, which goes on when its callers have left.
+
+    settled: is told how each ended. Callers of one id share its cancel; each waits for it within its own deadline.
+    """
+
+    def __init__(self, vendor: VendorClient, settled: Callable[[str], None]) -> None:
+        self._vendor = vendor
+        self._settled = settled
+        self._under_way: dict[str, tuple[Cancel, asyncio.Task[Cancellation]]] = {}
+
+    async def cancel(self, call_request_id: str, deadline: Deadline) -> Cancellation:
+        """Cancels. Raises GatewayError: CANCELLATION_OUTCOME_UNKNOWN when a POST may have arrived and time is up."""
+        cancel, task = self._under_way.get(call_request_id) or self._begin(call_request_id, deadline)
+        cancel.deadline.extend(deadline.sooner(AHEAD))
+        # Not awaited itself: a caller that leaves must not leave the cancel half done.
+        await asyncio.wait({task}, timeout=max(deadline.remaining(), 0))
+        if task.done() and not task.cancelled():
+            return task.result()
+        raise cancel.out_of_time()
+
+    async def finish(self, seconds: float) -> None:
+        """Waits so long for the cancels under way, then ends them."""
+        tasks = [task for _, task in self._under_way.values()]
+        if tasks:
+            await asyncio.wait(tasks, timeout=seconds)
+        for task in tasks:
+            task.cancel()
+
+    def _begin(self, call_request_id: str, deadline: Deadline) -> "tuple[Cancel, asyncio.Task[Cancellation]]":
+        if deadline.spent():
+            raise deadline_exceeded()
+        cancel = Cancel(self._vendor, call_request_id, deadline.sooner(AHEAD))
+        task = asyncio.create_task(cancel.settle(), name="cancel")
+        self._under_way[call_request_id] = (cancel, task)
+        task.add_done_callback(lambda task: self._ended(call_request_id, cancel, task))
+        return cancel, task
+
+    def _ended(self, call_request_id: str, cancel: Cancel, task: "asyncio.Task[Cancellation]") -> None:
+        del self._under_way[call_request_id]
+        if not task.cancelled():
+            task.exception()  # read, so that one nobody waits for any more is no "exception was never retrieved"
+            self._settled(cancel.settled_by)
 
 
 def _not_allowed(rejected: CancellationRejected) -> GatewayError:
     return GatewayError(reasons.ERROR_REASON_CANCELLATION_NOT_ALLOWED, rejected=rejected)
 
 
-def _outcome_unknown(deadline: Deadline) -> GatewayError:
-    code = codes.DEADLINE_EXCEEDED if deadline.spent() else codes.UNKNOWN
+def outcome_unknown(*, out_of_time: bool) -> GatewayError:
+    """CANCELLATION_OUTCOME_UNKNOWN: a POST may have arrived, and its effect could not be found out."""
+    code = codes.DEADLINE_EXCEEDED if out_of_time else codes.UNKNOWN
     return GatewayError(reasons.ERROR_REASON_CANCELLATION_OUTCOME_UNKNOWN, code=code)

@@ -1,13 +1,18 @@
 """How long a call may take."""
 
-import time
+import asyncio
 
 USUAL, LONGEST, LEAST = 10.0, 30.0, 0.05
 """Seconds given to a caller that sets no deadline; given to anyone at most; with less left nothing is begun."""
 
 
+def now() -> float:
+    """Seconds on the event loop's clock, the one that timeouts run by."""
+    return asyncio.get_running_loop().time()
+
+
 class Deadline:
-    """A moment on the monotonic clock by which everything done for a call must be over."""
+    """A moment on the event loop's clock by which everything done for a call must be over."""
 
     __slots__ = ("_at",)
 
@@ -21,11 +26,11 @@ class Deadline:
         It is a little sooner, so that the answer that time is up still reaches the caller, with its details.
         """
         whole = min(USUAL if seconds is None else seconds, LONGEST)
-        return cls(time.monotonic() + whole - min(LEAST, whole / 10))
+        return cls(now() + whole - min(LEAST, whole / 10))
 
     def remaining(self) -> float:
         """Seconds left; negative once it has passed."""
-        return self._at - time.monotonic()
+        return self._at - now()
 
     def spent(self) -> bool:
         """Whether too little is left to begin anything."""
@@ -33,9 +38,12 @@ class Deadline:
 
     def part(self, share: float) -> "Deadline":
         """The moment at which so large a share of the time left will be over."""
-        now = time.monotonic()
-        return Deadline(now + max(self._at - now, 0) * share)
+        return Deadline(now() + max(self.remaining(), 0) * share)
 
     def sooner(self, seconds: float) -> "Deadline":
         """The moment so long before this one."""
         return Deadline(self._at - seconds)
+
+    def extend(self, other: "Deadline") -> None:
+        """Moves it to the other one, if that is later."""
+        self._at = max(self._at, now() + other.remaining())

@@ -6,6 +6,7 @@ of ErrorReason in the contract and a row here.
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from enum import Enum
 from typing import TypeAlias
 
 from google.rpc import code_pb2 as codes
@@ -63,6 +64,14 @@ CATALOGUE: Mapping[Reason, Row] = {
 }
 
 
+class Sent(Enum):
+    """What became of the request to the vendor that failed. It matters for a cancel, which has an effect."""
+
+    NOTHING = "nothing of it was sent"
+    REFUSED = "it was sent, and a clear no came back: it had no effect"
+    DOUBT = "it may have arrived and had its effect"
+
+
 @dataclass(frozen=True, slots=True)
 class Violation:
     """A field of the request and, for people, what is wrong with it."""
@@ -74,8 +83,8 @@ class Violation:
 class GatewayError(Exception):
     """A failure of the catalogue.
 
-    reason: its row. code: the row's, unless said otherwise. doubt: for a cancel, whether the vendor may have carried it
-    out all the same. retry_after: seconds, brought within LEAST_WAIT and MOST_WAIT. vendor_code: the vendor's unknown
+    reason: its row. code: the row's, unless said otherwise. sent: what became of the request. token_refused: a new
+    token may help. retry_after: seconds, brought within LEAST_WAIT and MOST_WAIT. vendor_code: the vendor's unknown
     error code, `[A-Z0-9_]{1,100}`. The text of the exception holds nothing that the vendor or a caller sent.
     """
 
@@ -84,7 +93,8 @@ class GatewayError(Exception):
         reason: Reason,
         *,
         code: int | None = None,
-        doubt: bool = False,
+        sent: Sent = Sent.NOTHING,
+        token_refused: bool = False,
         retry_after: float | None = None,
         violations: tuple[Violation, ...] = (),
         rejected: CancellationRejected | None = None,
@@ -93,7 +103,8 @@ class GatewayError(Exception):
         self.reason = reason
         self.row = CATALOGUE[reason]
         self.code = self.row.code if code is None else code
-        self.doubt = doubt
+        self.sent = sent
+        self.token_refused = token_refused
         self.retry_after = min(max(USUAL_WAIT if retry_after is None else retry_after, LEAST_WAIT), MOST_WAIT)
         self.violations = violations
         self.rejected = rejected

@@ -1,6 +1,8 @@
 """The Prometheus metrics. Labels are bounded: methods, codes and rows of tables, never what somebody sent."""
 
-from prometheus_client import CollectorRegistry, Counter, Histogram, disable_created_metrics, generate_latest
+from collections.abc import Callable
+
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, disable_created_metrics, generate_latest
 
 from .vendor.quirks import Notes
 
@@ -14,35 +16,35 @@ class Metrics:
     def __init__(self) -> None:
         disable_created_metrics()  # type: ignore[no-untyped-call]  # a second series for each, which no one reads
         self._registry = CollectorRegistry()
-        self._handled = Counter(
-            "grpc_server_handled", "Calls ended, by status code.", (*_METHOD, "grpc_code"), registry=self._registry
+        self._handled = self._counter("grpc_server_handled", "Calls ended, by status code.", *_METHOD, "grpc_code")
+        self._handling = self._histogram("grpc_server_handling_seconds", "How long calls took.", *_METHOD)
+        self._failures = self._counter(
+            "grpc_server_failures", "Calls failed, by ErrorReason.", "grpc_service", "grpc_method", "reason"
         )
-        self._handling = Histogram(
-            "grpc_server_handling_seconds", "How long calls took.", _METHOD, buckets=_SECONDS, registry=self._registry
-        )
-        self._failures = Counter(
-            "grpc_server_failures",
-            "Calls failed, by ErrorReason.",
-            ("grpc_service", "grpc_method", "reason"),
-            registry=self._registry,
-        )
-        self._vendor = Histogram(
+        self._in_flight = Gauge("calls_in_flight", "Calls being served.", ("kind",), registry=self._registry)
+        self._vendor = self._histogram(
             "vendor_request_seconds",
             "Requests to the vendor; operation: result, cancel, token; outcome: the class of the HTTP status, or what "
             "became of the connection.",
-            ("operation", "outcome"),
-            buckets=_SECONDS,
-            registry=self._registry,
+            "operation",
+            "outcome",
         )
-        self._quirks = Counter(
-            "vendor_quirks", "Replies with a quirk, by its number.", ("quirk",), registry=self._registry
+        self._quirks = self._counter("vendor_quirks", "Replies with a quirk, by its number.", "quirk")
+        self._unrecognized = self._counter(
+            "vendor_unrecognized_values", "Values of the vendor that could not be read, by our field.", "field"
         )
-        self._unrecognized = Counter(
-            "vendor_unrecognized_values",
-            "Values of the vendor that could not be read, by our field.",
-            ("field",),
-            registry=self._registry,
+        self._reads = self._counter("result_reads", "Reads, by where the answer came from.", "source")
+        self._retries = self._counter("result_retries", "Reads tried again at the vendor.")
+        self._cancellations = self._counter("cancellations", "Cancels, by what settled them.", "settled_by")
+        self._by_caller = self._counter(
+            "grpc_server_calls_by_caller", "Calls ended, by who called.", "caller", "grpc_method", "grpc_code"
         )
+
+    def _counter(self, name: str, says: str, *labels: str) -> Counter:
+        return Counter(name, says, labels, registry=self._registry)
+
+    def _histogram(self, name: str, says: str, *labels: str) -> Histogram:
+        return Histogram(name, says, labels, buckets=_SECONDS, registry=self._registry)
 
     def call_ended(self, method: tuple[str, str, str], code: str, reason: str | None, seconds: float) -> None:
         """Counts a call. method: its type, service and name. reason: its ErrorReason's name, if it failed with one."""
@@ -61,6 +63,26 @@ class Metrics:
             self._quirks.labels(quirk.value).inc()
         for field, _ in notes.unrecognized:
             self._unrecognized.labels(field).inc()
+
+    def read(self, source: str) -> None:
+        """Counts a read. source: vendor, or throttled for one that was refused since the vendor is down."""
+        self._reads.labels(source).inc()
+
+    def read_retried(self) -> None:
+        """Counts another try of a read."""
+        self._retries.inc()
+
+    def cancellation_settled(self, settled_by: str) -> None:
+        """Counts a cancel. settled_by: one of cancellation.SETTLED_BY."""
+        self._cancellations.labels(settled_by).inc()
+
+    def in_flight(self, kind: str) -> Callable[[int], None]:
+        """Gives what keeps the number of calls in flight of a kind."""
+        return self._in_flight.labels(kind).set
+
+    def call_by_caller(self, caller: str, method: str, code: str) -> None:
+        """Counts a call under its caller: a name of the callers' file, or one for all that have none there."""
+        self._by_caller.labels(caller, method, code).inc()
 
     def exposition(self) -> bytes:
         """All of it in Prometheus' text format."""

@@ -9,6 +9,7 @@ from callrequest.v1.call_request_service_pb2_grpc import CallRequestServiceServi
 
 from .cancellation import Cancellations
 from .deadline import Deadline
+from .limits import InFlight
 from .results import Results
 from .validation import check_call_request_id, check_duration
 
@@ -20,9 +21,11 @@ SERVICE = pb.DESCRIPTOR.services_by_name["CallRequestService"].full_name
 class CallRequestService(CallRequestServiceServicer):
     """`callrequest.v1.CallRequestService`; the proto says what each method does and fails with."""
 
-    def __init__(self, results: Results, cancellations: Cancellations) -> None:
+    def __init__(self, results: Results, cancellations: Cancellations, reading: InFlight, cancelling: InFlight) -> None:
         self._results = results
         self._cancellations = cancellations
+        self._reading = reading
+        self._cancelling = cancelling
 
     async def GetCallRequestResult(  # noqa: N802 (the contract's name; so below)
         self,
@@ -32,7 +35,8 @@ class CallRequestService(CallRequestServiceServicer):
         call_request_id = check_call_request_id(request.call_request_id)
         if request.HasField("max_age"):
             check_duration(request.max_age, "max_age")
-        result = await self._results.get(call_request_id, Deadline.after(context.time_remaining()))
+        with self._reading:
+            result = await self._results.get(call_request_id, Deadline.after(context.time_remaining()))
         return pb.GetCallRequestResultResponse(call_request_result=result)
 
     async def CancelCallRequest(  # noqa: N802
@@ -41,7 +45,8 @@ class CallRequestService(CallRequestServiceServicer):
         context: Context,
     ) -> pb.CancelCallRequestResponse:
         call_request_id = check_call_request_id(request.call_request_id)
-        cancellation = await self._cancellations.cancel(call_request_id, Deadline.after(context.time_remaining()))
+        with self._cancelling:
+            cancellation = await self._cancellations.cancel(call_request_id, Deadline.after(context.time_remaining()))
         return pb.CancelCallRequestResponse(cancellation=cancellation)
 
     async def BatchGetCallRequestResults(  # noqa: N802

@@ -18,8 +18,6 @@ NOT_BUILT = {
     "STATE_URL": "memory://",
     "WEBHOOK_LISTEN": "",
     "WEBHOOK_SECRETS": "",
-    "TLS_CLIENT_CA": "",
-    "CALLERS": "",
 }
 """Settings of later versions that must not be ignored in silence, and the value of each that asks for nothing."""
 
@@ -111,9 +109,14 @@ class Settings(BaseSettings):
 
     tls_certificate: Path | None = None
     tls_key: Path | None = None
+    tls_client_ca: Path | None = None
+    callers: Path | None = None
     allow_plaintext: bool = False
     allow_sandbox: bool = False
     reflection: bool = True
+
+    max_reads: Annotated[int, Field(ge=1, le=100_000)] = 1000
+    max_cancels: Annotated[int, Field(ge=1, le=100_000)] = 100
 
     drain_delay: Seconds = 5.0
     grace: Seconds = 30.0
@@ -134,6 +137,8 @@ class Settings(BaseSettings):
         ]
         if (self.tls_certificate is None) != (self.tls_key is None):
             lines.append(f"{PREFIX}TLS_CERTIFICATE, {PREFIX}TLS_KEY: set both or neither")
+        if self.tls_client_ca is not None and self.tls_key is None:
+            lines.append(f"{PREFIX}TLS_CLIENT_CA: needs {PREFIX}TLS_CERTIFICATE and {PREFIX}TLS_KEY")
         if self.tls_key is None and not self.allow_plaintext and not parse_address(self.listen).is_loopback:
             lines.append(
                 f"{PREFIX}LISTEN: beyond loopback it needs {PREFIX}TLS_CERTIFICATE and {PREFIX}TLS_KEY, "
@@ -144,7 +149,7 @@ class Settings(BaseSettings):
             lines.append(f"{PREFIX}VENDOR_URL: needed beyond loopback, or {PREFIX}ALLOW_SANDBOX=true")
         lines += [
             f"{PREFIX}{name.upper()}: cannot be read"
-            for name in ("vendor_ca", "tls_certificate", "tls_key")
+            for name in ("vendor_ca", "tls_certificate", "tls_key", "tls_client_ca", "callers")
             if (path := getattr(self, name)) is not None and not os.access(path, os.R_OK)
         ]
         if lines:

@@ -57,10 +57,14 @@ class ScriptedVendor:
         return self._asking[connection]
 
     async def __aenter__(self) -> Self:
-        self._server = await asyncio.start_server(self._serve, "127.0.0.1", 0, ssl=self._tls)
+        await self.listen(0)
+        return self
+
+    async def listen(self, port: int) -> None:
+        """Listens on the port, 0 for a free one; again after it was closed."""
+        self._server = await asyncio.start_server(self._serve, "127.0.0.1", port, ssl=self._tls)
         port = self._server.sockets[0].getsockname()[1]
         self.url = f"{'https' if self._tls else 'http'}://{'localhost' if self._tls else '127.0.0.1'}:{port}"
-        return self
 
     async def __aexit__(self, *error: object) -> None:
         self._server.close()

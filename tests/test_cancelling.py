@@ -1,5 +1,6 @@
 """Cancelling: OK only for what is cancelled, and a typed reason for what cannot be."""
 
+import asyncio
 from typing import TYPE_CHECKING
 
 import pytest
@@ -7,7 +8,7 @@ import pytest
 from callrequest.v1 import call_request_pb2 as results
 from callrequest.v1 import cancellation_pb2 as pb
 from callrequest.v1.call_request_service_pb2 import CancelCallRequestRequest
-from tests.conftest import connected, started
+from tests.conftest import connected, metrics_of, started
 from tests.failure import failure
 from tests.scripted_vendor import (
     RESULT_ID,
@@ -134,14 +135,130 @@ async def test_a_cancel_is_sent_again_after_a_401_and_only_once(
     assert [asked.headers["authorization"] for asked in vendor.requests("cancel")] == ["Bearer old", "Bearer new"]
 
 
-async def test_a_lost_reply_is_in_doubt_and_not_sent_again(
+LOST = {
+    "hangs up": hang_up(),
+    "500": send("", 500),
+    "HTML": send("<html>"),
+    "a late answer": later(5, send(cancelled())),
+}
+
+
+@pytest.mark.parametrize("lost", [pytest.param(answer, id=name) for name, answer in LOST.items()])
+async def test_a_lost_reply_is_settled_by_reading_back(
+    client: "CallRequestServiceAsyncStub", vendor: ScriptedVendor, lost: Answer
+) -> None:
+    """What reads as CANCELLED after a POST without a clear answer is CANCELLED; when, is not known."""
+    vendor.answer("cancel", lost)
+    vendor.answer("result", send("", 503), send(with_status("CANCELLED")))
+    answer = (await client.CancelCallRequest(CANCEL, timeout=2)).cancellation
+    assert answer.outcome == pb.CANCELLATION_OUTCOME_CANCELLED
+    assert not answer.HasField("cancelled_at")
+    assert len(vendor.requests("cancel")) == 1
+    assert len(vendor.requests("result")) == 2
+
+
+@pytest.mark.parametrize(("status", "reason"), [("COMPLETED", COMPLETED), ("IN_PROGRESS", IN_PROGRESS)])
+async def test_a_lost_reply_to_a_cancel_that_came_too_late_is_a_refusal(
+    client: "CallRequestServiceAsyncStub",
+    vendor: ScriptedVendor,
+    status: str,
+    reason: pb.CancellationRejectionReason.ValueType,
+) -> None:
+    """Reading back tells that the hotel is or was phoned: the cancel cannot have worked."""
+    vendor.answer("cancel", hang_up())
+    vendor.answer("result", send(with_status(status)))
+    got = await failure(client.CancelCallRequest(CANCEL))
+    assert (got.code, got.reason) == ("FAILED_PRECONDITION", "CANCELLATION_NOT_ALLOWED")
+    assert got.rejected is not None
+    assert got.rejected.reason == reason
+
+
+async def test_what_is_still_pending_is_posted_once_more(
     client: "CallRequestServiceAsyncStub", vendor: ScriptedVendor
 ) -> None:
-    """A connection that breaks after the request was sent: CANCELLATION_OUTCOME_UNKNOWN, one POST, not UNAVAILABLE."""
+    """Pending at the third reading back: the first POST did not work, the second may."""
+    vendor.answer("cancel", hang_up(), send(cancelled()))
+    answer = (await client.CancelCallRequest(CANCEL)).cancellation
+    assert answer.outcome == pb.CANCELLATION_OUTCOME_CANCELLED
+    assert answer.HasField("cancelled_at")
+    assert (len(vendor.requests("cancel")), len(vendor.requests("result"))) == (2, 3)
+
+
+async def test_what_stays_in_doubt_is_said_to_be(client: "CallRequestServiceAsyncStub", vendor: ScriptedVendor) -> None:
+    """Two POSTs without an answer, and still pending: CANCELLATION_OUTCOME_UNKNOWN, and no third POST."""
     vendor.answer("cancel", hang_up())
-    got = await failure(client.CancelCallRequest(CANCEL))
+    got = await failure(client.CancelCallRequest(CANCEL, timeout=5))
     assert (got.code, got.reason, got.retry) == ("UNKNOWN", "CANCELLATION_OUTCOME_UNKNOWN", None)
+    assert (len(vendor.requests("cancel")), len(vendor.requests("result"))) == (2, 6)
+
+
+async def test_a_call_request_that_is_gone_is_not_found(
+    client: "CallRequestServiceAsyncStub", vendor: ScriptedVendor
+) -> None:
+    """NOT_FOUND while reading back settles it."""
+    vendor.answer("cancel", hang_up())
+    vendor.answer("result", send(failed("NOT_FOUND")))
+    assert (await failure(client.CancelCallRequest(CANCEL))).reason == "CALL_REQUEST_NOT_FOUND"
+
+
+async def test_what_was_not_sent_is_sent_again(vendor: ScriptedVendor) -> None:
+    """A connection that was refused had no effect: the cancel is tried again, and the vendor gets it once."""
+    port = int(vendor.url.rpartition(":")[2])
+    async with started(vendor.url) as gateway, connected(gateway) as client:
+        await client.CancelCallRequest(CANCEL)  # fetches the token
+        await vendor.__aexit__()
+        call = asyncio.ensure_future(client.CancelCallRequest(CANCEL))
+        await asyncio.sleep(0.02)
+        await vendor.listen(port)
+        await call
+    assert len(vendor.requests("cancel")) == 2
+
+
+async def test_a_rate_limited_cancel_is_sent_again_when_there_is_time(
+    client: "CallRequestServiceAsyncStub", vendor: ScriptedVendor
+) -> None:
+    """429 is a clear no: after Retry-After the cancel is sent a second time, never a third."""
+    vendor.answer("cancel", send("", 429, retry_after="0"), send(cancelled()))
+    assert (await client.CancelCallRequest(CANCEL)).cancellation.outcome == pb.CANCELLATION_OUTCOME_CANCELLED
+    vendor.answer("cancel", send("", 429, retry_after="0"))
+    assert (await failure(client.CancelCallRequest(CANCEL))).reason == "VENDOR_RATE_LIMITED"
+    assert len(vendor.requests("cancel")) == 4
+
+
+async def test_callers_of_one_id_share_its_cancel(
+    client: "CallRequestServiceAsyncStub", vendor: ScriptedVendor
+) -> None:
+    """One cancel at a time for an id: two callers cause one POST, and each gets the answer."""
+    vendor.answer("cancel", later(0.3, send(cancelled())))
+    answers = await asyncio.gather(*(client.CancelCallRequest(CANCEL) for _ in range(5)))
+    assert {answer.cancellation.outcome for answer in answers} == {pb.CANCELLATION_OUTCOME_CANCELLED}
     assert len(vendor.requests("cancel")) == 1
+
+
+async def test_a_caller_that_leaves_does_not_leave_it_half_done(
+    client: "CallRequestServiceAsyncStub", vendor: ScriptedVendor
+) -> None:
+    """The cancel goes on without its caller: a lost reply is read back all the same."""
+    vendor.answer("cancel", later(0.3, hang_up()))
+    vendor.answer("result", send(with_status("CANCELLED")))
+    call = client.CancelCallRequest(CANCEL)
+    await vendor.until(lambda: vendor.requests("cancel"))
+    call.cancel()
+    await vendor.until(lambda: vendor.requests("result"))
+    assert vendor.left == 0
+
+
+async def test_a_cancel_that_nobody_waits_for_is_finished_before_the_end(vendor: ScriptedVendor) -> None:
+    """Draining waits for cancels whose callers have left."""
+    vendor.answer("cancel", later(0.5, send(cancelled())))
+    async with started(vendor.url) as gateway, connected(gateway) as client:
+        call = client.CancelCallRequest(CANCEL)
+        await vendor.until(lambda: vendor.requests("cancel"))
+        call.cancel()
+        await asyncio.sleep(0.1)
+        await gateway.drain()
+        assert 'cancellations_total{settled_by="reply"} 1.0' in await metrics_of(gateway)
+    assert vendor.left == 0
 
 
 async def test_a_cancel_takes_the_time_that_its_caller_has(vendor: ScriptedVendor) -> None:

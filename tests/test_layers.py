@@ -15,13 +15,14 @@ LAYERS = [
     {"healthcheck", "app"},
     {"operations", "service", "interceptors"},
     {"results", "cancellation", "status"},
+    {"retries", "throttle", "limits"},
     {"vendor.client", "vendor.transport"},
-    {"vendor.token", "vendor.faults", "metrics"},
+    {"vendor.token", "vendor.faults", "metrics", "callers", "certificates"},
     {"vendor.translate"},
     {"vendor.rows"},
     {"vendor.readers"},
     {"vendor.document", "vendor.quirks"},
-    {"validation", "logs", "settings"},
+    {"validation", "logs", "settings", "callers_file", "reloading"},
     {"errors", "deadline"},
     {"__init__", "vendor.__init__"},
 ]
@@ -64,7 +65,7 @@ def test_imports_point_one_way(path: Path) -> None:
 
 
 KNOWN_IN = {
-    "grpc": {"app", "service", "interceptors", "healthcheck"},
+    "grpc": {"app", "service", "interceptors", "healthcheck", "certificates"},
     "httpx": {"vendor.client", "vendor.transport"},
     "aiohttp": {"vendor.transport", "operations"},
     "prometheus_client": {"metrics"},

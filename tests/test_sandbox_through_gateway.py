@@ -109,5 +109,6 @@ async def test_each_refusal_of_the_sandbox_has_its_reason(
 
 async def test_a_reply_lost_after_the_commit_is_told_as_in_doubt(client: "CallRequestServiceAsyncStub") -> None:
     """The effect of a cancel whose reply is lost is not guessed."""
-    got = await failure(client.CancelCallRequest(CancelCallRequestRequest(call_request_id="lostReplyAndRead")))
+    request = CancelCallRequestRequest(call_request_id="lostReplyAndRead")
+    got = await failure(client.CancelCallRequest(request, timeout=2))
     assert got.reason == "CANCELLATION_OUTCOME_UNKNOWN"

@@ -215,7 +215,7 @@ async def test_the_metrics_tell_who_is_at_fault(
         f"grpc_server_handling_seconds_count{{{labels}}} 3.0",
         'vendor_request_seconds_count{operation="token",outcome="2xx"} 1.0',
         'vendor_request_seconds_count{operation="result",outcome="2xx"} 1.0',
-        'vendor_request_seconds_count{operation="result",outcome="5xx"} 1.0',
+        'vendor_request_seconds_count{operation="result",outcome="5xx"} 3.0',
         'reason="VENDOR_UNAVAILABLE"} 1.0',
         'reason="INVALID_REQUEST"} 1.0',
         'vendor_quirks_total{quirk="Q01"} 1.0',

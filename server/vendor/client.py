@@ -1,7 +1,7 @@
 """Calls to the vendor: the only user of httpx.
 
-A call goes `read_result | cancel` → `_authorized` (token, once more after a 401) → `_exchange` (one request, one reply,
-one limit of time and of bytes) → `fault_of` → `translate`.
+A call goes `read_result` (once more after a 401) or `cancel` (once) → `_send` (with a token) → `_exchange` (one
+request, one reply, one limit of time and of bytes) → `_answer` (`fault_of`, then the translation).
 """
 
 import asyncio
@@ -19,8 +19,8 @@ from google.protobuf.timestamp_pb2 import Timestamp
 from callrequest.v1 import error_reason_pb2 as reasons
 from callrequest.v1.call_request_pb2 import CallRequestResult
 from callrequest.v1.cancellation_pb2 import Cancellation
-from server.deadline import Deadline
-from server.errors import GatewayError, deadline_exceeded
+from server.deadline import Deadline, now
+from server.errors import GatewayError, Sent, deadline_exceeded
 from server.validation import is_call_request_id
 
 from .document import NotAnObject, Object, parse
@@ -98,7 +98,9 @@ class VendorClient:
     async def read_result(self, call_request_id: str, deadline: Deadline) -> CallRequestResult:
         """Reads a result. Raises GatewayError with a vendor's reason, or DEADLINE_EXCEEDED."""
         path = f"/api/v1/call-request/{_checked(call_request_id)}/result"
-        reply = await self._authorized("result", "GET", path, None, deadline)
+        reply = await self._get(path, deadline)
+        if reply.status == 401:
+            reply = await self._get(path, deadline)
 
         def translate(document: Object, envelope: Envelope, notes: Notes) -> CallRequestResult:
             result = read_result(document, call_request_id, notes)
@@ -107,11 +109,16 @@ class VendorClient:
 
         return self._answer(reply, translate)
 
-    async def cancel(self, call_request_id: str, deadline: Deadline) -> Cancellation:
-        """Sends a cancel, once more only after a 401. Raises GatewayError, in doubt when it may have worked."""
+    async def ready(self, deadline: Deadline) -> None:
+        """Has a token at hand, so that what is sent next is sent at once. Raises GatewayError, nothing sent."""
+        await self._tokens.get(deadline)
+
+    async def cancel(self, call_request_id: str, deadline: Deadline, share: float) -> Cancellation:
+        """Sends a cancel once; it has the share of the time that is left when it is sent. Raises GatewayError."""
         path = self._cancel_path.replace("{id}", _checked(call_request_id))
         body = json.dumps({"callRequestId": call_request_id}).encode()
-        reply = await self._authorized("cancel", "POST", path, body, deadline)
+        token = await self._tokens.get(deadline)
+        reply = await self._send("cancel", "POST", path, body, deadline.part(share), token)
 
         def translate(document: Object, envelope: Envelope, notes: Notes) -> Cancellation:
             if envelope.success is not True:
@@ -119,6 +126,9 @@ class VendorClient:
             return read_cancellation(document, call_request_id, notes)
 
         return self._answer(reply, translate)
+
+    async def _get(self, path: str, deadline: Deadline) -> _Reply:
+        return await self._send("result", "GET", path, None, deadline, await self._tokens.get(deadline))
 
     def _answer(self, reply: _Reply, translate: Callable[[Object, Envelope, Notes], _Answer]) -> _Answer:
         notes = Notes()
@@ -133,27 +143,20 @@ class VendorClient:
         finally:
             self._observer.vendor_reply(notes)
 
-    async def _authorized(
-        self, operation: str, method: str, path: str, body: bytes | None, deadline: Deadline
-    ) -> _Reply:
-        """One exchange with a token; a second one with a new token after a 401."""
-        token = await self._tokens.get(deadline)
-        reply = await self._send(operation, method, path, body, deadline, token)
-        if reply.status == 401:
-            self._tokens.reject(token)
-            token = await self._tokens.get(deadline)
-            reply = await self._send(operation, method, path, body, deadline, token)
-        return reply
-
     async def _send(
         self, operation: str, method: str, path: str, body: bytes | None, deadline: Deadline, token: str
     ) -> _Reply:
+        """One exchange with a token. One that is refused is forgotten, so that the next call fetches another."""
         headers = {"Authorization": f"Bearer {token}", "Accept": "application/json", "Accept-Encoding": "identity"}
         if body is not None:
             headers["Content-Type"] = "application/json"
         request = httpx.Request(method, self._base + path, headers=headers, content=body)
         # A cancel is given all the time there is: ending it early would only bring its outcome into doubt.
-        return await self._exchange(operation, request, deadline, self._attempt_timeout if body is None else math.inf)
+        limit = self._attempt_timeout if body is None else math.inf
+        reply = await self._exchange(operation, request, deadline, limit)
+        if reply.status == 401:
+            self._tokens.reject(token)
+        return reply
 
     async def _exchange(self, operation: str, request: httpx.Request, deadline: Deadline, attempt: float) -> _Reply:
         """One request and its whole reply. Raises GatewayError, in doubt unless nothing was sent."""
@@ -173,18 +176,18 @@ class VendorClient:
             outcome = f"{response.status_code // 100}xx"
         except (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout):
             outcome = "unreachable"
-            raise deadline_exceeded() if deadline.spent() else _unavailable(doubt=False) from None
+            raise deadline_exceeded() if deadline.spent() else _unavailable(Sent.NOTHING) from None
         except TimeoutError:
             outcome = "timeout"
             spent = deadline.spent()
             reason = reasons.ERROR_REASON_DEADLINE_EXCEEDED if spent else reasons.ERROR_REASON_VENDOR_TIMEOUT
-            raise GatewayError(reason, doubt=True) from None
+            raise GatewayError(reason, sent=Sent.DOUBT) from None
         except httpx.RemoteProtocolError:
             outcome = "malformed"
             raise malformed() from None
         except httpx.TransportError:
             outcome = "broken"
-            raise _unavailable(doubt=True) from None
+            raise _unavailable(Sent.DOUBT) from None
         finally:
             self._observer.vendor_request(operation, outcome, time.monotonic() - begun)
         received_at = Timestamp()
@@ -196,12 +199,12 @@ class VendorClient:
         try:
             return await self._ask_for_token()
         except GatewayError as error:
-            if not error.doubt:
+            if error.sent is not Sent.DOUBT:
                 raise
         try:
             return await self._ask_for_token()
         except GatewayError as error:
-            raise GatewayError(error.reason) from None  # the call that needs the token was not sent: no doubt of it
+            raise GatewayError(error.reason) from None  # sent=NOTHING: the call that needs the token
 
     async def _ask_for_token(self) -> Token:
         credentials = self._credentials
@@ -217,11 +220,11 @@ class VendorClient:
             f"{self._base}{credentials.token_path}?{query}",
             headers={"Accept": "application/json", "Accept-Encoding": "identity"},
         )
-        asked_at = time.monotonic()
+        asked_at = now()
         try:
             reply = await self._exchange("token", request, Deadline.after(_TOKEN_TIMEOUT), math.inf)
         except GatewayError as error:
-            raise _unavailable(doubt=error.doubt) from None
+            raise _unavailable(error.sent) from None
         if reply.status in (400, 401, 403):
             raise GatewayError(reasons.ERROR_REASON_VENDOR_REJECTED_CREDENTIALS)
         try:
@@ -229,7 +232,7 @@ class VendorClient:
                 raise ValueError("no token reply")
             return token_from(reply.document, asked_at)
         except ValueError:
-            raise _unavailable(doubt=False) from None
+            raise _unavailable(Sent.NOTHING) from None
 
 
 async def _read(response: httpx.Response) -> bytes | None:
@@ -250,8 +253,8 @@ def _parsed(body: bytes | None) -> Object | None:
         return None
 
 
-def _unavailable(*, doubt: bool) -> GatewayError:
-    return GatewayError(reasons.ERROR_REASON_VENDOR_UNAVAILABLE, doubt=doubt)
+def _unavailable(sent: Sent) -> GatewayError:
+    return GatewayError(reasons.ERROR_REASON_VENDOR_UNAVAILABLE, sent=sent)
 
 
 def _checked(call_request_id: str) -> str:

@@ -8,7 +8,7 @@ from typing import cast
 from callrequest.v1 import cancellation_pb2 as cancellations
 from callrequest.v1 import error_reason_pb2 as reasons
 from callrequest.v1.cancellation_pb2 import CancellationRejected
-from server.errors import GatewayError, Reason
+from server.errors import GatewayError, Reason, Sent
 
 from .quirks import Notes, Unreadable
 from .rows import ERROR_CODE_WORDS, REJECTION_PATTERNS
@@ -20,23 +20,31 @@ _VENDOR_CODE = re.compile(r"[A-Z0-9_]{1,100}")
 def fault_of(status: int, envelope: Envelope | None, retry_after: str | None, notes: Notes) -> GatewayError | None:
     """What is wrong with a reply; None when it is a success. envelope: None when the body is no JSON object.
 
-    `doubt` is set where a cancel may have taken effect all the same. A clear no is what the vendor's own words, 401,
-    403 or 429 say.
+    A clear no to a cancel is what the vendor's own words, 401, 403 or 429 say; all else leaves its effect in doubt.
     """
     if status in (401, 403):
-        return GatewayError(reasons.ERROR_REASON_VENDOR_REJECTED_CREDENTIALS)
+        return GatewayError(
+            reasons.ERROR_REASON_VENDOR_REJECTED_CREDENTIALS, sent=Sent.REFUSED, token_refused=status == 401
+        )
     if envelope and envelope.failed and (known := _known_fault(envelope, notes)):
         return known
     if status == 429:
-        return GatewayError(reasons.ERROR_REASON_VENDOR_RATE_LIMITED, retry_after=seconds_of(retry_after))
+        wait = seconds_of(retry_after)
+        return GatewayError(reasons.ERROR_REASON_VENDOR_RATE_LIMITED, retry_after=wait, sent=Sent.REFUSED)
     if status in (502, 503, 504):
-        return GatewayError(reasons.ERROR_REASON_VENDOR_UNAVAILABLE, retry_after=seconds_of(retry_after), doubt=True)
+        return GatewayError(
+            reasons.ERROR_REASON_VENDOR_UNAVAILABLE, retry_after=seconds_of(retry_after), sent=Sent.DOUBT
+        )
     if 500 <= status <= 599:
-        return GatewayError(reasons.ERROR_REASON_VENDOR_FAILED, doubt=True)
+        return GatewayError(reasons.ERROR_REASON_VENDOR_FAILED, sent=Sent.DOUBT)
     if envelope and envelope.failed:
         code = envelope.error_code
         named = code is not None and _VENDOR_CODE.fullmatch(code)
-        return GatewayError(reasons.ERROR_REASON_VENDOR_ERROR, vendor_code=code if named else None, doubt=code is None)
+        return GatewayError(
+            reasons.ERROR_REASON_VENDOR_ERROR,
+            vendor_code=code if named else None,
+            sent=Sent.DOUBT if code is None else Sent.REFUSED,
+        )
     if envelope and 200 <= status <= 299:
         return None
     return malformed()
@@ -48,11 +56,11 @@ def _known_fault(envelope: Envelope, notes: Notes) -> GatewayError | None:
     except Unreadable:
         return None
     if reason != reasons.ERROR_REASON_CANCELLATION_NOT_ALLOWED:
-        return GatewayError(reason)
+        return GatewayError(reason, sent=Sent.REFUSED)
     said = envelope.error_message or ""
     why = [meant for meant, pattern in REJECTION_PATTERNS.items() if pattern.search(said)]
     rejected = CancellationRejected(reason=why[0] if why else cancellations.CANCELLATION_REJECTION_REASON_UNSPECIFIED)
-    return GatewayError(reason, rejected=rejected)
+    return GatewayError(reason, sent=Sent.REFUSED, rejected=rejected)
 
 
 def seconds_of(retry_after: str | None) -> float | None:

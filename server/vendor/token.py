@@ -2,12 +2,11 @@
 
 import asyncio
 import re
-import time
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 
 from callrequest.v1 import error_reason_pb2 as reasons
-from server.deadline import Deadline
+from server.deadline import Deadline, now
 from server.errors import GatewayError, deadline_exceeded
 
 RENEW_SHARE = 0.1
@@ -60,11 +59,11 @@ class TokenSource:
 
     async def get(self, deadline: Deadline) -> str:
         """A token that has not expired. Raises the failure of the fetch, DEADLINE_EXCEEDED when that takes too long."""
-        token, now = self._token, time.monotonic()
-        if token is not None and now < token.renew_at:
+        token, moment = self._token, now()
+        if token is not None and moment < token.renew_at:
             return token.value
         fetching = self._begin()
-        if token is not None and now < token.expires_at:
+        if token is not None and moment < token.expires_at:
             return token.value  # the new one will be there for later calls
         # Not awaited itself: a caller that leaves must not take the fetch from the others.
         done, _ = await asyncio.wait({fetching}, timeout=max(deadline.remaining(), 0))

@@ -8,7 +8,7 @@ from google.protobuf.message import Message
 from callrequest.v1 import call_request_pb2 as results
 from callrequest.v1 import cancellation_pb2 as cancellations
 from callrequest.v1 import error_reason_pb2 as reasons
-from server.errors import GatewayError
+from server.errors import GatewayError, Sent
 
 from .document import Number, Object, folded, is_empty, text_of
 from .quirks import Notes, Quirk, Unreadable
@@ -27,7 +27,7 @@ class Envelope:
 
 def malformed() -> GatewayError:
     """The reply is none that the vendor's API describes; what it did to a cancel is then in doubt."""
-    return GatewayError(reasons.ERROR_REASON_VENDOR_MALFORMED_RESPONSE, doubt=True)
+    return GatewayError(reasons.ERROR_REASON_VENDOR_MALFORMED_RESPONSE, sent=Sent.DOUBT)
 
 
 def read_envelope(document: Object, http_status: int, notes: Notes) -> Envelope:
