@@ -166,9 +166,9 @@ async def _history(seed: int) -> int:
 
 def _check_failure(vendor: ModelVendor, error: GatewayError, posts: int) -> None:
     if error.reason == reasons.ERROR_REASON_VENDOR_UNAVAILABLE:
-        assert posts == 0, "UNAVAILABLE, which clients repeat, although a POST may have arrived"
+        assert posts <= 0, "UNAVAILABLE, which clients repeat, although a POST may have arrived"
     if error.reason == reasons.ERROR_REASON_DEADLINE_EXCEEDED:
-        assert posts == 0, "a spent deadline that does not say that a POST may have arrived"
+        assert posts <= 0, "a spent deadline that does not say that a POST may have arrived"
     if error.reason == reasons.ERROR_REASON_CANCELLATION_NOT_ALLOWED:
         assert error.rejected is not None
         assert vendor.holds != CANCELLED or not error.rejected.reason, "not allowed, with a reason, but cancelled"

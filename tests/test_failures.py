@@ -326,11 +326,11 @@ async def test_a_result_that_is_late_but_in_time_is_an_answer(vendor: ScriptedVe
 
 
 BUILT_LATER = {
-    reasons.ERROR_REASON_OVERLOADED: "the bounds on calls in flight",
     reasons.ERROR_REASON_CALLER_UNAUTHENTICATED: "callers' identity",
     reasons.ERROR_REASON_CALLER_FORBIDDEN: "callers' identity",
 }
 REACHED_ELSEWHERE = {
+    reasons.ERROR_REASON_OVERLOADED: "test_reading.py",
     reasons.ERROR_REASON_CANCELLATION_NOT_ALLOWED: "test_cancelling.py",
     reasons.ERROR_REASON_INTERNAL: "test_interceptors.py",
     reasons.ERROR_REASON_INVALID_REQUEST: "here, without a vendor",

@@ -88,6 +88,20 @@ async def test_when_all_tokens_are_revoked_one_new_one_is_fetched(gateway: Gatew
     assert len(vendor.requests("token")) == 2
 
 
+async def test_a_late_401_does_not_take_the_new_token_along(gateway: Gateway, vendor: ScriptedVendor) -> None:
+    """A refusal of the old token that comes when the new one is there causes no second fetch."""
+    vendor.answer("token", send(TOKEN), send(TOKEN | {"access_token": "token-2"}))
+    vendor.answer("result", later(0.4, send("", 401)), send("", 401), send(pending()))
+    async with connected(gateway) as client:
+        late = asyncio.ensure_future(client.GetCallRequestResult(GET))
+        await vendor.until(lambda: vendor.requests("result"))
+        await client.GetCallRequestResult(GET)
+        await late
+    assert len(vendor.requests("token")) == 2
+    sent = [asked.headers["authorization"].removeprefix("Bearer ") for asked in vendor.requests("result")]
+    assert sent == ["token-1", "token-1", "token-2", "token-2"]
+
+
 def _only_with(token: str, vendor: ScriptedVendor) -> Answer:
     async def answer(writer: asyncio.StreamWriter) -> None:
         right = vendor.asked_on(writer).headers["authorization"] == f"Bearer {token}"
@@ -188,13 +202,13 @@ async def test_a_request_is_sent_once_even_when_a_kept_connection_breaks(
     assert len(vendor.requests("cancel")) == 1
 
 
-async def test_no_cookie_is_kept_and_no_redirect_followed(
-    client: "CallRequestServiceAsyncStub", vendor: ScriptedVendor
-) -> None:
+async def test_no_cookie_is_kept_and_no_redirect_followed(vendor: ScriptedVendor) -> None:
     """What a reply sets or points to has no effect on later requests."""
     vendor.answer("result", send(pending(), set_cookie="a=b; Path=/"), send("", 307, location="/other"))
-    await client.GetCallRequestResult(GET)
-    await failure(client.GetCallRequestResult(GET))
+    # By name: a cookie jar would keep none of an address.
+    async with started(vendor.url.replace("127.0.0.1", "localhost")) as gateway, connected(gateway) as client:
+        await client.GetCallRequestResult(GET)
+        await failure(client.GetCallRequestResult(GET))
     assert "cookie" not in vendor.requests("result")[1].headers
     assert vendor.requests("other") == []
 
