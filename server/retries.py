@@ -42,12 +42,9 @@ class Retries:
         if tries >= _AGAIN.get(error.reason, 0) or self._saved < 1:
             return None
         pause = random.uniform(0, min(FIRST_PAUSE * 2 ** (tries - 1), LONGEST_PAUSE))  # noqa: S311 (jitter)
-        left = deadline.remaining()
         if error.reason == reasons.ERROR_REASON_VENDOR_RATE_LIMITED:
             pause += error.retry_after
-            if error.retry_after > left / 2:
-                return None
-        if pause > left / 2:
+        if pause > deadline.remaining() / 2:
             return None
         self._saved -= 1
         return pause

@@ -235,6 +235,20 @@ async def test_callers_of_one_id_share_its_cancel(
     assert len(vendor.requests("cancel")) == 1
 
 
+async def test_a_caller_with_more_time_is_not_bound_by_one_with_less(
+    client: "CallRequestServiceAsyncStub", vendor: ScriptedVendor
+) -> None:
+    """Each waits within its own deadline for the cancel that they share."""
+    vendor.answer("cancel", hang_up())
+    vendor.answer("result", later(0.7, send(with_status("CANCELLED"))))
+    hasty = asyncio.ensure_future(client.CancelCallRequest(CANCEL, timeout=0.6))
+    await vendor.until(lambda: vendor.requests("cancel"))
+    patient = client.CancelCallRequest(CANCEL, timeout=8)
+    assert (await failure(hasty)).reason == "CANCELLATION_OUTCOME_UNKNOWN"
+    assert (await patient).cancellation.outcome == pb.CANCELLATION_OUTCOME_CANCELLED
+    assert len(vendor.requests("cancel")) == 1
+
+
 async def test_a_caller_that_leaves_does_not_leave_it_half_done(
     client: "CallRequestServiceAsyncStub", vendor: ScriptedVendor
 ) -> None:

@@ -145,17 +145,17 @@ class _Vendor:
 def test_a_vendor_that_is_down_is_left_alone_and_one_that_is_back_is_found_at_once() -> None:
     """Of the reads in an outage few reach the vendor; within 2 s of its return all do."""
 
-    async def weather() -> tuple[float, float, float]:
+    async def weather() -> tuple[float, float]:
         vendor = _Vendor()
         await vendor.reads(10, None)
         await vendor.reads(5, UNAVAILABLE)
         outage = await vendor.reads(30, UNAVAILABLE)
         await vendor.reads(2, None)
-        return outage, await vendor.reads(5, None), outage
+        return outage, await vendor.reads(5, None)
 
-    outage, after, _ = run(weather())
-    assert 0.01 < outage < 0.05
-    assert after == 1
+    for outage, after in (run(weather()) for _ in range(8)):  # so that no luck of the dice passes for a rule
+        assert 0.01 < outage < 0.05
+        assert after == 1
 
 
 def test_a_vendor_that_fails_less_than_half_the_time_is_not_throttled() -> None:
