@@ -6,7 +6,7 @@ PROTOS := $(wildcard protos/callrequest/v1/*.proto)
 # What `buf breaking` compares with: main's last commit, wherever this clone has it.
 MAIN = $(shell git rev-parse --verify --quiet main || git rev-parse --verify --quiet origin/main || echo HEAD)
 
-.PHONY: help setup run test check format generate lock clean
+.PHONY: help setup run test check format generate audit sbom lock clean
 .DEFAULT_GOAL := help
 
 help:  ## Lists the targets.
@@ -46,6 +46,13 @@ format: setup  ## Formats Python and protos.
 
 generate: setup  ## Writes the Python stubs in callrequest/v1 anew.
 	$(BIN)/python -m tools.generate
+
+audit: setup  ## Looks the shipped dependencies up in the database of known vulnerabilities (needs its network access).
+	$(BIN)/pip-audit --strict --disable-pip --require-hashes --progress-spinner off --requirement requirements/runtime.txt
+
+sbom: setup  ## Writes build/sbom.cdx.json, the CycloneDX list of the shipped dependencies, from the lock.
+	@mkdir -p build
+	$(BIN)/cyclonedx-py requirements --pyproject pyproject.toml --output-reproducible --of JSON -o build/sbom.cdx.json requirements/runtime.txt
 
 lock: setup  ## Resolves the dependencies anew into requirements/.
 	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --custom-compile-command "make lock" pyproject.toml --output-file requirements/runtime.txt
