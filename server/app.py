@@ -24,7 +24,8 @@ from .results import Results
 from .sandbox import CLIENT_ID, CLIENT_SECRET, Sandbox
 from .service import SERVICE, CallRequestService
 from .settings import Address, Settings, SettingsError, parse_address
-from .vendor.client import Credentials, VendorClient
+from .vendor.client import VendorClient
+from .vendor.token_endpoint import Credentials
 from .vendor.transport import AiohttpTransport
 
 MOST_REQUEST_BYTES, MOST_METADATA_BYTES, MOST_STREAMS = 64 << 10, 8 << 10, 128

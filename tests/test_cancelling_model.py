@@ -19,7 +19,8 @@ from server.cancellation import Cancellations
 from server.deadline import Deadline, now
 from server.errors import GatewayError
 from server.metrics import Metrics
-from server.vendor.client import Credentials, VendorClient
+from server.vendor.client import VendorClient
+from server.vendor.token_endpoint import Credentials
 from tests.scripted_vendor import RESULT_ID, cancelled, failed, with_status
 from tests.virtual_time import run
 

@@ -17,7 +17,8 @@ LAYERS = [
     {"results", "cancellation", "status"},
     {"retries", "throttle", "limits"},
     {"vendor.client", "vendor.transport"},
-    {"vendor.token", "vendor.faults", "metrics", "callers", "certificates"},
+    {"vendor.token_endpoint"},
+    {"vendor.token", "vendor.exchange", "vendor.faults", "metrics", "callers", "certificates"},
     {"vendor.translate"},
     {"vendor.rows"},
     {"vendor.readers"},
@@ -66,7 +67,7 @@ def test_imports_point_one_way(path: Path) -> None:
 
 KNOWN_IN = {
     "grpc": {"app", "service", "interceptors", "healthcheck", "certificates"},
-    "httpx": {"vendor.client", "vendor.transport"},
+    "httpx": {"vendor.client", "vendor.exchange", "vendor.token_endpoint", "vendor.transport"},
     "aiohttp": {"vendor.transport", "operations"},
     "prometheus_client": {"metrics"},
     "pydantic": {"settings"},

@@ -13,8 +13,8 @@ import trustme
 from callrequest.v1.call_request_service_pb2 import CancelCallRequestRequest, GetCallRequestResultRequest
 from server.app import Gateway
 from server.retries import MOST_TRIES
-from server.vendor.client import Credentials
 from server.vendor.token import Token
+from server.vendor.token_endpoint import Credentials
 from server.vendor.transport import AiohttpTransport
 from tests.conftest import SECRET, connected, settings_for, started
 from tests.failure import failure

@@ -1,0 +1,111 @@
+"""One request to the vendor and its whole reply, within one limit of time and one of bytes."""
+
+import asyncio
+import time
+from dataclasses import dataclass
+from typing import Protocol
+
+import httpx
+from google.protobuf.timestamp_pb2 import Timestamp
+
+from callrequest.v1 import error_reason_pb2 as reasons
+from server.deadline import Deadline
+from server.errors import GatewayError, Sent, deadline_exceeded
+
+from .document import NotAnObject, Object, parse
+from .quirks import Notes
+from .translate import malformed
+
+MOST_BYTES = 1 << 20
+"""A longer reply is malformed; it is not read further."""
+
+_TO_TELL_APART = 0.02  # seconds by which connecting must end before the exchange does
+
+
+class Observer(Protocol):
+    """Is told what happened at the vendor, for metrics."""
+
+    def vendor_request(self, operation: str, outcome: str, seconds: float) -> None: ...
+    def vendor_reply(self, notes: Notes) -> None: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Reply:
+    """A reply of the vendor. document: None when the body is no JSON object, or too long."""
+
+    status: int
+    retry_after: str | None
+    document: Object | None
+    received_at: Timestamp
+
+
+class Exchanges:
+    """Sends requests by a transport. connect_timeout: seconds for a connection to be free or made."""
+
+    def __init__(self, transport: httpx.AsyncBaseTransport, connect_timeout: float, observer: Observer) -> None:
+        self._transport = transport
+        self._connect_timeout = connect_timeout
+        self._observer = observer
+
+    async def exchange(self, operation: str, request: httpx.Request, deadline: Deadline, longest: float) -> Reply:
+        """Sends a request once; longest: seconds, however much time there is until the deadline.
+
+        Raises GatewayError that says what was sent: VENDOR_UNAVAILABLE, VENDOR_TIMEOUT, VENDOR_MALFORMED_RESPONSE when
+        the reply is no HTTP, DEADLINE_EXCEEDED.
+        """
+        limit = min(deadline.remaining(), longest)
+        if deadline.spent():
+            raise deadline_exceeded()
+        # So that a connection that takes all the time ends as one that was not made, not as a request in doubt.
+        request.extensions["timeout"] = {"connect": max(min(self._connect_timeout, limit - _TO_TELL_APART), 0.001)}
+        begun, outcome = time.monotonic(), "abandoned"
+        try:
+            async with asyncio.timeout(limit):
+                response = await self._transport.handle_async_request(request)
+                try:
+                    body = await _read(response)
+                finally:
+                    await response.aclose()
+            outcome = f"{response.status_code // 100}xx"
+        except (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout):
+            outcome = "unreachable"
+            raise deadline_exceeded() if deadline.spent() else unavailable(Sent.NOTHING) from None
+        except TimeoutError:
+            outcome = "timeout"
+            spent = deadline.spent()
+            reason = reasons.ERROR_REASON_DEADLINE_EXCEEDED if spent else reasons.ERROR_REASON_VENDOR_TIMEOUT
+            raise GatewayError(reason, sent=Sent.DOUBT) from None
+        except httpx.RemoteProtocolError:
+            outcome = "malformed"
+            raise malformed() from None
+        except httpx.TransportError:
+            outcome = "broken"
+            raise unavailable(Sent.DOUBT) from None
+        finally:
+            self._observer.vendor_request(operation, outcome, time.monotonic() - begun)
+        received_at = Timestamp()
+        received_at.GetCurrentTime()
+        return Reply(response.status_code, response.headers.get("retry-after"), _parsed(body), received_at)
+
+
+def unavailable(sent: Sent) -> GatewayError:
+    """VENDOR_UNAVAILABLE."""
+    return GatewayError(reasons.ERROR_REASON_VENDOR_UNAVAILABLE, sent=sent)
+
+
+async def _read(response: httpx.Response) -> bytes | None:
+    """The whole body; None once it is longer than MOST_BYTES."""
+    assert isinstance(response.stream, httpx.AsyncByteStream)
+    body = bytearray()
+    async for chunk in response.stream:
+        body += chunk
+        if len(body) > MOST_BYTES:
+            return None
+    return bytes(body)
+
+
+def _parsed(body: bytes | None) -> Object | None:
+    try:
+        return None if body is None else parse(body)
+    except NotAnObject:
+        return None
