@@ -13,7 +13,7 @@ from grpc_reflection.v1alpha import reflection
 from callrequest.v1.call_request_service_pb2_grpc import add_CallRequestServiceServicer_to_server
 
 from .callers import Callers
-from .cancellation import Cancellations
+from .cancels_under_way import Cancellations
 from .certificates import Certificates
 from .interceptors import CallInterceptor
 from .limits import InFlight

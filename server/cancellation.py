@@ -12,7 +12,6 @@ cancel, refused ones included. The steps:
 
 import asyncio
 import random
-from collections.abc import Callable
 
 from google.rpc import code_pb2 as codes
 
@@ -34,8 +33,6 @@ READ_BACK_PAUSES = (0.2, 0.5, 1.0)
 """Seconds before each reading back; shorter when there is less time."""
 READ_BACK_TIME = 3.0
 """Seconds in which three readings back fit with these pauses."""
-AHEAD = 0.02
-"""Seconds by which a cancel ends before its caller's deadline, so that its own answer is the one that is given."""
 
 REASON_BY_STATUS = {
     results.CALL_REQUEST_STATUS_COMPLETED: cancellations.CANCELLATION_REJECTION_REASON_CALL_COMPLETED,
@@ -192,51 +189,6 @@ SETTLED_BY = ("reply", "reading back", "refusal", "error", "nothing")
 """What may settle a cancel, for metrics; nothing: it ended in doubt."""
 SETTLED = {results.CALL_REQUEST_STATUS_CANCELLED, *REASON_BY_STATUS}
 """The statuses by which a reading back settles a cancel: all but pending, and unknown ones."""
-
-
-class Cancellations:
-    """Cancels call requests: one cancel at a time for an id, which goes on when its callers have left.
-
-    settled: is told how each ended. Callers of one id share its cancel; each waits for it within its own deadline.
-    """
-
-    def __init__(self, vendor: VendorClient, settled: Callable[[str], None]) -> None:
-        self._vendor = vendor
-        self._settled = settled
-        self._under_way: dict[str, tuple[Cancel, asyncio.Task[Cancellation]]] = {}
-
-    async def cancel(self, call_request_id: str, deadline: Deadline) -> Cancellation:
-        """Cancels. Raises GatewayError: CANCELLATION_OUTCOME_UNKNOWN when a POST may have arrived and time is up."""
-        cancel, task = self._under_way.get(call_request_id) or self._begin(call_request_id, deadline)
-        cancel.deadline.extend(deadline.sooner(AHEAD))
-        # Not awaited itself: a caller that leaves must not leave the cancel half done.
-        await asyncio.wait({task}, timeout=max(deadline.remaining(), 0))
-        if task.done() and not task.cancelled():
-            return task.result()
-        raise cancel.out_of_time()
-
-    async def finish(self, seconds: float) -> None:
-        """Waits so long for the cancels under way, then ends them."""
-        tasks = [task for _, task in self._under_way.values()]
-        if tasks:
-            await asyncio.wait(tasks, timeout=seconds)
-        for task in tasks:
-            task.cancel()
-
-    def _begin(self, call_request_id: str, deadline: Deadline) -> "tuple[Cancel, asyncio.Task[Cancellation]]":
-        if deadline.spent():
-            raise deadline_exceeded()
-        cancel = Cancel(self._vendor, call_request_id, deadline.sooner(AHEAD))
-        task = asyncio.create_task(cancel.settle(), name="cancel")
-        self._under_way[call_request_id] = (cancel, task)
-        task.add_done_callback(lambda task: self._ended(call_request_id, cancel, task))
-        return cancel, task
-
-    def _ended(self, call_request_id: str, cancel: Cancel, task: "asyncio.Task[Cancellation]") -> None:
-        del self._under_way[call_request_id]
-        if not task.cancelled():
-            task.exception()  # read, so that one nobody waits for any more is no "exception was never retrieved"
-            self._settled(cancel.settled_by)
 
 
 def _not_allowed(rejected: CancellationRejected) -> GatewayError:

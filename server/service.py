@@ -7,7 +7,7 @@ import grpc
 from callrequest.v1 import call_request_service_pb2 as pb
 from callrequest.v1.call_request_service_pb2_grpc import CallRequestServiceServicer
 
-from .cancellation import Cancellations
+from .cancels_under_way import Cancellations
 from .deadline import Deadline
 from .limits import InFlight
 from .results import Results

@@ -15,7 +15,7 @@ import pytest
 
 from callrequest.v1 import cancellation_pb2 as pb
 from callrequest.v1 import error_reason_pb2 as reasons
-from server.cancellation import Cancellations
+from server.cancels_under_way import Cancellations
 from server.deadline import Deadline, now
 from server.errors import GatewayError
 from server.metrics import Metrics

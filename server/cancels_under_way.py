@@ -1,0 +1,59 @@
+"""Cancels under way: one at a time for an id, shared by its callers, and going on when they have left."""
+
+import asyncio
+from collections.abc import Callable
+
+from callrequest.v1.cancellation_pb2 import Cancellation
+
+from .cancellation import Cancel
+from .deadline import Deadline
+from .errors import deadline_exceeded
+from .vendor.client import VendorClient
+
+AHEAD = 0.02
+"""Seconds by which a cancel ends before its caller's deadline, so that its own answer is the one that is given."""
+
+
+class Cancellations:
+    """Cancels call requests: one cancel at a time for an id, which goes on when its callers have left.
+
+    settled: is told how each ended. Callers of one id share its cancel; each waits for it within its own deadline.
+    """
+
+    def __init__(self, vendor: VendorClient, settled: Callable[[str], None]) -> None:
+        self._vendor = vendor
+        self._settled = settled
+        self._under_way: dict[str, tuple[Cancel, asyncio.Task[Cancellation]]] = {}
+
+    async def cancel(self, call_request_id: str, deadline: Deadline) -> Cancellation:
+        """Cancels. Raises GatewayError: CANCELLATION_OUTCOME_UNKNOWN when a POST may have arrived and time is up."""
+        cancel, task = self._under_way.get(call_request_id) or self._begin(call_request_id, deadline)
+        cancel.deadline.extend(deadline.sooner(AHEAD))
+        # Not awaited itself: a caller that leaves must not leave the cancel half done.
+        await asyncio.wait({task}, timeout=max(deadline.remaining(), 0))
+        if task.done() and not task.cancelled():
+            return task.result()
+        raise cancel.out_of_time()
+
+    async def finish(self, seconds: float) -> None:
+        """Waits so long for the cancels under way, then ends them."""
+        tasks = [task for _, task in self._under_way.values()]
+        if tasks:
+            await asyncio.wait(tasks, timeout=seconds)
+        for task in tasks:
+            task.cancel()
+
+    def _begin(self, call_request_id: str, deadline: Deadline) -> "tuple[Cancel, asyncio.Task[Cancellation]]":
+        if deadline.spent():
+            raise deadline_exceeded()
+        cancel = Cancel(self._vendor, call_request_id, deadline.sooner(AHEAD))
+        task = asyncio.create_task(cancel.settle(), name="cancel")
+        self._under_way[call_request_id] = (cancel, task)
+        task.add_done_callback(lambda task: self._ended(call_request_id, cancel, task))
+        return cancel, task
+
+    def _ended(self, call_request_id: str, cancel: Cancel, task: "asyncio.Task[Cancellation]") -> None:
+        del self._under_way[call_request_id]
+        if not task.cancelled():
+            task.exception()  # read, so that one nobody waits for any more is no "exception was never retrieved"
+            self._settled(cancel.settled_by)
