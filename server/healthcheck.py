@@ -1,5 +1,6 @@
 """Asks a running gateway whether it serves, as a container's or a supervisor's probe."""
 
+import http.client
 import socket
 import ssl
 import sys
@@ -19,8 +20,9 @@ _ANY = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104 (the other way round:
 
 def run(settings: Settings) -> int:
     """Gives the exit code: 0 when the gateway of these settings says SERVING, else 1 with a line on stderr."""
-    host, port = parse_address(settings.listen)
-    address = Address((_ANY.get(host, host), port))
+    address = _reachable(settings.listen)
+    if settings.tls_client_ca is not None:
+        return _ask_operations(settings, address)
     try:
         with _channel(settings, address) as channel:
             check = health_pb2_grpc.HealthStub(channel).Check  # type: ignore[attr-defined]  # its types miss it
@@ -32,6 +34,26 @@ def run(settings: Settings) -> int:
     if reply.status != health_pb2.HealthCheckResponse.SERVING:
         return _no(address, health_pb2.HealthCheckResponse.ServingStatus.Name(reply.status))
     return 0
+
+
+def _ask_operations(settings: Settings, address: Address) -> int:
+    """Asks at /ready instead: a probe has no client's certificate, and the server's own is seldom one."""
+    if not settings.metrics_listen:
+        return _no(address, "needs GATEWAY_METRICS_LISTEN, since GATEWAY_TLS_CLIENT_CA is set")
+    operations = _reachable(settings.metrics_listen)
+    try:
+        connection = http.client.HTTPConnection(*operations, timeout=TIMEOUT)
+        connection.request("GET", "/ready")
+        status = connection.getresponse().status
+        connection.close()
+    except (OSError, http.client.HTTPException) as error:
+        return _no(operations, type(error).__name__)
+    return 0 if status == http.HTTPStatus.OK else _no(operations, f"/ready says {status}")
+
+
+def _reachable(listen: str) -> Address:
+    host, port = parse_address(listen)
+    return Address((_ANY.get(host, host), port))
 
 
 def _no(address: Address, why: str) -> int:

@@ -1,4 +1,4 @@
-"""What every call passes: it ends with a status of the catalogue, one line in the log, and its metrics.
+"""What every call passes: its caller is known, it ends with a status of the catalogue, a line in the log, and metrics.
 
 One interceptor, since each costs some 10 µs. It takes bytes and gives bytes: what fails while a request is read or a
 response is written fails inside it, where grpc.aio alone would answer UNKNOWN with a parser's or an exception's text.
@@ -8,6 +8,8 @@ import asyncio
 import inspect
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import aclosing
+from functools import partial
 from typing import Any, NoReturn, Self, TypeAlias
 
 import grpc
@@ -15,6 +17,8 @@ from google.protobuf.message import DecodeError
 
 from callrequest.v1 import error_reason_pb2 as reasons
 
+from .callers import PERMISSION_BY_METHOD, Callers
+from .callers_file import ANONYMOUS, UNKNOWN
 from .errors import GatewayError, invalid
 from .logs import describe, get_log
 from .metrics import Metrics
@@ -32,14 +36,18 @@ _TYPES = {  # by (request_streaming, response_streaming)
     (True, True): "bidi_stream",
 }
 _FOR_OPERATORS = frozenset({"INTERNAL", "UNAVAILABLE", "UNKNOWN"})
-_PROBES = ("grpc.health.", "grpc.reflection.")  # logged at debug only: they come all day
+_PROBES = ("grpc.health.", "grpc.reflection.")  # open to all; logged at debug only: they come all day
 
 
 class CallInterceptor(grpc.aio.ServerInterceptor):
-    """Guards all calls of all services, health and reflection included."""
+    """Guards all calls of all services, health and reflection included.
 
-    def __init__(self, metrics: Metrics) -> None:
+    callers: who may call, but for health and reflection; None: whoever can connect.
+    """
+
+    def __init__(self, metrics: Metrics, callers: Callers | None = None) -> None:
         self._metrics = metrics
+        self._callers = callers
         self._guarded: dict[str, Handler] = {}
 
     async def intercept_service(
@@ -59,23 +67,30 @@ class CallInterceptor(grpc.aio.ServerInterceptor):
     def _guard(self, method: str, handler: Handler) -> Handler:
         service, _, name = method.removeprefix("/").rpartition("/")
         label = (_TYPES[handler.request_streaming, handler.response_streaming], service, name)
+        needs = None if service.startswith(_PROBES) else PERMISSION_BY_METHOD.get(name, "")
+        begin = partial(_Call, self._metrics, self._callers, label, needs)
         read, write = _reader(handler), handler.response_serializer
         behaviour: Any = handler.unary_unary or handler.unary_stream or handler.stream_unary or handler.stream_stream
         assert write is not None
 
         async def single(received: Any, context: Context) -> bytes:
-            async with _Call(self._metrics, label, context) as call:
+            async with begin(context) as call:
+                call.admit()
                 call.request = read(received)
                 return write(await behaviour(call.request, context))
 
         async def yielding(received: Any, context: Context) -> AsyncIterator[bytes]:
-            async with _Call(self._metrics, label, context) as call:
+            async with begin(context) as call:
+                call.admit()
                 call.request = read(received)
-                async for response in behaviour(call.request, context):
-                    yield write(response)
+                async with aclosing(behaviour(call.request, context)) as responses:
+                    async for response in responses:
+                        call.admit()  # again: a caller that was struck off the file gets nothing more
+                        yield write(response)
 
         async def writing(received: Any, context: Context) -> None:
-            async with _Call(self._metrics, label, context) as call:
+            async with begin(context) as call:
+                call.admit()
                 call.request = read(received)
                 await behaviour(call.request, context)
 
@@ -95,19 +110,42 @@ class CallInterceptor(grpc.aio.ServerInterceptor):
 
 
 class _Call:
-    """One call on its way: how it ended is counted, logged and, when it failed, told to the caller."""
+    """One call on its way: who may not call is refused, and how it ended is counted, logged and told to the caller.
 
-    __slots__ = ("_begun", "_context", "_label", "_metrics", "request")
+    needs: the permission its caller must have; None: it is open to all.
+    """
 
-    def __init__(self, metrics: Metrics, label: tuple[str, str, str], context: Context) -> None:
+    __slots__ = ("_begun", "_caller", "_callers", "_context", "_label", "_metrics", "_needs", "request")
+
+    def __init__(
+        self,
+        metrics: Metrics,
+        callers: Callers | None,
+        label: tuple[str, str, str],
+        needs: str | None,
+        context: Context,
+    ) -> None:
         self._metrics = metrics
+        self._callers = None if needs is None else callers
         self._label = label
+        self._needs = needs
         self._context = context
+        self._caller = ANONYMOUS
         self._begun = time.perf_counter()
         self.request: Any = None
 
     async def __aenter__(self) -> Self:
         return self
+
+    def admit(self) -> None:
+        """Finds out who calls. Raises CALLER_UNAUTHENTICATED, CALLER_FORBIDDEN."""
+        if self._callers is None:
+            return
+        self._caller = UNKNOWN
+        caller = self._callers.identify(self._context.auth_context(), self._context.invocation_metadata() or ())
+        self._caller = caller.name
+        if self._needs not in caller.may:
+            raise GatewayError(reasons.ERROR_REASON_CALLER_FORBIDDEN)
 
     async def __aexit__(self, kind: object, error: BaseException | None, trace: object) -> None:
         if error is None:
@@ -132,11 +170,15 @@ class _Call:
 
     def _ended(self, code: str, reason: str | None = None) -> None:
         seconds = time.perf_counter() - self._begun
-        self._metrics.call_ended(self._label, code, reason, seconds)
         _, service, method = self._label
+        self._metrics.call_ended(self._label, code, reason, seconds)
+        if self._needs is not None:
+            self._metrics.call_by_caller(self._caller, method, code)
         log = get_log()
         write = log.debug if service.startswith(_PROBES) else log.warning if code in _FOR_OPERATORS else log.info
         fields: dict[str, Any] = {"method": method, "code": code, "duration_ms": round(seconds * 1000, 2)}
+        if self._callers is not None:
+            fields["caller"] = self._caller
         if reason is not None:
             fields["reason"] = reason
         asked = getattr(self.request, "call_request_id", "")

@@ -16,7 +16,7 @@ import structlog
 FIELDS = frozenset(
     {
         *("time", "level", "event"),
-        *("method", "code", "reason", "duration_ms", "call_request_id"),  # a call
+        *("method", "code", "reason", "duration_ms", "call_request_id", "caller"),  # a call
         *("error", "at", "logger", "line"),  # an unexpected exception, a library's message
         *("address", "metrics", "vendor", "version", "settings", "signal", "seconds"),  # start and stop
     }

@@ -64,8 +64,8 @@ WRONG = {
     "a path with a query": ({"GATEWAY_VENDOR_TOKEN_PATH": "/token?a=b"}, "VENDOR_TOKEN_PATH"),
     "another method": ({"GATEWAY_VENDOR_TOKEN_METHOD": "PUT"}, "VENDOR_TOKEN_METHOD"),
     "no such folder": ({"GATEWAY_SECRETS_DIR": "/no/folder"}, "SECRETS_DIR"),
-    "callers, not built yet": ({"GATEWAY_CALLERS": "callers.toml"}, "CALLERS"),
-    "client certificates, not built yet": ({"GATEWAY_TLS_CLIENT_CA": "ca.pem"}, "TLS_CLIENT_CA"),
+    "no such file of callers": ({"GATEWAY_CALLERS": "/no/callers.toml"}, "CALLERS"),
+    "clients' certificates without TLS": ({"GATEWAY_TLS_CLIENT_CA": __file__}, "TLS_CLIENT_CA"),
     "workers, not built yet": ({"GATEWAY_WORKERS": "2"}, "WORKERS"),
     "Redis, not built yet": ({"GATEWAY_STATE_URL": "redis://localhost"}, "STATE_URL"),
 }
@@ -129,8 +129,8 @@ def test_the_sandbox_beyond_loopback_can_be_allowed(monkeypatch: pytest.MonkeyPa
 
 def test_settings_that_change_nothing_are_listed(monkeypatch: pytest.MonkeyPatch) -> None:
     """A misspelt name, or one of a later version, is told to the operator by name."""
-    _set(monkeypatch, {"GATEWAY_VENDR_URL": "x", "GATEWAY_MAX_READS": "5", "GATEWAY_GRACE": "9", "OTHER": "z"})
-    assert unused_settings() == ["GATEWAY_MAX_READS", "GATEWAY_VENDR_URL"]
+    _set(monkeypatch, {"GATEWAY_VENDR_URL": "x", "GATEWAY_MAX_WATCHES": "5", "GATEWAY_GRACE": "9", "OTHER": "z"})
+    assert unused_settings() == ["GATEWAY_MAX_WATCHES", "GATEWAY_VENDR_URL"]
 
 
 def test_empty_means_unset_but_for_the_metrics(monkeypatch: pytest.MonkeyPatch) -> None:
