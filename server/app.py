@@ -16,6 +16,7 @@ from .callers import Callers
 from .cancels_under_way import Cancellations
 from .certificates import Certificates
 from .interceptors import CallInterceptor
+from .kept_results import KeptResults
 from .limits import InFlight
 from .logs import get_log
 from .metrics import Metrics
@@ -74,9 +75,12 @@ class Gateway:
         vendor = await self._vendor(stack, metrics)
         interceptor = CallInterceptor(metrics, await self._callers(stack))
         self._server = server = grpc.aio.server(interceptors=[interceptor], options=_CHANNEL_OPTIONS)
-        self._cancellations = Cancellations(vendor, metrics.cancellation_settled)
+        kept = KeptResults(settings.default_max_age, settings.final_max_age, settings.kept_bytes)
+        results = Results(vendor, kept, metrics)
+        await stack.enter_async_context(kept)
+        self._cancellations = Cancellations(vendor, results.changed, metrics.cancellation_settled)
         service = CallRequestService(
-            Results(vendor, metrics),
+            results,
             self._cancellations,
             reading=InFlight(settings.max_reads, metrics.in_flight("read")),
             cancelling=InFlight(settings.max_cancels, metrics.in_flight("cancel")),

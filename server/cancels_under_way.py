@@ -17,11 +17,13 @@ AHEAD = 0.02
 class Cancellations:
     """Cancels call requests: one cancel at a time for an id, which goes on when its callers have left.
 
+    changed: is told the id when a cancel has ended, whatever came of it: what was read before may not be true any more.
     settled: is told how each ended. Callers of one id share its cancel; each waits for it within its own deadline.
     """
 
-    def __init__(self, vendor: VendorClient, settled: Callable[[str], None]) -> None:
+    def __init__(self, vendor: VendorClient, changed: Callable[[str], None], settled: Callable[[str], None]) -> None:
         self._vendor = vendor
+        self._changed = changed
         self._settled = settled
         self._under_way: dict[str, tuple[Cancel, asyncio.Task[Cancellation]]] = {}
 
@@ -54,6 +56,7 @@ class Cancellations:
 
     def _ended(self, call_request_id: str, cancel: Cancel, task: "asyncio.Task[Cancellation]") -> None:
         del self._under_way[call_request_id]
+        self._changed(call_request_id)
         if not task.cancelled():
             task.exception()  # read, so that one nobody waits for any more is no "exception was never retrieved"
             self._settled(cancel.settled_by)

@@ -33,10 +33,9 @@ class CallRequestService(CallRequestServiceServicer):
         context: Context,
     ) -> pb.GetCallRequestResultResponse:
         call_request_id = check_call_request_id(request.call_request_id)
-        if request.HasField("max_age"):
-            check_duration(request.max_age, "max_age")
+        max_age = check_duration(request.max_age, "max_age") if request.HasField("max_age") else None
         with self._reading:
-            result = await self._results.get(call_request_id, Deadline.after(context.time_remaining()))
+            result = await self._results.get(call_request_id, Deadline.after(context.time_remaining()), max_age)
         return pb.GetCallRequestResultResponse(call_request_result=result)
 
     async def CancelCallRequest(  # noqa: N802

@@ -115,6 +115,10 @@ class Settings(BaseSettings):
     allow_sandbox: bool = False
     reflection: bool = True
 
+    default_max_age: Seconds = 1.0
+    final_max_age: Seconds = 3600.0
+    kept_bytes: Annotated[int, Field(ge=0, le=1 << 34)] = 100_000_000
+
     max_reads: Annotated[int, Field(ge=1, le=100_000)] = 1000
     max_cancels: Annotated[int, Field(ge=1, le=100_000)] = 100
 

@@ -60,6 +60,8 @@ def settings_for(url: str | None, **changed: Any) -> Settings:
         "vendor_url": url,
         "vendor_client_id": "client",
         "vendor_client_secret": SecretStr(SECRET),
+        "default_max_age": 0.0,  # nothing is kept or shared, unless a test is about that
+        "final_max_age": 0.0,
         "drain_delay": 0.0,
         "grace": 2.0,
     }

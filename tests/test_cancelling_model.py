@@ -130,7 +130,7 @@ async def _history(seed: int) -> int:
         vendor, "https://v.example", Credentials("i", "s", "/token", "POST"), "/cancel", 3, 8, Metrics()
     )
     settled: list[str] = []
-    cancellations = Cancellations(client, settled.append)
+    cancellations = Cancellations(client, lambda _: None, settled.append)
 
     async def changes() -> None:
         for status in (IN_PROGRESS, COMPLETED):

@@ -15,7 +15,7 @@ LAYERS = [
     {"healthcheck", "app"},
     {"operations", "service", "interceptors"},
     {"results", "cancels_under_way", "status"},
-    {"cancellation", "retries", "throttle", "limits"},
+    {"cancellation", "shared_reads", "kept_results", "retries", "throttle", "limits"},
     {"vendor.client", "vendor.transport"},
     {"vendor.token_endpoint"},
     {"vendor.token", "vendor.exchange", "vendor.faults", "metrics", "callers", "certificates"},
