@@ -10,6 +10,7 @@ import uvloop
 
 from . import __version__, healthcheck
 from .app import Gateway
+from .end_signals import EndSignals
 from .logs import configure_logs, describe, get_log
 from .sandbox import Sandbox, describe_known
 from .service import SERVICE
@@ -74,7 +75,7 @@ def _address(value: str) -> Address:
 
 
 async def _serve(settings: Settings) -> None:
-    log, signals = get_log(), _signals()
+    log, signals = get_log(), _signals(settings.grace)
     if unused := unused_settings():
         log.warning("settings without effect in this version", settings=unused)
     async with Gateway(settings) as gateway:
@@ -94,7 +95,7 @@ async def _serve(settings: Settings) -> None:
 
 
 async def _sandbox(listen: Address) -> None:
-    log, signals = get_log(), _signals()
+    log, signals = get_log(), _signals(grace=5)
     try:
         async with Sandbox(*listen) as sandbox:
             log.info("sandbox", vendor=sandbox.url)
@@ -103,13 +104,10 @@ async def _sandbox(listen: Address) -> None:
         raise SettingsError([f"--listen: cannot listen on {listen}; is the port taken?"]) from None
 
 
-def _signals() -> asyncio.Queue[signal.Signals]:
-    """The signals that ask the process to end, as they come; what nobody catches goes to the log, without its text."""
-    loop, queue = asyncio.get_running_loop(), asyncio.Queue[signal.Signals]()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(number, queue.put_nowait, number)
-    loop.set_exception_handler(_log_unexpected)
-    return queue
+def _signals(grace: float) -> EndSignals:
+    """What asks the process to end; what nobody catches goes to the log, without its text."""
+    asyncio.get_running_loop().set_exception_handler(_log_unexpected)
+    return EndSignals(grace, lambda: get_log().error("ended by force: calls, or the event loop, did not end in time"))
 
 
 def _log_unexpected(loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:

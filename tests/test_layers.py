@@ -12,7 +12,7 @@ MODULES = sorted(SERVER.rglob("*.py"))
 LAYERS = [
     {"__main__"},
     {"commands"},
-    {"healthcheck", "app"},
+    {"healthcheck", "app", "end_signals"},
     {"operations", "service", "interceptors"},
     {"results", "cancels_under_way", "status"},
     {"cancellation", "shared_reads", "kept_results", "retries", "throttle", "limits"},
