@@ -6,7 +6,7 @@ PROTOS := $(wildcard protos/callrequest/v1/*.proto)
 # What `buf breaking` compares with: main's last commit, wherever this clone has it.
 MAIN = $(shell git rev-parse --verify --quiet main || git rev-parse --verify --quiet origin/main || echo HEAD)
 
-.PHONY: help setup run test check format generate audit sbom lock clean
+.PHONY: help setup run test faults soak check format generate audit sbom lock clean
 .DEFAULT_GOAL := help
 
 help:  ## Lists the targets.
@@ -28,6 +28,12 @@ test: setup  ## Runs all tests and prints the coverage.
 	$(BIN)/coverage run -m pytest
 	$(BIN)/coverage combine --quiet
 	$(BIN)/coverage report
+
+faults: setup  ## Runs the fault suite and prints its table, some 5 minutes: docs/faults.md. LONG=1: its full times.
+	$(BIN)/python -m faults $(if $(LONG),--long)
+
+soak: setup  ## Runs a mixed load with faults for SECONDS (600), and prints memory slope, added latency and own errors.
+	$(BIN)/python -m faults --soak $(or $(SECONDS),600)
 
 check: setup  ## Checks format, lint, types, protos, generated code and the Dockerfile.
 	$(BIN)/ruff format --check .

@@ -45,6 +45,10 @@ _CHANNEL_OPTIONS = (
     # Clients connect anew from time to time, and so spread over servers that came later.
     ("grpc.max_connection_age_ms", 30 * 60_000),
     ("grpc.max_connection_age_grace_ms", 60_000),
+    # Beyond 1 000 calls that wait to be taken grpc would refuse some at random, as CANCELLED. The bounds in flight do
+    # that better: as OVERLOADED, with RetryInfo.
+    ("grpc.server.max_pending_requests", 100_000),
+    ("grpc.server.max_pending_requests_hard_limit", 100_000),
     ("grpc.so_reuseport", 0),  # a second gateway on the port must fail, not share its calls
 )
 
@@ -156,9 +160,9 @@ class Gateway:
             tls = ssl.create_default_context(cafile=settings.vendor_ca)
         except ssl.SSLError:
             raise SettingsError(["GATEWAY_VENDOR_CA: holds no certificates in PEM"]) from None
-        transport = await stack.enter_async_context(AiohttpTransport(tls, settings.vendor_max_connections))
         client = VendorClient(
-            transport,
+            await stack.enter_async_context(AiohttpTransport(tls, settings.vendor_max_connections)),
+            await stack.enter_async_context(AiohttpTransport(tls, settings.max_cancels + 1)),  # one for tokens
             url,
             Credentials(client_id, client_secret, settings.vendor_token_path, settings.vendor_token_method),
             cancel_path=settings.vendor_cancel_path,

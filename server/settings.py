@@ -103,7 +103,7 @@ class Settings(BaseSettings):
     vendor_token_method: Literal["GET", "POST"] = "POST"  # noqa: S105
     vendor_cancel_path: UrlPath = "/api/v1/call-request/cancel"
     vendor_ca: Path | None = None
-    vendor_max_connections: Annotated[int, Field(ge=1, le=10_000)] = 100
+    vendor_max_connections: Annotated[int, Field(ge=1, le=10_000)] = 1000
     vendor_connect_timeout: Annotated[float, Field(gt=0, le=30)] = 3.0
     vendor_timeout: Annotated[float, Field(gt=0, le=30)] = 8.0
 

@@ -127,7 +127,7 @@ async def _history(seed: int) -> int:
     dice = random.Random(seed)
     vendor = ModelVendor(dice)
     client = VendorClient(
-        vendor, "https://v.example", Credentials("i", "s", "/token", "POST"), "/cancel", 3, 8, Metrics()
+        vendor, vendor, "https://v.example", Credentials("i", "s", "/token", "POST"), "/cancel", 3, 8, Metrics()
     )
     settled: list[str] = []
     cancellations = Cancellations(client, lambda _: None, settled.append)

@@ -236,17 +236,33 @@ async def test_after_calls_that_ran_out_of_time_connections_are_free(vendor: Scr
 
 async def test_with_no_connection_free_nothing_was_sent(vendor: ScriptedVendor) -> None:
     """A cancel that waits for a connection in vain is UNAVAILABLE, not in doubt."""
-    vendor.answer("result", never())
-    async with (
-        started(vendor.url, vendor_max_connections=1, vendor_connect_timeout=0.2) as gateway,
-        connected(gateway) as client,
-    ):
-        holding = asyncio.ensure_future(client.GetCallRequestResult(GET))
-        await vendor.until(lambda: vendor.requests("result"))
+    vendor.answer("cancel", never())
+    async with started(vendor.url, max_cancels=5, vendor_connect_timeout=0.2) as gateway, connected(gateway) as client:
+        gateway_cancels = [
+            asyncio.ensure_future(client.CancelCallRequest(CancelCallRequestRequest(call_request_id=f"{number:016}")))
+            for number in range(5)
+        ]
+        await vendor.until(lambda: len(vendor.requests("cancel")) == 5)
+        for call in gateway_cancels:
+            call.cancel()  # they go on, and hold their connections
+        await asyncio.sleep(0.1)
+        held = client.CancelCallRequest(CancelCallRequestRequest(call_request_id=f"{5:016}"), timeout=3)
+        await vendor.until(lambda: len(vendor.requests("cancel")) == 6)  # the one that is there for tokens
         got = await failure(client.CancelCallRequest(CANCEL))
-        holding.cancel()
+        held.cancel()
     assert (got.code, got.reason) == ("UNAVAILABLE", "VENDOR_UNAVAILABLE")
-    assert vendor.requests("cancel") == []
+    assert len(vendor.requests("cancel")) == 6
+
+
+async def test_reads_that_hang_take_no_connection_from_cancels(vendor: ScriptedVendor) -> None:
+    """However many reads wait for a vendor that does not answer: cancels and tokens have their own connections."""
+    vendor.answer("result", never())
+    async with started(vendor.url, vendor_max_connections=2) as gateway, connected(gateway) as client:
+        reads = [asyncio.ensure_future(client.GetCallRequestResult(GET, timeout=2)) for _ in range(5)]
+        await vendor.until(lambda: len(vendor.requests("result")) == 2)
+        await client.CancelCallRequest(CANCEL, timeout=1)
+        for read in reads:
+            read.cancel()
 
 
 async def test_a_connection_that_takes_all_the_time_leaves_no_doubt() -> None:

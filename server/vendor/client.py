@@ -30,6 +30,7 @@ _Answer = TypeVar("_Answer")
 class VendorClient:
     """Reads and cancels at the vendor. Safe to use by many tasks at once.
 
+    reserved: carries cancels and token requests, so that reads that hang cannot take every connection from them.
     cancel_path: may hold `{id}`. connect_timeout: seconds for a connection to be free or made. attempt_timeout: seconds
     for the whole exchange of a read, however much time the caller has.
     """
@@ -37,6 +38,7 @@ class VendorClient:
     def __init__(
         self,
         transport: httpx.AsyncBaseTransport,
+        reserved: httpx.AsyncBaseTransport,
         base_url: str,
         credentials: Credentials,
         cancel_path: str,
@@ -48,8 +50,9 @@ class VendorClient:
         self._cancel_path = cancel_path
         self._attempt_timeout = attempt_timeout
         self._observer = observer
-        self._exchanges = Exchanges(transport, connect_timeout, observer)
-        self._tokens = TokenSource(TokenEndpoint(self._exchanges, self._base, credentials).fetch)
+        self._reads = Exchanges(transport, connect_timeout, observer)
+        self._reserved = Exchanges(reserved, connect_timeout, observer)
+        self._tokens = TokenSource(TokenEndpoint(self._reserved, self._base, credentials).fetch)
 
     async def aclose(self) -> None:
         """Ends a token fetch under way; the transport is its owner's to close."""
@@ -100,7 +103,8 @@ class VendorClient:
         if body is not None:
             headers["Content-Type"] = "application/json"
         request = httpx.Request(method, self._base + path, headers=headers, content=body)
-        reply = await self._exchanges.exchange(operation, request, deadline, longest)
+        exchanges = self._reads if body is None else self._reserved
+        reply = await exchanges.exchange(operation, request, deadline, longest)
         if reply.status == 401:
             self._tokens.reject(token)
         return reply
