@@ -137,9 +137,10 @@ class CallRequestServiceServicer:
     def CancelCallRequest(self, request, context):
         """Cancels a call request, so that the hotel is not phoned.
 
-        OK means that the vendor holds it as cancelled, by this call or by an earlier one. Whenever the vendor's answer to
-        the cancel is lost, late, or none that its API describes, HTTP 5xx included, the call ends with
-        CANCELLATION_OUTCOME_UNKNOWN, and never with a code that clients repeat by themselves.
+        OK means that the vendor holds it as cancelled, by this call or by an earlier one. When the vendor's answer to the
+        cancel is lost, late, or none that its API describes, HTTP 5xx included, the status is read back to find out. What
+        stays in doubt ends with CANCELLATION_OUTCOME_UNKNOWN, and never with a code that clients repeat by themselves.
+        Callers that cancel one call request at the same time share one cancel, which goes on when they leave.
 
         May be repeated: cancelling what is cancelled is OK with outcome ALREADY_CANCELLED.
 
