@@ -55,7 +55,7 @@ class KeptResults:
         if before is not None and is_final(before[0]) and not is_final(result):
             return
         kept = (result, now())
-        if ENTRY_BYTES + result.ByteSize() <= self._kept.maxsize:
+        if self._kept.getsizeof(kept) <= self._kept.maxsize:
             self._kept[result.call_request_id] = kept
 
     def drop(self, call_request_id: str) -> None:

@@ -136,9 +136,7 @@ REFERENCE = (Row("vendor_reference", RESULT_KEYS[::-1], read_reference),)
 
 
 def _keys(rows: tuple[Row, ...]) -> set[str]:
-    return (
-        {key for row in rows for key in row.keys} | {key for row in rows for key in _keys(row.rows)} if rows else set()
-    )
+    return {key for row in rows for key in {*row.keys, *_keys(row.rows)}}
 
 
 KNOWN_KEYS = {key.lower(): key for key in {*ID_KEYS, *_keys((SUCCESS, ERROR, *RESULT, *CANCELLATION, *REFERENCE))}}

@@ -10,7 +10,7 @@ from callrequest.v1 import cancellation_pb2 as cancellations
 from callrequest.v1 import error_reason_pb2 as reasons
 from server.errors import GatewayError, Sent
 
-from .document import Number, Object, folded, is_empty, text_of
+from .document import Object, folded, is_empty, text_of
 from .quirks import Notes, Quirk, Unreadable
 from .rows import CANCELLATION, ERROR, ID_KEYS, KNOWN_KEYS, OBJECT, REFERENCE, RESULT, RESULT_KEYS, SUCCESS, Row
 
@@ -32,11 +32,13 @@ def malformed() -> GatewayError:
 
 def read_envelope(document: Object, http_status: int, notes: Notes) -> Envelope:
     """Reads whether the reply is a success or the vendor's error body: the body decides, then the HTTP status (Q10)."""
-    success = _read(SUCCESS, document, notes)
-    error = _find(ERROR, document, folded(document, KNOWN_KEYS), notes)
+    strange = folded(document, KNOWN_KEYS)
+    success = _read(SUCCESS, document, strange, notes)
+    error = _find(ERROR, document, strange, notes)
     code = message = None
     if isinstance(error, dict):
-        code, message = (_read(row, error, notes) for row in ERROR.rows)
+        strange = folded(error, KNOWN_KEYS)
+        code, message = (_read(row, error, strange, notes) for row in ERROR.rows)
     failed = success is False or isinstance(error, dict)
     if failed and (success is not False or http_status < 400):
         notes.quirks.add(Quirk.ERROR_BODY_AND_FLAG_OR_STATUS_DISAGREE)
@@ -128,9 +130,9 @@ def _find(row: Row, document: Object, strange: Object, notes: Notes) -> Any:
     return None
 
 
-def _read(row: Row, document: Object, notes: Notes) -> Any:
+def _read(row: Row, document: Object, strange: Object, notes: Notes) -> Any:
     """The value of a row that is part of no message; None when there is none that can be read."""
-    value = _find(row, document, folded(document, KNOWN_KEYS), notes)
+    value = _find(row, document, strange, notes)
     try:
         return None if value is None else _value(row, value, notes)
     except Unreadable as unreadable:
@@ -160,7 +162,7 @@ def _check_id(objects: list[Object], call_request_id: str, notes: Notes) -> None
                 value = keys.get(key)
                 if is_empty(value):
                     continue
-                if not isinstance(value, str | Number) or value != call_request_id:
+                if not isinstance(value, str) or value != call_request_id:
                     notes.quirks.add(Quirk.ID_MISSING_OR_ANOTHER)
                     raise malformed()
                 found = True
