@@ -26,8 +26,9 @@ from .sandbox import CLIENT_ID, CLIENT_SECRET, Sandbox
 from .service import SERVICE, CallRequestService
 from .settings import Address, Settings, SettingsError, parse_address
 from .vendor.client import VendorClient
+from .vendor.exchange import MOST_BYTES
 from .vendor.token_endpoint import Credentials
-from .vendor.transport import AiohttpTransport
+from .vendor.transport import Http1Transport
 
 MOST_REQUEST_BYTES, MOST_METADATA_BYTES, MOST_STREAMS = 64 << 10, 8 << 10, 128
 
@@ -160,9 +161,11 @@ class Gateway:
             tls = ssl.create_default_context(cafile=settings.vendor_ca)
         except ssl.SSLError:
             raise SettingsError(["GATEWAY_VENDOR_CA: holds no certificates in PEM"]) from None
+        reads = Http1Transport(url, tls, settings.vendor_max_connections, MOST_BYTES)
+        reserved = Http1Transport(url, tls, settings.max_cancels + 1, MOST_BYTES)  # one for tokens
         client = VendorClient(
-            await stack.enter_async_context(AiohttpTransport(tls, settings.vendor_max_connections)),
-            await stack.enter_async_context(AiohttpTransport(tls, settings.max_cancels + 1)),  # one for tokens
+            await stack.enter_async_context(reads),
+            await stack.enter_async_context(reserved),
             url,
             Credentials(client_id, client_secret, settings.vendor_token_path, settings.vendor_token_method),
             cancel_path=settings.vendor_cancel_path,

@@ -17,6 +17,7 @@ LAYERS = [
     {"results", "cancels_under_way", "status"},
     {"cancellation", "shared_reads", "kept_results", "retries", "throttle", "limits"},
     {"vendor.client", "vendor.transport"},
+    {"vendor.http1"},
     {"vendor.token_endpoint"},
     {"vendor.token", "vendor.exchange", "vendor.faults", "metrics", "callers", "certificates"},
     {"vendor.translate"},
@@ -67,8 +68,10 @@ def test_imports_point_one_way(path: Path) -> None:
 
 KNOWN_IN = {
     "grpc": {"app", "service", "interceptors", "healthcheck", "certificates"},
-    "httpx": {"vendor.client", "vendor.exchange", "vendor.token_endpoint", "vendor.transport"},
-    "aiohttp": {"vendor.transport", "operations"},
+    "httpx": {"vendor.client", "vendor.exchange", "vendor.http1", "vendor.token_endpoint", "vendor.transport"},
+    "aiohttp": {"operations"},
+    "httptools": {"vendor.http1"},
+    "aiohappyeyeballs": {"vendor.transport"},
     "prometheus_client": {"metrics"},
     "pydantic": {"settings"},
     "pydantic_settings": {"settings"},

@@ -15,7 +15,7 @@ from server.app import Gateway
 from server.retries import MOST_TRIES
 from server.vendor.token import Token
 from server.vendor.token_endpoint import Credentials
-from server.vendor.transport import AiohttpTransport
+from server.vendor.transport import Http1Transport
 from tests.conftest import SECRET, connected, settings_for, started
 from tests.failure import failure
 from tests.scripted_vendor import (
@@ -315,13 +315,14 @@ async def test_the_transport_says_exactly_what_was_not_sent(vendor: ScriptedVend
     """ConnectError and ConnectTimeout mean that nothing was sent; every other error that it may have arrived."""
     vendor.answer("result", hang_up(), reset(), raw(b"garbage\r\n\r\n", close=True))
     url = f"{vendor.url}/api/v1/call-request/{RESULT_ID}/result"
-    async with AiohttpTransport(ssl.create_default_context(), 10) as transport:
+    async with Http1Transport(url, ssl.create_default_context(), 10, 1 << 20) as transport:
         for expected in (httpx.ReadError, httpx.ReadError, httpx.RemoteProtocolError):
             with pytest.raises(expected):
                 await transport.handle_async_request(httpx.Request("GET", url))
-        for host in ("127.0.0.1:9", "no-such-host.invalid"):
+    for origin in ("http://127.0.0.1:9/", "http://no-such-host.invalid/"):
+        async with Http1Transport(origin, ssl.create_default_context(), 10, 1 << 20) as transport:
             with pytest.raises(httpx.ConnectError):
-                await transport.handle_async_request(httpx.Request("GET", f"http://{host}/"))
+                await transport.handle_async_request(httpx.Request("GET", origin))
     assert len(vendor.asked) == 3
 
 

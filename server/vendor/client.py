@@ -1,13 +1,14 @@
 """The vendor's two operations, typed.
 
-A call goes `read_result` (once more after a 401) or `cancel` (once) → `_send` (with a token) → `Exchanges.exchange`
-(one request, one reply) → `_answer` (`fault_of`, then the translation).
+A call goes `read_result` (once more after a 401) or `cancel` (once), with a token → `Exchanges.exchange` (one request,
+one reply) → `_answer` (`fault_of`, then the translation).
 """
 
 import json
 import math
 from collections.abc import Callable
 from typing import TypeVar
+from urllib.parse import urlsplit
 
 import httpx
 
@@ -47,6 +48,8 @@ class VendorClient:
         observer: Observer,
     ) -> None:
         self._base = base_url.rstrip("/")
+        self._read_token, self._read_request = "", httpx.Request("GET", self._base)
+        self._read_path = f"{urlsplit(self._base).path}/api/v1/call-request/%s/result"
         self._cancel_path = cancel_path
         self._attempt_timeout = attempt_timeout
         self._observer = observer
@@ -60,10 +63,9 @@ class VendorClient:
 
     async def read_result(self, call_request_id: str, deadline: Deadline) -> CallRequestResult:
         """Reads a result. Raises GatewayError with a vendor's reason, or DEADLINE_EXCEEDED."""
-        path = f"/api/v1/call-request/{_checked(call_request_id)}/result"
-        reply = await self._get(path, deadline)
+        reply = await self._get(_checked(call_request_id), deadline)
         if reply.status == 401:
-            reply = await self._get(path, deadline)
+            reply = await self._get(call_request_id, deadline)
 
         def translate(document: Object, envelope: Envelope, notes: Notes) -> CallRequestResult:
             result = read_result(document, call_request_id, notes)
@@ -81,8 +83,11 @@ class VendorClient:
         path = self._cancel_path.replace("{id}", _checked(call_request_id))
         body = json.dumps({"callRequestId": call_request_id}).encode()
         token = await self._tokens.get(deadline)
+        headers = {**_headers(token), "Content-Type": "application/json"}
+        request = httpx.Request("POST", self._base + path, headers=headers, content=body)
         # Not bounded by attempt_timeout: ending a cancel early would only bring its outcome into doubt.
-        reply = await self._send("cancel", "POST", path, body, deadline.part(share), math.inf, token)
+        reply = await self._reserved.exchange("cancel", request, deadline.part(share), math.inf)
+        self._look_at(reply, token)
 
         def translate(document: Object, envelope: Envelope, notes: Notes) -> Cancellation:
             if envelope.success is not True:
@@ -91,23 +96,27 @@ class VendorClient:
 
         return self._answer(reply, translate)
 
-    async def _get(self, path: str, deadline: Deadline) -> Reply:
+    async def _get(self, call_request_id: str, deadline: Deadline) -> Reply:
         token = await self._tokens.get(deadline)
-        return await self._send("result", "GET", path, None, deadline, self._attempt_timeout, token)
+        if token != self._read_token:
+            self._read_token, self._read_request = token, httpx.Request("GET", self._base, headers=_headers(token))
+        alike = self._read_request
+        # Only the target differs from the last request: the URL and the headers need no parsing again.
+        request = httpx.Request(
+            alike.method,
+            alike.url,
+            headers=alike.headers,
+            stream=alike.stream,
+            extensions={"target": (self._read_path % call_request_id).encode()},
+        )
+        reply = await self._reads.exchange("result", request, deadline, self._attempt_timeout)
+        self._look_at(reply, token)
+        return reply
 
-    async def _send(
-        self, operation: str, method: str, path: str, body: bytes | None, deadline: Deadline, longest: float, token: str
-    ) -> Reply:
-        """One exchange with a token. One that is refused is forgotten, so that the next call fetches another."""
-        headers = {"Authorization": f"Bearer {token}", "Accept": "application/json", "Accept-Encoding": "identity"}
-        if body is not None:
-            headers["Content-Type"] = "application/json"
-        request = httpx.Request(method, self._base + path, headers=headers, content=body)
-        exchanges = self._reads if body is None else self._reserved
-        reply = await exchanges.exchange(operation, request, deadline, longest)
+    def _look_at(self, reply: Reply, token: str) -> None:
+        """Forgets a token that is refused, so that the next call fetches another."""
         if reply.status == 401:
             self._tokens.reject(token)
-        return reply
 
     def _answer(self, reply: Reply, translate: Callable[[Object, Envelope, Notes], _Answer]) -> _Answer:
         notes = Notes()
@@ -121,6 +130,10 @@ class VendorClient:
             return translate(document, envelope, notes)
         finally:
             self._observer.vendor_reply(notes)
+
+
+def _headers(token: str) -> dict[str, str]:
+    return {"Authorization": f"Bearer {token}", "Accept": "application/json", "Accept-Encoding": "identity"}
 
 
 def _checked(call_request_id: str) -> str:

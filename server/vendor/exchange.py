@@ -94,14 +94,10 @@ def unavailable(sent: Sent) -> GatewayError:
 
 
 async def _read(response: httpx.Response) -> bytes | None:
-    """The whole body; None once it is longer than MOST_BYTES."""
+    """The whole body; None when it is longer than MOST_BYTES, where the transport cuts it off."""
     assert isinstance(response.stream, httpx.AsyncByteStream)
-    body = bytearray()
-    async for chunk in response.stream:
-        body += chunk
-        if len(body) > MOST_BYTES:
-            return None
-    return bytes(body)
+    body = b"".join([chunk async for chunk in response.stream])
+    return None if len(body) > MOST_BYTES else body
 
 
 def _parsed(body: bytes | None) -> Object | None:

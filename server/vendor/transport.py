@@ -1,87 +1,127 @@
-"""HTTP as httpx describes it, carried by aiohttp.
+"""HTTP as httpx describes it, to one server, over connections of our own.
 
 httpx's own connection pool loses a place whenever a waiting request is cancelled (encode/httpcore #830, #1093):
-callers' deadlines would use it up within seconds. aiohttp's does not. What this module adds is exactness about what was
-sent.
+callers' deadlines would use it up within seconds. aiohttp's does not, but a request by it costs as much as all of gRPC.
+What a cancel needs is exactness about what was sent; that is little code.
 """
 
-import math
+import asyncio
+import socket
 import ssl
-from collections.abc import AsyncIterator
 from typing import Self
 
-import aiohttp
+import aiohappyeyeballs
 import httpx
-import yarl
+
+from .http1 import Connection
+
+NEXT_ADDRESS = 0.25
+"""Seconds after which a host's next address is tried beside one that does not answer (RFC 8305)."""
+
+KEEP_IDLE = 15.0
+"""Seconds for which an idle connection is kept: servers and proxies seldom close one sooner."""
 
 
-class AiohttpTransport(httpx.AsyncBaseTransport):
-    """Sends each request at most once, over kept-alive connections.
+class Http1Transport(httpx.AsyncBaseTransport):
+    """Sends each request at most once, to the origin (scheme, host, port), over kept-alive connections.
 
     Raises httpx.ConnectError or httpx.ConnectTimeout when nothing of the request was sent: no connection could be made,
     or none was free within the seconds of `request.extensions["timeout"]["connect"]`. Any other httpx.TransportError:
     it may have arrived; RemoteProtocolError when the reply is no HTTP. There is no other limit of time: the caller sets
-    one around the whole exchange, reading included.
+    one. A body is cut off somewhere beyond most_bytes.
 
+    The extension "target" takes the place of the URL's path, so that requests can share what they have in common.
     Redirects, cookies, proxies and compression are left alone.
     """
 
-    def __init__(self, tls: ssl.SSLContext, max_connections: int) -> None:
-        self._tls = tls
-        self._max_connections = max_connections
-        self._session: aiohttp.ClientSession | None = None
+    def __init__(self, origin: str, tls: ssl.SSLContext, max_connections: int, most_bytes: int) -> None:
+        url = httpx.URL(origin)
+        self._host, self._port = url.raw_host.decode(), url.port or (443 if url.scheme == "https" else 80)
+        self._tls = tls if url.scheme == "https" else None
+        self._most_bytes = most_bytes
+        self._places = asyncio.Semaphore(max_connections)
+        self._open: set[Connection] = set()
+        self._idle: dict[Connection, float] = {}  # since when; the last used one is the last
 
     async def __aenter__(self) -> Self:
-        self._session = aiohttp.ClientSession(
-            connector=aiohttp.TCPConnector(limit=self._max_connections, ssl=self._tls),
-            cookie_jar=aiohttp.DummyCookieJar(),
-            auto_decompress=False,
-            trust_env=False,
-            skip_auto_headers=("User-Agent", "Accept", "Accept-Encoding", "Content-Type"),
-        )
-        # Else it sends an idempotent request again by itself when a kept connection breaks, uncounted.
-        self._session._retry_connection = False  # noqa: SLF001 (there is no public way)
         return self
 
     async def aclose(self) -> None:
-        if self._session is not None:
-            await self._session.close()
+        for connection in list(self._open):
+            connection.close()
+        while self._open:  # the event loop ends a connection in a turn of its own
+            await asyncio.sleep(0)
 
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
-        assert self._session is not None, "used outside its context"
-        connect = request.extensions.get("timeout", {}).get("connect")
+        message = _message(request)
+        connection = await self._take(request.extensions.get("timeout", {}).get("connect"))
         try:
-            response = await self._session.request(
-                request.method,
-                yarl.URL(str(request.url), encoded=True),
-                headers=request.headers.multi_items(),
-                data=request.content or None,
-                allow_redirects=False,
-                # aiohttp rounds times above its threshold up to whole seconds.
-                timeout=aiohttp.ClientTimeout(total=None, connect=connect, ceil_threshold=math.inf),
-            )
-        except (aiohttp.ConnectionTimeoutError, aiohttp.ClientConnectorError) as error:
-            timed_out = isinstance(error, aiohttp.ConnectionTimeoutError)
-            raise (httpx.ConnectTimeout if timed_out else httpx.ConnectError)("not sent") from error
-        except aiohttp.ClientResponseError as error:
-            raise httpx.RemoteProtocolError("sent, reply is no HTTP") from error
-        except (aiohttp.ClientError, OSError) as error:
-            raise httpx.ReadError("sent, no reply") from error
-        return httpx.Response(response.status, headers=list(response.raw_headers), stream=_Body(response))
+            status, headers, body = await connection.exchange(message)
+        finally:
+            self._give_back(connection)
+        return httpx.Response(status, headers=headers, stream=httpx.ByteStream(body))
 
-
-class _Body(httpx.AsyncByteStream):
-    """The body of a reply as it comes in; closing it before its end closes the connection."""
-
-    def __init__(self, response: aiohttp.ClientResponse) -> None:
-        self._response = response
-
-    async def __aiter__(self) -> AsyncIterator[bytes]:
+    async def _take(self, seconds: float | None) -> Connection:
+        """A connection that can carry an exchange, and the place that it takes."""
+        if not self._places.locked() and (connection := self._idle_one()):
+            await self._places.acquire()
+            return connection
         try:
-            async for chunk in self._response.content.iter_any():
-                yield chunk
-        except (aiohttp.ClientError, OSError) as error:
-            raise httpx.ReadError("sent, reply cut off") from error
+            async with asyncio.timeout(seconds):
+                await self._places.acquire()
+                try:
+                    return self._idle_one() or await self._connect()
+                except BaseException:
+                    self._places.release()
+                    raise
+        except TimeoutError as error:
+            raise httpx.ConnectTimeout("not sent") from error
+        except OSError as error:
+            raise httpx.ConnectError("not sent") from error
 
-    async def aclose(self) -> None:
-        self._response.close()
+    def _idle_one(self) -> Connection | None:
+        while self._idle:
+            connection, _ = self._idle.popitem()
+            if connection.usable:
+                return connection
+        return None
+
+    async def _connect(self) -> Connection:
+        loop = asyncio.get_running_loop()
+        addresses = await loop.getaddrinfo(self._host, self._port, type=socket.SOCK_STREAM)
+        connected = await aiohappyeyeballs.start_connection(addresses, happy_eyeballs_delay=NEXT_ADDRESS, loop=loop)
+        _, connection = await loop.create_connection(
+            lambda: Connection(self._most_bytes, self._lost),
+            sock=connected,
+            ssl=self._tls,
+            server_hostname=self._host if self._tls else None,
+        )
+        self._open.add(connection)
+        return connection
+
+    def _give_back(self, connection: Connection) -> None:
+        self._places.release()
+        if not connection.usable:
+            return
+        moment = asyncio.get_running_loop().time()
+        self._idle[connection] = moment
+        longest, since = next(iter(self._idle.items()))
+        if moment - since > KEEP_IDLE:
+            del self._idle[longest]
+            longest.close()
+
+    def _lost(self, connection: Connection) -> None:
+        self._open.discard(connection)
+        self._idle.pop(connection, None)
+
+
+def _message(request: httpx.Request) -> bytes:
+    """The request as it goes over the wire."""
+    target = request.extensions.get("target") or request.url.raw_path
+    lines = [b"%b %b HTTP/1.1" % (request.method.encode(), target)]
+    lines += [b"%b: %b" % header for header in request.headers.raw]
+    assert isinstance(request.stream, httpx.SyncByteStream)
+    head = b"\r\n".join(lines)
+    if head.count(b"\n") != len(lines) - 1 or head.count(b"\r") != len(lines) - 1:
+        raise ValueError("a line break in a request's head")  # a defect: nothing that callers send comes here
+    return b"%b\r\n\r\n%b" % (head, b"".join(request.stream))

@@ -1,0 +1,131 @@
+"""One HTTP/1.1 connection: a request goes out, its whole reply comes in; then, if the server lets it, the next.
+
+The syntax is llhttp's, Node's parser, by httptools. What is ours is to know what was sent, at the least cost.
+"""
+
+import asyncio
+from collections.abc import Callable
+from typing import NamedTuple, cast
+
+import httptools
+import httpx
+
+MOST_HEAD_BYTES = 64 << 10
+"""What a reply may send before its body, and between two parts of it."""
+
+Headers = list[tuple[bytes, bytes]]
+
+
+class HttpReply(NamedTuple):
+    """A reply; its body is cut off somewhere beyond the connection's most_bytes."""
+
+    status: int
+    headers: Headers
+    body: bytes
+
+
+class Connection(asyncio.Protocol):
+    """A connection that carries one exchange at a time.
+
+    usable: whether it can carry an exchange now. most_bytes: no more of a body is waited for. lost: is told when the
+    connection is gone.
+    """
+
+    def __init__(self, most_bytes: int, lost: "Callable[[Connection], None]") -> None:
+        self.usable = False
+        self._most_bytes = most_bytes
+        self._lost = lost
+        self._transport: asyncio.Transport
+        self._parser = httptools.HttpResponseParser(self)
+        self._expected: asyncio.Future[HttpReply] | None = None
+        self._begin()
+
+    async def exchange(self, request: bytes) -> HttpReply:
+        """Sends a request, waits for its reply. Raises httpx.ReadError, httpx.RemoteProtocolError: it may have arrived.
+
+        Left early, by cancellation, it closes the connection.
+        """
+        self.usable, self._head_bytes = False, 0
+        expected: asyncio.Future[HttpReply] = asyncio.get_running_loop().create_future()
+        self._expected = expected
+        self._transport.write(request)
+        try:
+            return await expected
+        finally:
+            self._expected = None
+            if not self.usable:
+                self.close()
+
+    def close(self) -> None:
+        """Closes the connection at once."""
+        self.usable = False
+        self._transport.abort()
+
+    # The event loop and the parser call what follows.
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self._transport = cast(asyncio.Transport, transport)  # uvloop's are no subclasses
+        self.usable = True
+
+    def eof_received(self) -> None:
+        self.usable = False  # the connection is closed next
+
+    def connection_lost(self, error: Exception | None) -> None:
+        self.usable = False
+        self._lost(self)
+        if error is None and self._until_closed:
+            self._arrived()
+        else:
+            self._failed(httpx.ReadError("sent, no whole reply"))
+
+    def data_received(self, data: bytes) -> None:
+        if self._expected is None or self._expected.done():
+            self.close()  # nothing was asked: what comes now must not pass for the reply to what is asked next
+            return
+        self._head_bytes += len(data)
+        broken = False
+        try:
+            self._parser.feed_data(data)
+        except (httptools.HttpParserError, httptools.HttpParserUpgrade):
+            broken = True  # perhaps only after the reply
+        if self._complete or len(self._body) > self._most_bytes:
+            self.usable = self._complete and self._keep_alive and not broken
+            self._arrived()
+        elif broken or self._head_bytes > MOST_HEAD_BYTES:
+            self._failed(httpx.RemoteProtocolError("sent, reply is no HTTP"))
+
+    def on_message_begin(self) -> None:
+        if self._complete:
+            raise ValueError("a second reply to one request")
+        self._begin()
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        self._headers.append((name, value))
+
+    def on_headers_complete(self) -> None:
+        self._status = self._parser.get_status_code()
+        self._keep_alive = self._parser.should_keep_alive()
+        framed = any(name.lower() in {b"content-length", b"transfer-encoding"} for name, _ in self._headers)
+        self._until_closed = not framed and self._status >= 200
+
+    def on_body(self, data: bytes) -> None:
+        self._head_bytes = 0
+        self._body += data
+
+    def on_message_complete(self) -> None:
+        self._complete = self._status >= 200  # else it is informational, and the reply is still to come
+
+    def _begin(self) -> None:
+        self._status = 0
+        self._headers: Headers = []
+        self._body = bytearray()
+        self._keep_alive = self._until_closed = self._complete = False
+
+    def _arrived(self) -> None:
+        self._complete = self._until_closed = False
+        if self._expected is not None and not self._expected.done():
+            self._expected.set_result(HttpReply(self._status, self._headers, bytes(self._body)))
+
+    def _failed(self, error: httpx.TransportError) -> None:
+        if self._expected is not None and not self._expected.done():
+            self._expected.set_exception(error)
