@@ -4,25 +4,26 @@ import asyncio
 import ssl
 import time
 from contextlib import AsyncExitStack
-from typing import Self
+from typing import Any, Self
 
 import grpc
 from grpc_health.v1 import health, health_pb2, health_pb2_grpc
 from grpc_reflection.v1alpha import reflection
+from grpc_reflection.v1alpha.reflection_pb2_grpc import add_ServerReflectionServicer_to_server
 
 from callrequest.v1.call_request_service_pb2_grpc import add_CallRequestServiceServicer_to_server
 
+from .access_log import AccessLog
 from .callers import Callers
 from .cancels_under_way import Cancellations
+from .ceiling import Ceiling
 from .certificates import Certificates
-from .interceptors import CallInterceptor
+from .embedded import with_vendor
+from .guard import Guard
 from .kept_results import KeptResults
 from .limits import InFlight
-from .logs import get_log
 from .metrics import Metrics
-from .operations import OperationsServer
 from .results import Results
-from .sandbox import CLIENT_ID, CLIENT_SECRET, Sandbox
 from .service import SERVICE, CallRequestService
 from .settings import Address, Settings, SettingsError, parse_address
 from .vendor.client import VendorClient
@@ -50,7 +51,6 @@ _CHANNEL_OPTIONS = (
     # that better: as OVERLOADED, with RetryInfo.
     ("grpc.server.max_pending_requests", 100_000),
     ("grpc.server.max_pending_requests_hard_limit", 100_000),
-    ("grpc.so_reuseport", 0),  # a second gateway on the port must fail, not share its calls
 )
 
 
@@ -60,8 +60,9 @@ class Gateway:
     Entering raises SettingsError when a setting turns out to be wrong: a port is taken, a certificate is none.
     """
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(self, settings: Settings, access_log: AccessLog | None = None) -> None:
         self._settings = settings
+        self._access_log = access_log or AccessLog(settings.log_level, None)
         self._stack = AsyncExitStack()
         self._health = health.aio.HealthServicer()
         self._ready = False
@@ -80,12 +81,16 @@ class Gateway:
 
     async def _start(self, stack: AsyncExitStack) -> None:
         settings, metrics = self._settings, Metrics()
-        vendor = await self._vendor(stack, metrics)
-        interceptor = CallInterceptor(metrics, await self._callers(stack))
-        self._server = server = grpc.aio.server(interceptors=[interceptor], options=_CHANNEL_OPTIONS)
+        ceiling = Ceiling(settings.vendor_max_calls_per_second)
+        vendor = await self._vendor(stack, ceiling, metrics)
+        self._server = server = grpc.aio.server(
+            # Only workers share a port: a second gateway on it must fail, not take some of the calls.
+            options=(*_CHANNEL_OPTIONS, ("grpc.so_reuseport", int(settings.workers > 1)))
+        )
+        guard: Any = Guard(server, metrics, self._access_log, await self._callers(stack))
         kept = KeptResults(settings.default_max_age, settings.final_max_age, settings.kept_bytes)
-        results = Results(vendor, kept, metrics)
         await stack.enter_async_context(kept)
+        results = await stack.enter_async_context(Results(vendor, kept, ceiling, metrics))
         self._cancellations = Cancellations(vendor, results.changed, metrics.cancellation_settled)
         service = CallRequestService(
             results,
@@ -93,18 +98,19 @@ class Gateway:
             reading=InFlight(settings.max_reads, metrics.in_flight("read")),
             cancelling=InFlight(settings.max_cancels, metrics.in_flight("cancel")),
         )
-        add_CallRequestServiceServicer_to_server(service, server)
-        health_pb2_grpc.add_HealthServicer_to_server(self._health, server)
+        add_CallRequestServiceServicer_to_server(service, guard)
+        health_pb2_grpc.add_HealthServicer_to_server(self._health, guard)
         if settings.reflection:
-            reflection.enable_server_reflection([SERVICE, health.SERVICE_NAME, reflection.SERVICE_NAME], server)
+            names = [SERVICE, health.SERVICE_NAME, reflection.SERVICE_NAME]
+            reflector = reflection.aio.ReflectionServicer(names)
+            add_ServerReflectionServicer_to_server(reflector, guard)  # type: ignore[no-untyped-call]
         self.address = self._listen(server)
         if settings.metrics_listen:
-            operations = OperationsServer(metrics, lambda: self._ready)
+            from .operations import OperationsServer  # a worker has no use for an HTTP server
+
+            operations = OperationsServer(metrics.exposition, lambda: self._ready)
             stack.push_async_callback(operations.aclose)
-            try:
-                self.metrics_address = await operations.start(parse_address(settings.metrics_listen))
-            except OSError:
-                raise SettingsError(["GATEWAY_METRICS_LISTEN: cannot listen there; is the port taken?"]) from None
+            self.metrics_address = await operations.start(parse_address(settings.metrics_listen))
         stack.push_async_callback(server.stop, None)
         await server.start()
         await self._tell_health(health_pb2.HealthCheckResponse.SERVING)
@@ -149,14 +155,14 @@ class Gateway:
         callers = Callers(settings.callers, certificates=settings.tls_client_ca is not None)
         return await stack.enter_async_context(callers)
 
-    async def _vendor(self, stack: AsyncExitStack, metrics: Metrics) -> VendorClient:
-        settings = self._settings
+    async def _vendor(self, stack: AsyncExitStack, ceiling: Ceiling, metrics: Metrics) -> VendorClient:
+        settings = await stack.enter_async_context(with_vendor(self._settings))
         url, client_id, secret = settings.vendor_url, settings.vendor_client_id, settings.vendor_client_secret
-        if url is None or client_id is None or secret is None:
-            url = await self._sandbox(stack)
-            client_id, client_secret = CLIENT_ID, CLIENT_SECRET
-        else:
-            client_secret = secret.get_secret_value()
+        assert url is not None
+        assert client_id is not None
+        assert secret is not None
+        if self._settings.vendor_url is None:
+            self.sandbox_url = url
         try:
             tls = ssl.create_default_context(cafile=settings.vendor_ca)
         except ssl.SSLError:
@@ -167,21 +173,12 @@ class Gateway:
             await stack.enter_async_context(reads),
             await stack.enter_async_context(reserved),
             url,
-            Credentials(client_id, client_secret, settings.vendor_token_path, settings.vendor_token_method),
+            Credentials(client_id, secret.get_secret_value(), settings.vendor_token_path, settings.vendor_token_method),
             cancel_path=settings.vendor_cancel_path,
             connect_timeout=settings.vendor_connect_timeout,
             attempt_timeout=settings.vendor_timeout,
+            ceiling=ceiling,
             observer=metrics,
         )
         stack.push_async_callback(client.aclose)
         return client
-
-    async def _sandbox(self, stack: AsyncExitStack) -> str:
-        host, port = parse_address(self._settings.sandbox_listen)
-        try:
-            sandbox = await stack.enter_async_context(Sandbox(host, port))
-        except OSError:
-            raise SettingsError(["GATEWAY_SANDBOX_LISTEN: cannot listen there; is the port taken?"]) from None
-        self.sandbox_url = sandbox.url
-        get_log().warning("no vendor is configured: the sandbox plays it", vendor=sandbox.url)
-        return sandbox.url

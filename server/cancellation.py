@@ -146,7 +146,9 @@ class Cancel:
             await asyncio.sleep(READ_BACK_PAUSES[min(readings, 2)] * scale)
             readings += 1
             try:
-                result = await self._vendor.read_result(self._id, self.deadline.part(0.5))
+                half = self.deadline.part(0.5)
+                await self._vendor.ready(half)
+                result = await self._vendor.read_result(self._id, half)
             except GatewayError as error:
                 if error.reason == reasons.ERROR_REASON_CALL_REQUEST_NOT_FOUND:
                     raise
@@ -168,6 +170,7 @@ class Cancel:
         self.settled_by = "refusal"
         self._refused = True
         try:
+            await self._vendor.ready(self.deadline)
             result = await self._vendor.read_result(self._id, self.deadline)
         except GatewayError:
             raise _not_allowed(CancellationRejected()) from None

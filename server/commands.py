@@ -1,20 +1,26 @@
-"""The commands: serve, sandbox, healthcheck."""
+"""The commands: serve, sandbox, healthcheck; and worker, which serve runs when there are several.
+
+Each imports what it needs when it runs: a worker has no sandbox in memory, and the supervisor of workers no gRPC.
+"""
 
 import argparse
 import asyncio
+import faulthandler
 import signal
 import sys
-from typing import Any
+from collections.abc import Coroutine
+from typing import TYPE_CHECKING, Any
 
 import uvloop
 
-from . import __version__, healthcheck
-from .app import Gateway
+from . import __version__
+from .access_log import AccessLog
 from .end_signals import EndSignals
-from .logs import configure_logs, describe, get_log
-from .sandbox import Sandbox, describe_known
-from .service import SERVICE
+from .logs import Lines, configure_logs, describe, get_log
 from .settings import Address, Settings, SettingsError, load_settings, parse_address, unused_settings
+
+if TYPE_CHECKING:
+    from .app import Gateway
 
 WRONG_SETTINGS = 2
 
@@ -38,12 +44,19 @@ def main() -> None:
     """Runs the command; exits with 2 when settings are wrong, one line for each on stderr."""
     options = _parse()
     try:
-        settings = load_settings()
+        settings = load_settings(getattr(options, "workers", None))
         if options.command == "healthcheck":
+            from . import healthcheck
+
             sys.exit(healthcheck.run(settings))
         console = settings.log_format == "console" or (settings.log_format is None and sys.stdout.isatty())
-        configure_logs(settings.log_level, console)
-        uvloop.run(_serve(settings) if options.command == "serve" else _sandbox(options.listen))
+        lines = Lines(sys.stdout)
+        configure_logs(settings.log_level, console, lines)
+        access_log = AccessLog(settings.log_level, None if console else lines)
+        try:
+            sys.exit(uvloop.run(_command(options, settings, access_log)))
+        finally:
+            lines.flush()
     except SettingsError as error:
         print(*error.lines, sep="\n", file=sys.stderr)  # noqa: T201
         sys.exit(WRONG_SETTINGS)
@@ -54,17 +67,31 @@ def _parse() -> argparse.Namespace:
         prog="call-request-gateway", description="A gRPC gateway to AI Voice call requests."
     )
     commands = parser.add_subparsers(dest="command", required=True)
-    commands.add_parser("serve", help="run the gateway; its settings are in the environment, GATEWAY_…")
+    serve = commands.add_parser("serve", help="run the gateway; its settings are in the environment, GATEWAY_…")
+    serve.add_argument("--workers", help="how many processes serve on the port, instead of GATEWAY_WORKERS")
     sandbox = commands.add_parser(
         "sandbox",
         help="run the vendor, played, for tests",
         description="Plays the vendor over HTTP, with all its quirks and faults, for tests.",
-        epilog="Call requests known from the start:\n\n" + describe_known(),
+        epilog="Call requests known from the start:\n\n" + (_known() if "sandbox" in sys.argv else ""),
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     sandbox.add_argument("--listen", type=_address, default=parse_address("127.0.0.1:50080"), help="%(default)s")
     commands.add_parser("healthcheck", help="ask the gateway of these settings whether it serves; exit code 0 or 1")
+    worker = commands.add_parser("worker")  # started by serve, not by people
+    worker.add_argument("--workers", required=True)
+    worker.add_argument("--place", type=int, required=True)
+    worker.add_argument("--bond", type=int, required=True)
+    worker.add_argument("--listen", required=True)
+    worker.add_argument("--metrics", required=True)
+    worker.add_argument("--sandbox")
     return parser.parse_args()
+
+
+def _known() -> str:
+    from .sandbox import describe_known
+
+    return describe_known()
 
 
 def _address(value: str) -> Address:
@@ -74,27 +101,94 @@ def _address(value: str) -> Address:
         raise argparse.ArgumentTypeError(str(error)) from None
 
 
-async def _serve(settings: Settings) -> None:
-    log, signals = get_log(), _signals(settings.grace)
+def _command(options: argparse.Namespace, settings: Settings, access_log: AccessLog) -> Coroutine[Any, Any, int]:
+    """The coroutine of the command; it gives the exit code."""
+    if options.command == "sandbox":
+        return _sandbox(options.listen)
+    if options.command == "worker":
+        return _worker(options, settings, access_log)
     if unused := unused_settings():
-        log.warning("settings without effect in this version", settings=unused)
-    async with Gateway(settings) as gateway:
-        log.info("serving", address=str(gateway.address), metrics=str(gateway.metrics_address), version=__version__)
-        if gateway.sandbox_url and gateway.address.is_loopback:
-            print(_calls_to_try(settings, gateway.address), file=sys.stderr, flush=True)  # noqa: T201
-        received = await signals.get()
-        log.info("draining", signal=received.name)
-        # A person who pressed Ctrl-C waits for the prompt; a second signal ends the drain.
-        draining = asyncio.create_task(gateway.drain(quick=received == signal.SIGINT))
-        hurry = asyncio.create_task(signals.get())
-        await asyncio.wait({draining, hurry}, return_when=asyncio.FIRST_COMPLETED)
-        for task in (draining, hurry):
-            task.cancel()
-        await asyncio.wait({draining, hurry})
-    log.info("stopped")
+        get_log().warning("settings without effect in this version", settings=unused)
+    return _serve(settings, access_log) if settings.workers == 1 else _supervise(settings)
 
 
-async def _sandbox(listen: Address) -> None:
+async def _serve(settings: Settings, access_log: AccessLog) -> int:
+    from .app import Gateway
+
+    signals = _signals(settings.grace)
+    async with Gateway(settings, access_log) as gateway:
+        _say_serving(settings, gateway.address, gateway.metrics_address, gateway.sandbox_url)
+        await _until_drained(gateway, signals)
+    get_log().info("stopped")
+    return 0
+
+
+async def _worker(options: argparse.Namespace, settings: Settings, access_log: AccessLog) -> int:
+    from .app import Gateway
+    from .embedded import of_sandbox
+    from .heartbeat import Heartbeat
+    from .metrics import count_in_place
+
+    faulthandler.enable()  # SIGABRT, by which a stuck worker is ended, writes where it was
+    signals = _signals(settings.grace)
+    count_in_place(options.place, options.metrics)
+    if options.sandbox:
+        settings = of_sandbox(settings, options.sandbox)
+    ceiling = settings.vendor_max_calls_per_second
+    changed = {
+        "listen": options.listen,
+        "metrics_listen": "",
+        "vendor_max_calls_per_second": ceiling and ceiling / settings.workers,
+    }
+    async with Gateway(settings.model_copy(update=changed), access_log) as gateway, Heartbeat(options.bond):
+        await _until_drained(gateway, signals)
+    return 0
+
+
+async def _supervise(settings: Settings) -> int:
+    from .workers import Workers
+
+    signals = _signals(settings.grace)
+    async with Workers(settings) as workers:
+        starting, hearing = asyncio.create_task(workers.start()), asyncio.create_task(signals.get())
+        await asyncio.wait({starting, hearing}, return_when=asyncio.FIRST_COMPLETED)
+        if starting.done():
+            if (code := starting.result()) is not None:
+                hearing.cancel()
+                return code
+            _say_serving(settings, workers.address, workers.metrics_address, workers.sandbox_url)
+            keeping = asyncio.create_task(workers.keep())
+            await asyncio.wait({keeping, hearing}, return_when=asyncio.FIRST_COMPLETED)
+            keeping.cancel()
+        starting.cancel()
+        received = await hearing
+        get_log().info("draining", signal=received.name)
+        code = await workers.drain(received, signals)
+    get_log().info("stopped")
+    return code
+
+
+def _say_serving(settings: Settings, address: Address, metrics: Address | None, sandbox_url: str | None) -> None:
+    get_log().info("serving", address=str(address), metrics=str(metrics), version=__version__)
+    if sandbox_url and address.is_loopback:
+        print(_calls_to_try(settings, address), file=sys.stderr, flush=True)  # noqa: T201
+
+
+async def _until_drained(gateway: "Gateway", signals: EndSignals) -> None:
+    """Serves until a signal comes, then drains. For a person who pressed Ctrl-C and waits for the prompt: quickly."""
+    received = await signals.get()
+    get_log().info("draining", signal=received.name)
+    draining = asyncio.create_task(gateway.drain(quick=received == signal.SIGINT))
+    hurry = asyncio.create_task(signals.get())  # a second signal ends the drain
+    await asyncio.wait({draining, hurry}, return_when=asyncio.FIRST_COMPLETED)
+    for task in (draining, hurry):
+        task.cancel()
+    await asyncio.wait({draining, hurry})
+
+
+async def _sandbox(listen: Address) -> int:
+    from .sandbox import Sandbox
+
     log, signals = get_log(), _signals(grace=5)
     try:
         async with Sandbox(*listen) as sandbox:
@@ -102,6 +196,7 @@ async def _sandbox(listen: Address) -> None:
             await signals.get()
     except OSError:
         raise SettingsError([f"--listen: cannot listen on {listen}; is the port taken?"]) from None
+    return 0
 
 
 def _signals(grace: float) -> EndSignals:
@@ -118,5 +213,5 @@ def _log_unexpected(loop: asyncio.AbstractEventLoop, context: dict[str, Any]) ->
 def _calls_to_try(settings: Settings, address: Address) -> str:
     plain = settings.tls_certificate is None
     flags = "--http2-prior-knowledge" if plain else f"--cacert {settings.tls_certificate}"
-    service = f"{'http' if plain else 'https'}://{address}/{SERVICE}"
+    service = f"{'http' if plain else 'https'}://{address}/callrequest.v1.CallRequestService"
     return TRY.format(buf=f".venv/bin/buf curl --protocol grpc {flags}", service=service)

@@ -45,7 +45,7 @@ CATALOGUE: Mapping[Reason, Row] = {
     ),
     reasons.ERROR_REASON_VENDOR_UNAVAILABLE: Row(codes.UNAVAILABLE, "The vendor is not available.", wait=True),
     reasons.ERROR_REASON_VENDOR_RATE_LIMITED: Row(
-        codes.RESOURCE_EXHAUSTED, "The vendor asks for fewer calls.", wait=True
+        codes.RESOURCE_EXHAUSTED, "The vendor takes no more calls for now.", wait=True
     ),
     reasons.ERROR_REASON_VENDOR_FAILED: Row(codes.INTERNAL, "The vendor failed."),
     reasons.ERROR_REASON_VENDOR_MALFORMED_RESPONSE: Row(

@@ -4,12 +4,12 @@ Results hold guests' data, and the vendor's token request holds a secret in its 
 harmless is left out, the texts of exceptions and of other libraries' messages included.
 """
 
+import asyncio
 import json
 import logging
-import sys
 import traceback
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, TextIO
 
 import structlog
 
@@ -19,15 +19,21 @@ FIELDS = frozenset(
         *("method", "code", "reason", "duration_ms", "call_request_id", "caller"),  # a call
         *("error", "at", "logger", "line"),  # an unexpected exception, a library's message
         *("address", "metrics", "vendor", "version", "settings", "signal", "seconds"),  # start and stop
+        *("worker", "pid", "exit"),  # one of several workers
     }
 )
 """The fields that may be logged. None of them ever holds what the vendor sent, nor a caller's text."""
 
+FLUSH_AFTER = 0.05
+"""Seconds for which lines of calls are gathered."""
+WHOLE = 4000
+"""Characters that a pipe takes in one piece (PIPE_BUF is 4096 bytes, and such lines are ASCII)."""
+
 Log = structlog.typing.FilteringBoundLogger
 
 
-def configure_logs(level: str, console: bool) -> None:
-    """Sends the project's and all libraries' messages from that level on to stdout, as JSON or readably."""
+def configure_logs(level: str, console: bool, lines: "Lines") -> None:
+    """Sends the project's and all libraries' messages from that level on to those lines, as JSON or readably."""
     number = logging.getLevelNamesMapping()[level.upper()]
     renderer = (
         structlog.dev.ConsoleRenderer(colors=True, pad_event_to=10)
@@ -42,11 +48,51 @@ def configure_logs(level: str, console: bool) -> None:
             renderer,
         ],
         wrapper_class=structlog.make_filtering_bound_logger(number),
-        logger_factory=structlog.WriteLoggerFactory(sys.stdout),
+        logger_factory=structlog.WriteLoggerFactory(lines),  # type: ignore[arg-type]  # it writes and flushes, no more
         cache_logger_on_first_use=False,  # get_log is called anew each time
     )
     logging.basicConfig(handlers=[_Libraries()], level=max(number, logging.WARNING), force=True)
     logging.captureWarnings(True)
+
+
+class Lines:
+    """Lines on their way to a stream: those added within FLUSH_AFTER are written together, the others' order kept.
+
+    A process that is killed loses what was added in that time. For structlog it is a file: write, flush.
+    """
+
+    def __init__(self, stream: TextIO) -> None:
+        self._stream = stream
+        self._waiting: list[str] = []
+        self._timer: asyncio.TimerHandle | None = None
+
+    def add(self, line: str, *, soon: bool) -> None:
+        """Adds a line, which ends with a line break. Only in the event loop. soon: it is written at once."""
+        self._waiting.append(line)
+        if soon:
+            self.flush()
+        elif self._timer is None:
+            self._timer = asyncio.get_running_loop().call_later(FLUSH_AFTER, self.flush)
+
+    def write(self, text: str) -> None:
+        """Adds text, to be flushed."""
+        self._waiting.append(text)
+
+    def flush(self) -> None:
+        """Writes what waits, in pieces that no other process's lines come between."""
+        timer, self._timer = self._timer, None
+        if timer is not None:
+            timer.cancel()
+        waiting, self._waiting = self._waiting, []
+        piece = ""
+        for line in waiting:
+            if len(piece) + len(line) > WHOLE:
+                self._stream.write(piece)
+                self._stream.flush()
+                piece = ""
+            piece += line
+        self._stream.write(piece)
+        self._stream.flush()
 
 
 def get_log() -> Log:

@@ -1,13 +1,55 @@
-"""The Prometheus metrics. Labels are bounded: methods, codes and rows of tables, never what somebody sent."""
+"""The Prometheus metrics. Labels are bounded: methods, codes and rows of tables, never what somebody sent.
 
+Of several workers each counts in files of its place, which Prometheus' library adds up for a scrape. A worker that
+takes the place of another counts on in its files, so that the sums never fall.
+"""
+
+import os
 from collections.abc import Callable
+from typing import Any
 
+import prometheus_client.values
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, disable_created_metrics, generate_latest
+from prometheus_client.multiprocess import MultiProcessCollector, mark_process_dead
 
 from .vendor.quirks import Notes
 
 _SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0)
 _METHOD = ("grpc_type", "grpc_service", "grpc_method")
+
+
+def count_in_place(place: int, folder: str) -> None:
+    """Has this process, one of several workers, count in the files of its place there. Before any Metrics is made."""
+    os.environ["PROMETHEUS_MULTIPROC_DIR"] = folder  # the library takes it from nowhere else
+    values: Any = prometheus_client.values
+    values.ValueClass = values.MultiProcessValue(lambda: place)
+
+
+class SharedMetrics:
+    """The sums of what all workers count, and what becomes of the workers. folder: for their files."""
+
+    def __init__(self, folder: str) -> None:
+        disable_created_metrics()  # type: ignore[no-untyped-call]
+        self._folder = folder
+        self._own = CollectorRegistry()
+        self._ended = Counter("workers_ended", "Workers that ended and were replaced.", registry=self._own)
+        self._serving = Gauge("workers_serving", "Workers that serve calls.", registry=self._own)
+
+    def worker_serves(self) -> None:
+        """Counts it among those that serve."""
+        self._serving.inc()
+
+    def worker_ended(self, place: int, *, served: bool) -> None:
+        """Counts it, and takes what it had in flight out of the sums."""
+        self._ended.inc()
+        self._serving.dec(served)
+        mark_process_dead(place, self._folder)  # type: ignore[no-untyped-call]
+
+    def exposition(self) -> bytes:
+        """All of it in Prometheus' text format."""
+        sums = CollectorRegistry()
+        MultiProcessCollector(sums, self._folder)  # type: ignore[no-untyped-call]
+        return generate_latest(sums) + generate_latest(self._own)
 
 
 class Metrics:
@@ -21,7 +63,9 @@ class Metrics:
         self._failures = self._counter(
             "grpc_server_failures", "Calls failed, by ErrorReason.", "grpc_service", "grpc_method", "reason"
         )
-        self._in_flight = Gauge("calls_in_flight", "Calls being served.", ("kind",), registry=self._registry)
+        self._in_flight = Gauge(
+            "calls_in_flight", "Calls being served.", ("kind",), registry=self._registry, multiprocess_mode="livesum"
+        )
         self._vendor = self._histogram(
             "vendor_request_seconds",
             "Requests to the vendor; operation: result, cancel, token; outcome: the class of the HTTP status, or what "
@@ -40,22 +84,46 @@ class Metrics:
             "grpc_server_calls_by_caller", "Calls ended, by who called.", "caller", "grpc_method", "grpc_code"
         )
 
+        self._calls: dict[tuple[tuple[str, str, str], str | None, str], tuple[Counter, Histogram, Counter | None]] = {}
+        self._requests: dict[tuple[str, str], Histogram] = {}
+        self._sources: dict[str, Counter] = {}
+
     def _counter(self, name: str, says: str, *labels: str) -> Counter:
         return Counter(name, says, labels, registry=self._registry)
 
     def _histogram(self, name: str, says: str, *labels: str) -> Histogram:
         return Histogram(name, says, labels, buckets=_SECONDS, registry=self._registry)
 
-    def call_ended(self, method: tuple[str, str, str], code: str, reason: str | None, seconds: float) -> None:
-        """Counts a call. method: its type, service and name. reason: its ErrorReason's name, if it failed with one."""
-        self._handled.labels(*method, code).inc()
-        self._handling.labels(*method).observe(seconds)
+    def call_ended(
+        self, method: tuple[str, str, str], caller: str | None, code: str, reason: str | None, seconds: float
+    ) -> None:
+        """Counts a call. method: its type, service and name. reason: its ErrorReason's name, if it failed with one.
+
+        caller: a name of the callers' file, or one for all that have none there; None: not counted by caller.
+        """
+        key = (method, caller, code)
+        counters = self._calls.get(key)
+        if counters is None:  # finding them by their labels takes longer than counting
+            by_caller = None if caller is None else self._by_caller.labels(caller, method[2], code)
+            counters = self._calls[key] = (
+                self._handled.labels(*method, code),
+                self._handling.labels(*method),
+                by_caller,
+            )
+        handled, handling, by_caller = counters
+        handled.inc()
+        handling.observe(seconds)
+        if by_caller is not None:
+            by_caller.inc()
         if reason is not None:
             self._failures.labels(*method[1:], reason).inc()
 
     def vendor_request(self, operation: str, outcome: str, seconds: float) -> None:
         """Counts a request to the vendor."""
-        self._vendor.labels(operation, outcome).observe(seconds)
+        histogram = self._requests.get((operation, outcome))
+        if histogram is None:
+            histogram = self._requests[operation, outcome] = self._vendor.labels(operation, outcome)
+        histogram.observe(seconds)
 
     def vendor_reply(self, notes: Notes) -> None:
         """Counts the quirks and the unrecognised values of a reply."""
@@ -65,8 +133,11 @@ class Metrics:
             self._unrecognized.labels(field).inc()
 
     def read(self, source: str) -> None:
-        """Counts a read. source: vendor, or throttled for one that was refused since the vendor is down."""
-        self._reads.labels(source).inc()
+        """Counts a read. source: kept, shared, vendor; throttled: refused; refresh: begun ahead of callers."""
+        counter = self._sources.get(source)
+        if counter is None:
+            counter = self._sources[source] = self._reads.labels(source)
+        counter.inc()
 
     def read_retried(self) -> None:
         """Counts another try of a read."""
@@ -79,10 +150,6 @@ class Metrics:
     def in_flight(self, kind: str) -> Callable[[int], None]:
         """Gives what keeps the number of calls in flight of a kind."""
         return self._in_flight.labels(kind).set
-
-    def call_by_caller(self, caller: str, method: str, code: str) -> None:
-        """Counts a call under its caller: a name of the callers' file, or one for all that have none there."""
-        self._by_caller.labels(caller, method, code).inc()
 
     def exposition(self) -> bytes:
         """All of it in Prometheus' text format."""

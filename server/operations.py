@@ -4,27 +4,28 @@ from collections.abc import Callable
 
 from aiohttp import web
 
-from .metrics import Metrics
-from .settings import Address
+from .settings import Address, SettingsError
 
 
 class OperationsServer:
-    """Serves `GET /metrics`, and `GET /ready`: 200 while calls are welcome, 503 once draining has begun."""
+    """Serves `GET /metrics`: what exposition gives; and `GET /ready`: 200 while calls are welcome, then 503."""
 
-    def __init__(self, metrics: Metrics, ready: Callable[[], bool]) -> None:
+    def __init__(self, exposition: Callable[[], bytes], ready: Callable[[], bool]) -> None:
         app = web.Application()
         app.router.add_get("/metrics", self._metrics)
         app.router.add_get("/ready", self._ready)
         self._runner = web.AppRunner(app, access_log=None, shutdown_timeout=1)
-        self._exposition = metrics.exposition
+        self._exposition = exposition
         self._is_ready = ready
 
     async def start(self, address: Address) -> Address:
-        """Listens; gives the address with the port that was taken. Raises OSError."""
+        """Listens; gives the address with the port that was taken. Raises SettingsError."""
         await self._runner.setup()
         host, port = address
-        site = web.TCPSite(self._runner, host, port)
-        await site.start()
+        try:
+            await web.TCPSite(self._runner, host, port).start()
+        except OSError:
+            raise SettingsError(["GATEWAY_METRICS_LISTEN: cannot listen there; is the port taken?"]) from None
         return Address((host, self._runner.addresses[0][1]))
 
     async def aclose(self) -> None:

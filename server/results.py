@@ -1,17 +1,21 @@
 """Reading results: the vendor is asked as little as the truth allows, and through bad weather."""
 
 import asyncio
-from typing import Protocol
+from typing import Protocol, Self
 
-from callrequest.v1.call_request_pb2 import CallRequestResult
-
-from .deadline import LONGEST, Deadline
+from .ceiling import Ceiling
+from .deadline import LONGEST, USUAL, Deadline, now
 from .errors import GatewayError
-from .kept_results import KeptResults
+from .kept_results import KeptResults, Reading
 from .retries import Retries
 from .shared_reads import SharedReads
 from .throttle import Throttle
 from .vendor.client import VendorClient
+
+AHEAD, AHEAD_AT_MOST = 0.2, 0.5
+"""The last part of an answer's age in which it is read again while it still serves: usually, and for a slow vendor."""
+SLOWER = 1.5
+"""How much slower than usual the vendor may be so that a refresh is still in time."""
 
 
 class ReadObserver(Protocol):
@@ -22,36 +26,69 @@ class ReadObserver(Protocol):
 
 
 class Results:
-    """Reads results of call requests: a kept one that is young enough, else one read for all who wait for it."""
+    """Reads results of call requests: a kept one that is young enough, else one read for all who wait for it.
 
-    def __init__(self, vendor: VendorClient, kept: KeptResults, observer: ReadObserver) -> None:
+    `async with` it, so that no read outlasts it.
+    """
+
+    def __init__(self, vendor: VendorClient, kept: KeptResults, ceiling: Ceiling, observer: ReadObserver) -> None:
         self._vendor = vendor
         self._kept = kept
+        self._ceiling = ceiling
         self._observer = observer
         self._shared = SharedReads(self._read, kept.keep)
         self._retries = Retries()
         self._throttle = Throttle()
+        self._usual_seconds = 0.0  # that a read takes
 
-    async def get(self, call_request_id: str, deadline: Deadline, max_age: float | None) -> CallRequestResult:
-        """The latest result, at most max_age seconds old; None: the defaults; 0: read from now on. Raises GatewayError.
+    async def __aenter__(self) -> Self:
+        return self
 
-        The message is shared: it must not be changed.
+    async def __aexit__(self, *error: object) -> None:
+        await self._shared.aclose()
+
+    def kept(self, call_request_id: str, max_age: float | None) -> bytes | None:
+        """A known result that is less than max_age seconds old, as a serialized GetCallRequestResultResponse.
+
+        max_age: None: the defaults.
         """
-        kept = self._kept.find(call_request_id, max_age)
-        if kept is not None:
-            self._observer.read("kept")
-            return kept
-        fresh = (self._kept.default_max_age if max_age is None else max_age) == 0
-        result, shared = await self._shared.get(call_request_id, deadline, fresh=fresh)
+        reading = self._kept.get(call_request_id)
+        if reading is None:
+            return None
+        age, allowed = now() - reading.read_at, self._kept.allowed(reading, max_age)
+        if age >= allowed:
+            return None
+        self._observer.read("kept")
+        if not reading.final and not reading.refreshed and self._is_time_to_refresh(age, allowed):
+            reading.refreshed = True  # once: should it fail, those who come later ask for themselves
+            self._observer.read("refresh")
+            self._shared.refresh(call_request_id, Deadline.after(USUAL))
+        return reading.answer
+
+    async def read(self, call_request_id: str, max_age: float | None, deadline: Deadline) -> bytes:
+        """Asks the vendor, or waits with those who have asked it; the same form as kept().
+
+        max_age: 0: asks from now on. Raises GatewayError.
+        """
+        fresh = not self._kept.shared(max_age)
+        reading, shared = await self._shared.get(call_request_id, deadline, fresh=fresh)
         self._observer.read("shared" if shared else "vendor")
-        return result
+        return reading.answer
 
     def changed(self, call_request_id: str) -> None:
         """Forgets what was read and what is being read: a cancel may have changed it."""
         self._kept.drop(call_request_id)
         self._shared.drop(call_request_id)
 
-    async def _read(self, call_request_id: str, deadline: Deadline) -> CallRequestResult:
+    def _is_time_to_refresh(self, age: float, allowed: float) -> bool:
+        """Whether an answer that is being polled should be read again, so that no caller has to wait for the next one.
+
+        Polls alone make it happen: it stops when they do.
+        """
+        ahead = min(max(AHEAD * allowed, SLOWER * self._usual_seconds), AHEAD_AT_MOST * allowed)
+        return age > allowed - ahead and self._ceiling.is_idle()
+
+    async def _read(self, call_request_id: str, deadline: Deadline) -> Reading:
         """Asks the vendor, again while that may help. Raises GatewayError, that of the last try.
 
         deadline: that of the most patient reader, who may still come; so it bounds the tries, not the one under way.
@@ -61,9 +98,11 @@ class Results:
         tries = 0
         while True:
             self._admit()
+            await self._ceiling.read(deadline)
             tries += 1
+            begun = now()
             try:
-                result = await self._vendor.read_result(call_request_id, Deadline.after(LONGEST))
+                result = await self._vendor.read_result(call_request_id, Deadline(begun + LONGEST))
             except GatewayError as error:
                 self._throttle.answered(error.reason)
                 pause = self._retries.pause(error, tries, deadline)
@@ -71,7 +110,9 @@ class Results:
                     raise
             else:
                 self._throttle.answered(None)
-                return result
+                reading = Reading.of(result)
+                self._usual_seconds += (reading.read_at - begun - self._usual_seconds) / 8
+                return reading
             self._observer.read_retried()
             await asyncio.sleep(pause)
 

@@ -28,18 +28,20 @@ class Retries:
 
     def __init__(self) -> None:
         self._saved = MOST_SAVED
-        self._counted_at: float | None = None
+        self._counted_at = float("-inf")
 
     def call_begun(self) -> None:
         """Counts a call: it adds its share to the budget."""
-        moment = now()
-        waited = 0.0 if self._counted_at is None else moment - self._counted_at
-        self._counted_at = moment
-        self._saved = min(self._saved + SHARE + waited * PER_SECOND, MOST_SAVED)
+        self._saved = min(self._saved + SHARE, MOST_SAVED)
 
     def pause(self, error: GatewayError, tries: int, deadline: Deadline) -> float | None:
         """Seconds to wait before another try (full jitter); None when there shall be none. Takes from the budget."""
-        if tries >= _AGAIN.get(error.reason, 0) or self._saved < 1:
+        if tries >= _AGAIN.get(error.reason, 0):
+            return None
+        moment = now()
+        self._saved = min(self._saved + (moment - self._counted_at) * PER_SECOND, MOST_SAVED)
+        self._counted_at = moment
+        if self._saved < 1:
             return None
         pause = random.uniform(0, min(FIRST_PAUSE * 2 ** (tries - 1), LONGEST_PAUSE))  # noqa: S311 (jitter)
         if error.reason == reasons.ERROR_REASON_VENDOR_RATE_LIMITED:

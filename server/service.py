@@ -19,7 +19,10 @@ SERVICE = pb.DESCRIPTOR.services_by_name["CallRequestService"].full_name
 
 
 class CallRequestService(CallRequestServiceServicer):
-    """`callrequest.v1.CallRequestService`; the proto says what each method does and fails with."""
+    """`callrequest.v1.CallRequestService`; the proto says what each method does and fails with.
+
+    A method gives its response, or the bytes of one that was serialized before.
+    """
 
     def __init__(self, results: Results, cancellations: Cancellations, reading: InFlight, cancelling: InFlight) -> None:
         self._results = results
@@ -27,16 +30,18 @@ class CallRequestService(CallRequestServiceServicer):
         self._reading = reading
         self._cancelling = cancelling
 
-    async def GetCallRequestResult(  # noqa: N802 (the contract's name; so below)
+    async def GetCallRequestResult(  # type: ignore[override]  # noqa: N802 (the contract's name; so below)
         self,
         request: pb.GetCallRequestResultRequest,
         context: Context,
-    ) -> pb.GetCallRequestResultResponse:
+    ) -> bytes:
         call_request_id = check_call_request_id(request.call_request_id)
         max_age = check_duration(request.max_age, "max_age") if request.HasField("max_age") else None
+        kept = self._results.kept(call_request_id, max_age)
+        if kept is not None:
+            return kept
         with self._reading:
-            result = await self._results.get(call_request_id, Deadline.after(context.time_remaining()), max_age)
-        return pb.GetCallRequestResultResponse(call_request_result=result)
+            return await self._results.read(call_request_id, max_age, Deadline.after(context.time_remaining()))
 
     async def CancelCallRequest(  # noqa: N802
         self,

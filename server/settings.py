@@ -14,7 +14,6 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 PREFIX = "GATEWAY_"
 
 NOT_BUILT = {
-    "WORKERS": "1",
     "STATE_URL": "memory://",
     "WEBHOOK_LISTEN": "",
     "WEBHOOK_SECRETS": "",
@@ -105,6 +104,7 @@ class Settings(BaseSettings):
     vendor_ca: Path | None = None
     vendor_max_connections: Annotated[int, Field(ge=1, le=10_000)] = 1000
     vendor_connect_timeout: Annotated[float, Field(gt=0, le=30)] = 3.0
+    vendor_max_calls_per_second: Annotated[float, Field(ge=0.1, le=100_000)] | None = None
     vendor_timeout: Annotated[float, Field(gt=0, le=30)] = 8.0
 
     tls_certificate: Path | None = None
@@ -119,6 +119,7 @@ class Settings(BaseSettings):
     final_max_age: Seconds = 3600.0
     kept_bytes: Annotated[int, Field(ge=0, le=1 << 34)] = 100_000_000
 
+    workers: Annotated[int, Field(ge=1, le=64)] = 1
     max_reads: Annotated[int, Field(ge=1, le=100_000)] = 1000
     max_cancels: Annotated[int, Field(ge=1, le=100_000)] = 100
 
@@ -161,8 +162,8 @@ class Settings(BaseSettings):
         return self
 
 
-def load_settings() -> Settings:
-    """Reads the environment and the files of GATEWAY_SECRETS_DIR. Raises SettingsError."""
+def load_settings(workers: str | None = None) -> Settings:
+    """Reads the environment and the files of GATEWAY_SECRETS_DIR. workers: instead of theirs. Raises SettingsError."""
     lines = [
         f"{PREFIX}{name}: is not available in this version"
         for name, nothing in NOT_BUILT.items()
@@ -174,7 +175,7 @@ def load_settings() -> Settings:
     if lines:
         raise SettingsError(lines)
     try:
-        return Settings(_secrets_dir=secrets)
+        return Settings(_secrets_dir=secrets, **({} if workers is None else {"workers": workers}))  # type: ignore[arg-type]
     except ValidationError as error:
         raise SettingsError([_line(part) for part in error.errors(include_input=False, include_url=False)]) from None
 

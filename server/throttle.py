@@ -44,6 +44,8 @@ class Throttle:
 
     def admit(self) -> None:
         """Lets a read go to the vendor. Raises the vendor's last failure when it shall not."""
+        if self._tried <= FREE:
+            return
         moment = now()
         chance = (self._tried - K * self._accepted - FREE) / (self._tried + 1)
         if moment - self._let_through_at < PROBE_EVERY and random.random() < chance:  # noqa: S311 (not for secrets)
@@ -64,6 +66,8 @@ class Throttle:
             limited = reason == reasons.ERROR_REASON_VENDOR_RATE_LIMITED
             self._reason = reason if limited else reasons.ERROR_REASON_VENDOR_UNAVAILABLE
             return
+        if not self._tried:
+            return  # a good answer after good ones
         self._count(accepted=1)
         self._good += 1
         if self._good >= GOOD_IN_A_ROW:

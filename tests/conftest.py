@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+import sys
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Any
@@ -15,6 +16,7 @@ from pydantic import SecretStr
 
 from callrequest.v1.call_request_service_pb2_grpc import CallRequestServiceStub
 from server.app import Gateway
+from server.logs import Lines, configure_logs
 from server.settings import Settings
 from tests.scripted_vendor import ScriptedVendor
 
@@ -37,6 +39,11 @@ def _no_log_but_the_tests_own() -> Iterator[None]:
     silence_logs()
     yield
     silence_logs()
+
+
+def log_to_stdout(level: str) -> None:
+    """Logs as the gateway does when nobody looks on."""
+    configure_logs(level, console=False, lines=Lines(sys.stdout))
 
 
 def silence_logs() -> None:

@@ -24,15 +24,15 @@ from callrequest.v1.call_request_service_pb2_grpc import (
     CallRequestServiceStub,
     add_CallRequestServiceServicer_to_server,
 )
+from server.access_log import AccessLog
 from server.app import Gateway
 from server.callers import PERMISSION_BY_METHOD, Callers
 from server.callers_file import read_rules
-from server.interceptors import CallInterceptor
-from server.logs import configure_logs
+from server.guard import Guard
 from server.metrics import Metrics
 from server.settings import SettingsError
 from tests.authority import DNS, MAIL, URI, Authority, Pki, replace
-from tests.conftest import metrics_of, silence_logs, started
+from tests.conftest import log_to_stdout, metrics_of, silence_logs, started
 from tests.failure import Failure, failure
 from tests.scripted_vendor import RESULT_ID, ScriptedVendor
 
@@ -128,13 +128,14 @@ class _Answering(CallRequestServiceServicer):
 
 @asynccontextmanager
 async def answering(file: Path) -> AsyncIterator[tuple[grpc.aio.Channel, Metrics]]:
-    """A server that answers all methods, with one that the contract does not have, behind the real interceptor."""
+    """A server that answers all methods, with one that the contract does not have, behind the real guard."""
     metrics = Metrics()
     async with Callers(file, certificates=False) as callers:
-        server = grpc.aio.server(interceptors=[CallInterceptor(metrics, callers)])
-        add_CallRequestServiceServicer_to_server(_Answering(), server)
+        server = grpc.aio.server()
+        guard: Any = Guard(server, metrics, AccessLog("info", None), callers)
+        add_CallRequestServiceServicer_to_server(_Answering(), guard)
         new = grpc.unary_unary_rpc_method_handler(_echo, _same, _same)
-        server.add_generic_rpc_handlers((grpc.method_handlers_generic_handler("some.New", {"Method": new}),))
+        guard.add_registered_method_handlers("some.New", {"Method": new})
         port = server.add_insecure_port("127.0.0.1:0")
         await server.start()
         async with grpc.aio.insecure_channel(f"127.0.0.1:{port}") as channel:
@@ -416,7 +417,7 @@ async def test_a_broken_file_ends_the_start_and_later_changes_nothing(
     file: Path, content: str, told: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """One line at the start; an error in the log later, once, and the old rules. It repeats nothing of the file."""
-    configure_logs("info", console=False)
+    log_to_stdout("info")
     async with Callers(file, certificates=False) as callers:
         write(file, content.encode(errors="surrogatepass"))
         with pytest.raises(SettingsError) as caught:
@@ -438,7 +439,7 @@ async def test_a_file_that_is_gone_changes_nothing_and_is_told(
     vendor: ScriptedVendor, file: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """By the running gateway, within 3 s, without a call; what comes back is read again."""
-    configure_logs("info", console=False)
+    log_to_stdout("info")
     async with started(vendor.url, callers=file) as gateway, plain(gateway) as client:
         await asyncio.to_thread(file.unlink)
         logged: list[dict[str, Any]] = []
@@ -464,7 +465,7 @@ async def test_who_called_is_logged_and_counted_and_no_token_is(
     vendor: ScriptedVendor, file: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:
     """By name, `unknown` for all who are refused; 1000 wrong tokens leave no more series than one; no trace of any."""
-    configure_logs("debug", console=False)
+    log_to_stdout("debug")
     logging.getLogger().setLevel(logging.DEBUG)  # the libraries', too
     write(file, by_token("desk", TOKEN, '["read"]'))
     told: list[str] = []

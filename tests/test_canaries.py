@@ -6,8 +6,7 @@ from typing import Any
 import pytest
 
 from callrequest.v1.call_request_service_pb2 import CancelCallRequestRequest, GetCallRequestResultRequest
-from server.logs import configure_logs
-from tests.conftest import SECRET, connected, metrics_of, silence_logs, started
+from tests.conftest import SECRET, connected, log_to_stdout, metrics_of, silence_logs, started
 from tests.failure import failure
 from tests.scripted_vendor import (
     RESULT_ID,
@@ -62,7 +61,7 @@ async def test_nothing_personal_or_secret_is_logged_counted_or_told(
     vendor: ScriptedVendor, operation: str, reply: Answer, capfd: pytest.CaptureFixture[str]
 ) -> None:
     """No canary in the log at debug, in stderr, in metrics or in a status, whatever the vendor answers."""
-    configure_logs("debug", console=False)
+    log_to_stdout("debug")
     logging.getLogger().setLevel(logging.DEBUG)  # the libraries', too
     vendor.answer("token", send(TOKEN | {"access_token": TOKEN_TEXT}))
     vendor.answer(operation, reply)

@@ -16,6 +16,7 @@ import pytest
 from callrequest.v1 import cancellation_pb2 as pb
 from callrequest.v1 import error_reason_pb2 as reasons
 from server.cancels_under_way import Cancellations
+from server.ceiling import Ceiling
 from server.deadline import Deadline, now
 from server.errors import GatewayError
 from server.metrics import Metrics
@@ -51,6 +52,13 @@ class ModelVendor(httpx.AsyncBaseTransport):
             self._history.append(status)
 
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
+        try:
+            async with asyncio.timeout(request.extensions["timeout"]["read"]):
+                return await self._handle(request)
+        except TimeoutError:
+            raise httpx.ReadTimeout("sent") from None
+
+    async def _handle(self, request: httpx.Request) -> httpx.Response:
         self.steps += 1
         if request.url.path.endswith("/token"):
             await self._fault((self._refuse, self._cut, self._five_hundred), share=self._bad / 3)
@@ -127,7 +135,15 @@ async def _history(seed: int) -> int:
     dice = random.Random(seed)
     vendor = ModelVendor(dice)
     client = VendorClient(
-        vendor, vendor, "https://v.example", Credentials("i", "s", "/token", "POST"), "/cancel", 3, 8, Metrics()
+        vendor,
+        vendor,
+        "https://v.example",
+        Credentials("i", "s", "/token", "POST"),
+        cancel_path="/cancel",
+        connect_timeout=3,
+        attempt_timeout=8,
+        ceiling=Ceiling(None),
+        observer=Metrics(),
     )
     settled: list[str] = []
     cancellations = Cancellations(client, lambda _: None, settled.append)

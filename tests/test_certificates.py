@@ -16,11 +16,10 @@ from cryptography.hazmat.primitives import serialization
 from callrequest.v1.call_request_service_pb2 import GetCallRequestResultRequest
 from server import healthcheck
 from server.app import Gateway
-from server.logs import configure_logs
 from server.reloading import Reloading
 from server.settings import SettingsError
 from tests.authority import DNS, URI, Authority, Issued, Pki, replace
-from tests.conftest import settings_for, started
+from tests.conftest import log_to_stdout, settings_for, started
 from tests.scripted_vendor import RESULT_ID, ScriptedVendor
 
 GET = GetCallRequestResultRequest(call_request_id=RESULT_ID)
@@ -157,7 +156,7 @@ async def test_a_broken_certificate_changes_nothing_and_is_told_once(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     """The old one is served, the log names the setting and no path; a start ends with it; a good one is taken again."""
-    configure_logs("info", console=False)
+    log_to_stdout("info")
     client = pki.authority.issue(CLIENT)
     async with started(vendor.url, **pki.settings()) as gateway:
         before = await asyncio.to_thread(shown, gateway)

@@ -161,6 +161,7 @@ def test_the_archive_holds_the_protos_and_nothing_of_its_making() -> None:
     """Each proto at its import path, the license, and no time or user: the same bytes each time."""
     packed = stubs.proto_archive()
     assert packed == stubs.proto_archive()
+    assert packed[4:8] == bytes(4)  # gzip's own time
     with tarfile.open(fileobj=io.BytesIO(packed)) as archive:
         top = f"callrequest-{contract.version()}"
         protos = {f"{top}/{path.relative_to(ROOT / 'protos')}" for path in (ROOT / "protos").rglob("*.proto")}

@@ -332,7 +332,7 @@ BUILT_LATER = {
 REACHED_ELSEWHERE = {
     reasons.ERROR_REASON_OVERLOADED: "test_reading.py",
     reasons.ERROR_REASON_CANCELLATION_NOT_ALLOWED: "test_cancelling.py",
-    reasons.ERROR_REASON_INTERNAL: "test_interceptors.py",
+    reasons.ERROR_REASON_INTERNAL: "test_guard.py",
     reasons.ERROR_REASON_INVALID_REQUEST: "here, without a vendor",
 }
 

@@ -1,6 +1,7 @@
 """The vendor is asked as little as the truth allows: one read for all who wait, and answers that are given again."""
 
 import asyncio
+import tracemalloc
 from collections.abc import AsyncIterator
 from typing import TYPE_CHECKING
 
@@ -9,8 +10,8 @@ import pytest
 from callrequest.v1 import call_request_pb2 as pb
 from callrequest.v1.call_request_service_pb2 import CancelCallRequestRequest, GetCallRequestResultRequest
 from server.app import Gateway
-from server.kept_results import ENTRY_BYTES, KeptResults
-from tests.conftest import metrics_of, started
+from server.kept_results import ENTRY_BYTES, KeptResults, Reading
+from tests.conftest import connected, metrics_of, started
 from tests.failure import failure
 from tests.scripted_vendor import RESULT_ID, ScriptedVendor, hang_up, later, never, pending, send, with_status
 from tests.virtual_time import run
@@ -167,37 +168,60 @@ async def test_after_a_cancel_nothing_older_is_given(
     )
 
 
-def _result(number: int, status: int = pb.CALL_REQUEST_STATUS_CANCELLED) -> pb.CallRequestResult:
-    return pb.CallRequestResult(call_request_id=f"{number:016}", status=pb.CallRequestStatus.ValueType(status))
+def _reading(number: int, status: int = pb.CALL_REQUEST_STATUS_CANCELLED) -> tuple[str, Reading]:
+    call_request_id = f"{number:016}"
+    result = pb.CallRequestResult(call_request_id=call_request_id, status=pb.CallRequestStatus.ValueType(status))
+    return call_request_id, Reading.of(result)
 
 
 def test_what_is_kept_is_bounded_in_bytes() -> None:
-    """Beyond the bound the least recently used make room; what is too large alone is not kept."""
+    """Beyond the bound the oldest make room; what is too large alone is not kept."""
 
     async def fill() -> None:
-        entry = ENTRY_BYTES + _result(0).ByteSize()
+        entry = ENTRY_BYTES + len(_reading(0)[1].answer)
         kept = KeptResults(1, 3600, entry * 10)
         for number in range(100):
-            kept.keep(_result(number))
-        assert [number for number in range(100) if kept.find(f"{number:016}", None)] == list(range(90, 100))
-        huge = _result(200)
-        huge.outcome.outcome_details = "x" * entry * 10
-        kept.keep(huge)
-        assert kept.find(f"{200:016}", None) is None
+            kept.keep(*_reading(number))
+        assert [number for number in range(100) if kept.get(f"{number:016}")] == list(range(90, 100))
+        kept.keep(f"{200:016}", Reading(b"x" * entry * 10, final=True, read_at=0))
+        assert kept.get(f"{200:016}") is None
+        assert kept.get(f"{99:016}") is not None, "what is too large drove out the others"
+
+    run(fill())
+
+
+def test_the_size_of_an_entry_is_what_it_costs() -> None:
+    """KEPT_BYTES bounds the real memory: 50 000 readings cost what is counted for them, within a quarter."""
+
+    async def fill() -> None:
+        kept = KeptResults(1, 3600, 1 << 30)
+        tracemalloc.start()
+        try:
+            before, _ = tracemalloc.get_traced_memory()
+            for number in range(50_000):
+                kept.keep(*_reading(number))
+            after, _ = tracemalloc.get_traced_memory()
+        finally:
+            tracemalloc.stop()
+        assert 0.75 < (after - before) / kept.bytes() < 1.25
 
     run(fill())
 
 
 def test_guests_data_leaves_the_memory_when_its_time_is_over() -> None:
-    """Nobody has to ask for it: what is older than FINAL_MAX_AGE is let go."""
+    """Nobody has to ask for it: what is older than FINAL_MAX_AGE is let go, and what is younger stays."""
 
     async def wait() -> None:
         async with KeptResults(1, 60, 1 << 20) as kept:
-            kept.keep(_result(1))
-            await asyncio.sleep(59)
-            assert kept.find(f"{1:016}", None)
-            assert kept.bytes() > 0
+            kept.keep(*_reading(1))
+            await asyncio.sleep(40)
+            kept.keep(*_reading(2))
+            await asyncio.sleep(19)
+            assert kept.get(f"{1:016}")
             await asyncio.sleep(12)
+            assert kept.get(f"{1:016}") is None
+            assert kept.get(f"{2:016}")
+            await asyncio.sleep(40)
             assert kept.bytes() == 0
 
     run(wait())
@@ -208,10 +232,198 @@ def test_a_slow_read_does_not_undo_a_final_answer() -> None:
 
     async def undo() -> None:
         kept = KeptResults(1, 60, 1 << 20)
-        kept.keep(_result(1))
-        kept.keep(_result(1, pb.CALL_REQUEST_STATUS_PENDING_TO_CALL))
-        found = kept.find(f"{1:016}", 60)
+        kept.keep(*_reading(1))
+        kept.keep(*_reading(1, pb.CALL_REQUEST_STATUS_PENDING_TO_CALL))
+        found = kept.get(f"{1:016}")
         assert found is not None
-        assert found.status == pb.CALL_REQUEST_STATUS_CANCELLED
+        assert found.final
 
     run(undo())
+
+
+class TestRefreshAhead:
+    """Who polls does not wait: an answer is read again while it still serves."""
+
+    @pytest.fixture
+    async def gateway(self, vendor: ScriptedVendor) -> AsyncIterator[Gateway]:
+        async with started(vendor.url, default_max_age=0.5, final_max_age=3600.0) as running:
+            yield running
+
+    async def poll(self, client: "CallRequestServiceAsyncStub", seconds: float) -> list[float]:
+        """Asks every 20 ms; gives how long each call took."""
+        loop, took = asyncio.get_running_loop(), []
+        end = loop.time() + seconds
+        while loop.time() < end:
+            begun = loop.time()
+            await client.GetCallRequestResult(GET)
+            took.append(loop.time() - begun)
+            await asyncio.sleep(0.02)
+        return took
+
+    async def test_no_poller_waits_and_the_vendor_is_asked_about_once_an_age(
+        self, gateway: Gateway, client: "CallRequestServiceAsyncStub", vendor: ScriptedVendor
+    ) -> None:
+        """After the first, no call takes as long as the vendor does."""
+        vendor.answer("result", later(0.2, send(pending())))
+        first, *others = await self.poll(client, 3.0)
+        assert first >= 0.2
+        assert sorted(others)[-2] < 0.15  # of a hundred and more
+        assert 5 <= len(vendor.requests("result")) <= 11
+        assert 'result_reads_total{source="refresh"}' in await metrics_of(gateway)
+
+    async def test_it_stops_when_the_polling_stops(
+        self, client: "CallRequestServiceAsyncStub", vendor: ScriptedVendor
+    ) -> None:
+        """Nobody asks: nor does the gateway."""
+        await self.poll(client, 1.0)
+        asked = len(vendor.requests("result"))
+        await asyncio.sleep(1.5)
+        assert len(vendor.requests("result")) <= asked + 1
+
+    async def test_a_refresh_that_fails_is_nobodys_failure(
+        self, client: "CallRequestServiceAsyncStub", vendor: ScriptedVendor
+    ) -> None:
+        """The answer serves until it is too old; then a caller asks for itself, and has the failure for itself."""
+        vendor.answer("result", send(pending()), send("", 403), send("", 403), send(pending()))
+        await client.GetCallRequestResult(GET)
+        await asyncio.sleep(0.45)
+        await client.GetCallRequestResult(GET)  # begins the refresh
+        await vendor.until(lambda: len(vendor.requests("result")) == 2)
+        await asyncio.sleep(0.01)
+        await client.GetCallRequestResult(aged(0.5))
+        assert len(vendor.requests("result")) == 2, "it was tried again"
+        await asyncio.sleep(0.1)
+        assert (await failure(client.GetCallRequestResult(GET))).reason == "VENDOR_REJECTED_CREDENTIALS"
+        await client.GetCallRequestResult(GET)
+        assert len(vendor.requests("result")) == 4
+
+    async def test_a_read_under_way_needs_no_refresh(
+        self, client: "CallRequestServiceAsyncStub", vendor: ScriptedVendor
+    ) -> None:
+        """Another has asked already: its answer will do."""
+        vendor.answer("result", send(pending()), later(0.6, send(with_status("IN_PROGRESS"))))
+        await client.GetCallRequestResult(GET)
+        fresh = asyncio.ensure_future(client.GetCallRequestResult(aged(0)))
+        await asyncio.sleep(0.45)
+        await client.GetCallRequestResult(GET)
+        await fresh
+        assert len(vendor.requests("result")) == 2
+
+    async def test_a_refresh_goes_on_when_those_who_joined_it_leave(
+        self, client: "CallRequestServiceAsyncStub", vendor: ScriptedVendor
+    ) -> None:
+        """It was begun for whoever polls next."""
+        vendor.answer("result", send(pending()), later(0.4, send(with_status("IN_PROGRESS"))))
+        await client.GetCallRequestResult(GET)
+        await asyncio.sleep(0.45)
+        await client.GetCallRequestResult(GET)
+        await asyncio.sleep(0.1)
+        joined = client.GetCallRequestResult(GET)
+        await asyncio.sleep(0.1)
+        joined.cancel()
+        await asyncio.sleep(0.3)
+        kept = await client.GetCallRequestResult(GET)
+        assert kept.call_request_result.status == pb.CALL_REQUEST_STATUS_IN_PROGRESS
+        assert len(vendor.requests("result")) == 2
+        assert vendor.left == 0
+
+    async def test_it_never_makes_an_answer_pass_that_is_too_old(
+        self, client: "CallRequestServiceAsyncStub", vendor: ScriptedVendor
+    ) -> None:
+        """A refresh under way is waited for once the old answer's time is over."""
+        vendor.answer("result", send(pending()), later(0.4, send(with_status("IN_PROGRESS"))))
+        await client.GetCallRequestResult(GET)
+        await asyncio.sleep(0.45)
+        await client.GetCallRequestResult(GET)
+        await asyncio.sleep(0.1)
+        after = await client.GetCallRequestResult(GET)
+        assert after.call_request_result.status == pb.CALL_REQUEST_STATUS_IN_PROGRESS
+        assert len(vendor.requests("result")) == 2
+
+    async def test_a_cancel_passes_a_refresh_under_way(
+        self, client: "CallRequestServiceAsyncStub", vendor: ScriptedVendor
+    ) -> None:
+        """What the refresh brings is from before the cancel, and is not kept."""
+        vendor.answer("result", send(pending()), later(0.3, send(pending())), send(with_status("CANCELLED")))
+        await client.GetCallRequestResult(GET)
+        await asyncio.sleep(0.45)
+        await client.GetCallRequestResult(GET)
+        await vendor.until(lambda: len(vendor.requests("result")) == 2)
+        await client.CancelCallRequest(CANCEL)
+        await asyncio.sleep(0.35)
+        after = await client.GetCallRequestResult(aged(60))
+        assert after.call_request_result.status == pb.CALL_REQUEST_STATUS_CANCELLED
+
+
+class TestCeiling:
+    """VENDOR_MAX_CALLS_PER_SECOND: what does not fit waits, and is refused when its time would not do."""
+
+    async def test_calls_wait_for_their_turn(self, vendor: ScriptedVendor) -> None:
+        """Twenty at once and ten a second: ten go at once, ten within the next second, none is refused."""
+        async with (
+            started(vendor.url, vendor_max_calls_per_second=10.0) as gateway,
+            connected(gateway) as client,
+        ):
+            loop = asyncio.get_running_loop()
+            begun = loop.time()
+            calls = [asyncio.ensure_future(client.GetCallRequestResult(GET, timeout=9)) for _ in range(20)]
+            await asyncio.sleep(0.5)
+            assert 10 <= len(vendor.requests("result")) <= 16
+            await asyncio.gather(*calls)
+            assert 0.8 < loop.time() - begun < 3
+
+    async def test_a_read_that_cannot_go_in_time_is_told_at_once(self, vendor: ScriptedVendor) -> None:
+        """RESOURCE_EXHAUSTED with RetryInfo, long before the deadline; the vendor sees nothing of it."""
+        async with (
+            started(vendor.url, vendor_max_calls_per_second=2.0) as gateway,
+            connected(gateway) as client,
+        ):
+            patient = [asyncio.ensure_future(client.GetCallRequestResult(GET, timeout=9)) for _ in range(8)]
+            await vendor.until(lambda: len(vendor.requests("result")) >= 2)
+            begun = asyncio.get_running_loop().time()
+            told = await failure(client.GetCallRequestResult(GET, timeout=1))
+            assert asyncio.get_running_loop().time() - begun < 0.5
+            assert (told.code, told.reason) == ("RESOURCE_EXHAUSTED", "VENDOR_RATE_LIMITED")
+            assert told.retry is not None
+            assert told.retry > 1
+            for call in patient:
+                call.cancel()
+            assert len(vendor.requests("result")) < 6
+
+    async def test_a_read_whose_turn_does_not_come_is_told_before_its_deadline(self, vendor: ScriptedVendor) -> None:
+        """RESOURCE_EXHAUSTED, not DEADLINE_EXCEEDED: more time is not what it lacked."""
+        async with (
+            started(vendor.url, vendor_max_calls_per_second=0.2) as gateway,
+            connected(gateway) as client,
+        ):
+            await client.GetCallRequestResult(GET)
+            told = await failure(client.GetCallRequestResult(GET, timeout=0.5))
+            assert (told.code, told.reason) == ("RESOURCE_EXHAUSTED", "VENDOR_RATE_LIMITED")
+
+    async def test_a_cancel_goes_before_the_reads_that_wait(self, vendor: ScriptedVendor) -> None:
+        """Thirty reads wait for three seconds; a cancel waits for its own turn only."""
+        async with (
+            started(vendor.url, vendor_max_calls_per_second=10.0) as gateway,
+            connected(gateway) as client,
+        ):
+            reads = [asyncio.ensure_future(client.GetCallRequestResult(GET, timeout=9)) for _ in range(40)]
+            await vendor.until(lambda: len(vendor.requests("result")) >= 10)
+            begun = asyncio.get_running_loop().time()
+            await client.CancelCallRequest(CANCEL)
+            assert asyncio.get_running_loop().time() - begun < 1
+            assert len(vendor.requests("result")) < 25
+            for read in reads:
+                read.cancel()
+
+    async def test_a_refresh_yields_to_it(self, vendor: ScriptedVendor) -> None:
+        """Ahead of callers nothing is read that a caller would then have to wait for."""
+        async with (
+            started(vendor.url, vendor_max_calls_per_second=0.5, default_max_age=0.4, final_max_age=60.0) as gateway,
+            connected(gateway) as client,
+        ):
+            await client.GetCallRequestResult(GET)
+            await asyncio.sleep(0.35)
+            await client.GetCallRequestResult(GET)
+            assert 'source="refresh"' not in await metrics_of(gateway)
+            await asyncio.sleep(0.05)
+            assert len(vendor.requests("result")) == 1

@@ -14,6 +14,7 @@ import httpx
 
 from callrequest.v1.call_request_pb2 import CallRequestResult
 from callrequest.v1.cancellation_pb2 import Cancellation
+from server.ceiling import Ceiling
 from server.deadline import Deadline
 from server.validation import is_call_request_id
 
@@ -45,6 +46,7 @@ class VendorClient:
         cancel_path: str,
         connect_timeout: float,
         attempt_timeout: float,
+        ceiling: Ceiling,
         observer: Observer,
     ) -> None:
         self._base = base_url.rstrip("/")
@@ -52,6 +54,7 @@ class VendorClient:
         self._read_path = f"{urlsplit(self._base).path}/api/v1/call-request/%s/result"
         self._cancel_path = cancel_path
         self._attempt_timeout = attempt_timeout
+        self._ceiling = ceiling
         self._observer = observer
         self._reads = Exchanges(transport, connect_timeout, observer)
         self._reserved = Exchanges(reserved, connect_timeout, observer)
@@ -62,7 +65,10 @@ class VendorClient:
         await self._tokens.aclose()
 
     async def read_result(self, call_request_id: str, deadline: Deadline) -> CallRequestResult:
-        """Reads a result. Raises GatewayError with a vendor's reason, or DEADLINE_EXCEEDED."""
+        """Reads a result. Raises GatewayError with a vendor's reason, or DEADLINE_EXCEEDED.
+
+        Who may call is told by the ceiling, which is asked before: by `ready` for a cancel.
+        """
         reply = await self._get(_checked(call_request_id), deadline)
         if reply.status == 401:
             reply = await self._get(call_request_id, deadline)
@@ -75,8 +81,12 @@ class VendorClient:
         return self._answer(reply, translate)
 
     async def ready(self, deadline: Deadline) -> None:
-        """Has a token at hand, so that what is sent next is sent at once. Raises GatewayError, nothing sent."""
+        """For a cancel: has a token and room below the ceiling, so that what comes next is sent at once.
+
+        Raises GatewayError, nothing sent.
+        """
         await self._tokens.get(deadline)
+        await self._ceiling.cancel(deadline)
 
     async def cancel(self, call_request_id: str, deadline: Deadline, share: float) -> Cancellation:
         """Sends a cancel once; it has the share of the time that is left when it is sent. Raises GatewayError."""

@@ -6,7 +6,7 @@ text, and costs some 10 µs for a result, next to several hundred for the call.
 
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable
 from typing import Any, NoReturn
 
 Object = dict[str, Any]
@@ -42,11 +42,11 @@ def parse(body: bytes) -> Object:
 
 def is_empty(value: Any) -> bool:
     """Whether a value says nothing: null, blank text, an object left with nothing (Q07)."""
+    if value is None:
+        return True
     if isinstance(value, str):
         return not value or value.isspace()
-    if isinstance(value, dict):
-        return all(map(is_empty, value.values()))
-    return value is None
+    return isinstance(value, dict) and all(map(is_empty, value.values()))
 
 
 def text_of(value: Any) -> str:
@@ -59,17 +59,23 @@ def clean(text: str) -> str:
     return text if text.isascii() else _SURROGATES.sub("\ufffd", text)
 
 
-def folded(document: Object, known: Mapping[str, str]) -> Object:
-    """The values whose keys are known ones but for letter case and spaces around them (Q17), under the known key.
+class Keys:
+    """The keys that a table knows. spellings: each as it is documented."""
 
-    known: each known key under itself in lower case.
-    """
-    found: Object = {}
-    for key, value in document.items():
-        name = known.get(key.strip().lower(), key)
-        if name != key and is_empty(found.get(name)):
-            found[name] = value
-    return found
+    def __init__(self, spellings: Iterable[str]) -> None:
+        self.spellings = frozenset(spellings)
+        self._folded = {key.lower(): key for key in self.spellings}
+
+    def strange(self, document: Object) -> Object:
+        """The values whose keys are known but for letter case and spaces around them (Q17), under the known key."""
+        if document.keys() <= self.spellings:  # nearly always, and told in no time
+            return {}
+        found: Object = {}
+        for key, value in document.items():
+            name = self._folded.get(key.strip().lower(), key)
+            if name != key and is_empty(found.get(name)):
+                found[name] = value
+        return found
 
 
 def _object(pairs: list[tuple[str, Any]]) -> Object:

@@ -1,6 +1,5 @@
 """One request to the vendor and its whole reply, within one limit of time and one of bytes."""
 
-import asyncio
 import time
 from dataclasses import dataclass
 from typing import Protocol
@@ -40,7 +39,10 @@ class Reply:
 
 
 class Exchanges:
-    """Sends requests by a transport. connect_timeout: seconds for a connection to be free or made."""
+    """Sends requests by a transport that gives whole replies, and keeps their times.
+
+    connect_timeout: seconds for a connection to be free or made.
+    """
 
     def __init__(self, transport: httpx.AsyncBaseTransport, connect_timeout: float, observer: Observer) -> None:
         self._transport = transport
@@ -57,20 +59,16 @@ class Exchanges:
         if deadline.spent():
             raise deadline_exceeded()
         # So that a connection that takes all the time ends as one that was not made, not as a request in doubt.
-        request.extensions["timeout"] = {"connect": max(min(self._connect_timeout, limit - _TO_TELL_APART), 0.001)}
+        connect = max(min(self._connect_timeout, limit - _TO_TELL_APART), 0.001)
+        request.extensions["timeout"] = {"connect": connect, "read": limit}
         begun, outcome = time.monotonic(), "abandoned"
         try:
-            async with asyncio.timeout(limit):
-                response = await self._transport.handle_async_request(request)
-                try:
-                    body = await _read(response)
-                finally:
-                    await response.aclose()
+            response = await self._transport.handle_async_request(request)
             outcome = f"{response.status_code // 100}xx"
         except (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout):
             outcome = "unreachable"
             raise deadline_exceeded() if deadline.spent() else unavailable(Sent.NOTHING) from None
-        except TimeoutError:
+        except httpx.ReadTimeout:
             outcome = "timeout"
             spent = deadline.spent()
             reason = reasons.ERROR_REASON_DEADLINE_EXCEEDED if spent else reasons.ERROR_REASON_VENDOR_TIMEOUT
@@ -83,9 +81,10 @@ class Exchanges:
             raise unavailable(Sent.DOUBT) from None
         finally:
             self._observer.vendor_request(operation, outcome, time.monotonic() - begun)
-        received_at = Timestamp()
-        received_at.GetCurrentTime()
-        return Reply(response.status_code, response.headers.get("retry-after"), _parsed(body), received_at)
+        status = response.status_code
+        retry_after = response.headers.get("retry-after") if status >= 400 else None
+        seconds, nanos = divmod(time.time_ns(), 10**9)
+        return Reply(status, retry_after, _parsed(response), Timestamp(seconds=seconds, nanos=nanos))
 
 
 def unavailable(sent: Sent) -> GatewayError:
@@ -93,15 +92,11 @@ def unavailable(sent: Sent) -> GatewayError:
     return GatewayError(reasons.ERROR_REASON_VENDOR_UNAVAILABLE, sent=sent)
 
 
-async def _read(response: httpx.Response) -> bytes | None:
-    """The whole body; None when it is longer than MOST_BYTES, where the transport cuts it off."""
-    assert isinstance(response.stream, httpx.AsyncByteStream)
-    body = b"".join([chunk async for chunk in response.stream])
-    return None if len(body) > MOST_BYTES else body
-
-
-def _parsed(body: bytes | None) -> Object | None:
+def _parsed(response: httpx.Response) -> Object | None:
+    """The body's object; None when it is none, or longer than MOST_BYTES, where the transport cuts it off."""
+    assert isinstance(response.stream, httpx.SyncByteStream), "the transport gives replies that are whole"
+    body = b"".join(response.stream)
     try:
-        return None if body is None else parse(body)
+        return None if len(body) > MOST_BYTES else parse(body)
     except NotAnObject:
         return None

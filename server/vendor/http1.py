@@ -4,6 +4,7 @@ The syntax is llhttp's, Node's parser, by httptools. What is ours is to know wha
 """
 
 import asyncio
+import math
 from collections.abc import Callable
 from typing import NamedTuple, cast
 
@@ -40,18 +41,24 @@ class Connection(asyncio.Protocol):
         self._expected: asyncio.Future[HttpReply] | None = None
         self._begin()
 
-    async def exchange(self, request: bytes) -> HttpReply:
-        """Sends a request, waits for its reply. Raises httpx.ReadError, httpx.RemoteProtocolError: it may have arrived.
+    async def exchange(self, request: bytes, seconds: float) -> HttpReply:
+        """Sends a request, waits for its whole reply for so many seconds at most; may be math.inf.
 
-        Left early, by cancellation, it closes the connection.
+        Raises httpx.ReadError, httpx.ReadTimeout, httpx.RemoteProtocolError: the request may have arrived. Left early,
+        by cancellation too, it closes the connection.
         """
         self.usable, self._head_bytes = False, 0
-        expected: asyncio.Future[HttpReply] = asyncio.get_running_loop().create_future()
+        loop = asyncio.get_running_loop()
+        expected: asyncio.Future[HttpReply] = loop.create_future()
         self._expected = expected
+        late = httpx.ReadTimeout("sent, no whole reply in time")
+        timer = None if seconds == math.inf else loop.call_later(max(seconds, 0), self._failed, late)
         self._transport.write(request)
         try:
             return await expected
         finally:
+            if timer is not None:
+                timer.cancel()
             self._expected = None
             if not self.usable:
                 self.close()
@@ -64,7 +71,7 @@ class Connection(asyncio.Protocol):
     # The event loop and the parser call what follows.
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        self._transport = cast(asyncio.Transport, transport)  # uvloop's are no subclasses
+        self._transport = cast("asyncio.Transport", transport)  # uvloop's are no subclasses
         self.usable = True
 
     def eof_received(self) -> None:

@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta, timezone
 from typing import Any
@@ -103,6 +104,9 @@ def read_time(value: Any, notes: Notes) -> Timestamp:
 
     Raises Unreadable for a date that no calendar has, and for one outside the years 1 to 9999 in UTC (Q19).
     """
+    if type(value) is str and _DOCUMENTED_TIME.fullmatch(value):
+        with suppress(ValueError):
+            return Timestamp(seconds=int(datetime.fromisoformat(value).timestamp()))
     match = _TIME.fullmatch(value.strip()) if type(value) is str else None
     if match is None:
         raise Unreadable(Quirk.VALUE_OF_WRONG_TYPE)
@@ -114,8 +118,7 @@ def read_time(value: Any, notes: Notes) -> Timestamp:
         moment = datetime(year, month, day, hour, minute, second, tzinfo=zone).astimezone(UTC)
     except (ValueError, OverflowError):
         raise Unreadable(Quirk.VALUE_OF_WRONG_TYPE) from None
-    if not _DOCUMENTED_TIME.fullmatch(value):
-        notes.quirks.add(Quirk.TIME_IN_ANOTHER_FORM)
+    notes.quirks.add(Quirk.TIME_IN_ANOTHER_FORM)
     seconds = (moment - _EPOCH) // timedelta(seconds=1)
     return Timestamp(seconds=seconds, nanos=int((fraction or "0")[:9].ljust(9, "0")))
 

@@ -10,6 +10,7 @@ from callrequest.v1 import call_request_pb2 as results
 from callrequest.v1 import cancellation_pb2 as cancellations
 from callrequest.v1 import error_reason_pb2 as reasons
 
+from .document import Keys
 from .quirks import Quirk
 from .readers import Other, Reader, Text, Words, read_flag, read_reference, read_time
 
@@ -139,5 +140,5 @@ def _keys(rows: tuple[Row, ...]) -> set[str]:
     return {key for row in rows for key in {*row.keys, *_keys(row.rows)}}
 
 
-KNOWN_KEYS = {key.lower(): key for key in {*ID_KEYS, *_keys((SUCCESS, ERROR, *RESULT, *CANCELLATION, *REFERENCE))}}
-"""Every key that a row names, under itself in lower case."""
+KNOWN_KEYS = Keys({*ID_KEYS, *_keys((SUCCESS, ERROR, *RESULT, *CANCELLATION, *REFERENCE))})
+"""Every key that a row names."""

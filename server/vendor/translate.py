@@ -10,7 +10,7 @@ from callrequest.v1 import cancellation_pb2 as cancellations
 from callrequest.v1 import error_reason_pb2 as reasons
 from server.errors import GatewayError, Sent
 
-from .document import Object, folded, is_empty, text_of
+from .document import Object, is_empty, text_of
 from .quirks import Notes, Quirk, Unreadable
 from .rows import CANCELLATION, ERROR, ID_KEYS, KNOWN_KEYS, OBJECT, REFERENCE, RESULT, RESULT_KEYS, SUCCESS, Row
 
@@ -32,12 +32,12 @@ def malformed() -> GatewayError:
 
 def read_envelope(document: Object, http_status: int, notes: Notes) -> Envelope:
     """Reads whether the reply is a success or the vendor's error body: the body decides, then the HTTP status (Q10)."""
-    strange = folded(document, KNOWN_KEYS)
+    strange = KNOWN_KEYS.strange(document)
     success = _read(SUCCESS, document, strange, notes)
     error = _find(ERROR, document, strange, notes)
     code = message = None
     if isinstance(error, dict):
-        strange = folded(error, KNOWN_KEYS)
+        strange = KNOWN_KEYS.strange(error)
         code, message = (_read(row, error, strange, notes) for row in ERROR.rows)
     failed = success is False or isinstance(error, dict)
     if failed and (success is not False or http_status < 400):
@@ -50,9 +50,8 @@ def read_result(document: Object, call_request_id: str, notes: Notes) -> results
     _check_id([document, *_objects(document)], call_request_id, notes)
     result = results.CallRequestResult(call_request_id=call_request_id)
     fill(result, document, RESULT, notes)
-    result.unrecognized_values.extend(
-        results.UnrecognizedValue(field=field, value=value) for field, value in notes.unrecognized
-    )
+    for field, value in notes.unrecognized:
+        result.unrecognized_values.add(field=field, value=value)
     if not result.status and all(field != "status" for field, _ in notes.unrecognized):
         raise malformed()
     if result.HasField("outcome") != (result.status == results.CALL_REQUEST_STATUS_COMPLETED):
@@ -67,7 +66,7 @@ def read_cancellation(document: Object, call_request_id: str, notes: Notes) -> c
     cancellation = cancellations.Cancellation(
         call_request_id=call_request_id, outcome=cancellations.CANCELLATION_OUTCOME_CANCELLED
     )
-    _find(OBJECT, document, folded(document, KNOWN_KEYS), notes)
+    _find(OBJECT, document, KNOWN_KEYS.strange(document), notes)
     beside = {key: value for key, value in document.items() if not isinstance(value, dict)}
     fill(cancellation, beside, REFERENCE, notes)
     for part in parts:
@@ -78,7 +77,7 @@ def read_cancellation(document: Object, call_request_id: str, notes: Notes) -> c
 
 def _objects(document: Object) -> list[Object]:
     """The objects under any spelling of `result`: the only place below the top where an id may stand."""
-    strange = folded(document, KNOWN_KEYS)
+    strange = KNOWN_KEYS.strange(document)
     values = [keys.get(key) for keys in (document, strange) for key in RESULT_KEYS]
     return [value for value in values if isinstance(value, dict)]
 
@@ -88,7 +87,7 @@ def fill(message: Message, document: Object, rows: tuple[Row, ...], notes: Notes
 
     What cannot be read is noted under its path and left unset; the other fields are unharmed.
     """
-    strange = folded(document, KNOWN_KEYS)
+    strange = KNOWN_KEYS.strange(document)
     found = False
     for row in rows:
         value = _find(row, document, strange, notes)
@@ -115,6 +114,11 @@ def fill(message: Message, document: Object, rows: tuple[Row, ...], notes: Notes
 
 def _find(row: Row, document: Object, strange: Object, notes: Notes) -> Any:
     """The value under the first of the row's keys that is not empty; None without one."""
+    first = document.get(row.keys[0])
+    if not is_empty(first):
+        return first
+    if first is None and not strange and len(row.keys) == 1:
+        return None
     for number, key in enumerate(row.keys):
         value = document.get(key)
         if is_empty(value):
@@ -146,10 +150,10 @@ def _value(row: Row, value: Any, notes: Notes) -> Any:
 
 
 def _set(message: Message, field: str, value: Any) -> None:
-    if isinstance(value, Message):
-        getattr(message, field).CopyFrom(value)
-    else:
+    if isinstance(value, str | int):
         setattr(message, field, value)
+    else:
+        getattr(message, field).CopyFrom(value)
 
 
 def _check_id(objects: list[Object], call_request_id: str, notes: Notes) -> None:
@@ -157,7 +161,7 @@ def _check_id(objects: list[Object], call_request_id: str, notes: Notes) -> None
     spelt: set[Quirk] = set()
     found = False
     for part in objects:
-        for keys in (part, folded(part, KNOWN_KEYS)):
+        for keys in filter(None, (part, KNOWN_KEYS.strange(part))):
             for number, key in enumerate(ID_KEYS):
                 value = keys.get(key)
                 if is_empty(value):

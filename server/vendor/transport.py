@@ -6,6 +6,7 @@ What a cancel needs is exactness about what was sent; that is little code.
 """
 
 import asyncio
+import math
 import socket
 import ssl
 from typing import Self
@@ -27,8 +28,8 @@ class Http1Transport(httpx.AsyncBaseTransport):
 
     Raises httpx.ConnectError or httpx.ConnectTimeout when nothing of the request was sent: no connection could be made,
     or none was free within the seconds of `request.extensions["timeout"]["connect"]`. Any other httpx.TransportError:
-    it may have arrived; RemoteProtocolError when the reply is no HTTP. There is no other limit of time: the caller sets
-    one. A body is cut off somewhere beyond most_bytes.
+    it may have arrived; RemoteProtocolError when the reply is no HTTP, ReadTimeout when it is not whole within the
+    seconds of `["read"]`, counted from the beginning. A body is cut off somewhere beyond most_bytes.
 
     The extension "target" takes the place of the URL's path, so that requests can share what they have in common.
     Redirects, cookies, proxies and compression are left alone.
@@ -49,14 +50,16 @@ class Http1Transport(httpx.AsyncBaseTransport):
     async def aclose(self) -> None:
         for connection in list(self._open):
             connection.close()
-        while self._open:  # the event loop ends a connection in a turn of its own
+        while self._open:  # noqa: ASYNC110 (the event loop ends them in its next turn)
             await asyncio.sleep(0)
 
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
-        message = _message(request)
-        connection = await self._take(request.extensions.get("timeout", {}).get("connect"))
+        message, limits = _message(request), request.extensions.get("timeout", {})
+        loop = asyncio.get_running_loop()
+        until = loop.time() + limits.get("read", math.inf)
+        connection = await self._take(limits.get("connect"))
         try:
-            status, headers, body = await connection.exchange(message)
+            status, headers, body = await connection.exchange(message, until - loop.time())
         finally:
             self._give_back(connection)
         return httpx.Response(status, headers=headers, stream=httpx.ByteStream(body))

@@ -16,10 +16,11 @@ from callrequest.v1.call_request_service_pb2_grpc import (
     CallRequestServiceStub,
     add_CallRequestServiceServicer_to_server,
 )
+from server.access_log import AccessLog
 from server.errors import GatewayError
-from server.interceptors import CallInterceptor
-from server.logs import configure_logs
+from server.guard import Guard
 from server.metrics import Metrics
+from tests.conftest import log_to_stdout
 from tests.failure import failure
 from tests.scripted_vendor import RESULT_ID
 
@@ -50,10 +51,11 @@ class _Servicer(CallRequestServiceServicer):
 
 @asynccontextmanager
 async def serving(handler: Handler) -> AsyncIterator[tuple[Any, Metrics]]:
-    """A server whose handlers do what a test says, behind the real interceptor, and a client of it."""
+    """A server whose handlers do what a test says, behind the real guard, and a client of it."""
     metrics = Metrics()
-    server = grpc.aio.server(interceptors=[CallInterceptor(metrics)])
-    add_CallRequestServiceServicer_to_server(_Servicer(handler), server)
+    server = grpc.aio.server()
+    guard: Any = Guard(server, metrics, AccessLog("info", None))
+    add_CallRequestServiceServicer_to_server(_Servicer(handler), guard)
     port = server.add_insecure_port("127.0.0.1:0")
     await server.start()
     async with grpc.aio.insecure_channel(f"127.0.0.1:{port}") as channel:
@@ -92,7 +94,7 @@ async def test_a_defect_is_internal_and_its_text_stays_here(
     handler: Handler, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """INTERNAL with a fixed text at once; the log has the class and the place, never the exception's text."""
-    configure_logs("info", console=False)
+    log_to_stdout("info")
     async with serving(handler) as (client, _):
         for call in (
             client.GetCallRequestResult(GET, timeout=2),
@@ -141,7 +143,7 @@ async def test_a_failure_of_a_stream_comes_after_what_was_sent() -> None:
 
 async def test_a_call_is_logged_in_one_line_of_listed_fields(capsys: pytest.CaptureFixture[str]) -> None:
     """One JSON line a call: method, code, reason, time, and the id only when it is one."""
-    configure_logs("info", console=False)
+    log_to_stdout("info")
 
     async def handler(request: Any, context: Any) -> Any:
         if request.HasField("max_age"):

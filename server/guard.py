@@ -1,29 +1,30 @@
 """What every call passes: its caller is known, it ends with a status of the catalogue, a line in the log, and metrics.
 
-One interceptor, since each costs some 10 µs. It takes bytes and gives bytes: what fails while a request is read or a
-response is written fails inside it, where grpc.aio alone would answer UNKNOWN with a parser's or an exception's text.
+It is put around the handlers when a service is registered: an interceptor would do the same and cost each call 10 µs
+more. It takes bytes and gives bytes: what fails while a request is read or a response is written fails inside it, where
+grpc.aio alone would answer UNKNOWN with a parser's or an exception's text.
 """
 
 import asyncio
 import inspect
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import aclosing
 from functools import partial
-from typing import Any, NoReturn, Self, TypeAlias
+from typing import Any, NoReturn, TypeAlias
 
 import grpc
 from google.protobuf.message import DecodeError
 
 from callrequest.v1 import error_reason_pb2 as reasons
 
+from .access_log import AccessLog
 from .callers import PERMISSION_BY_METHOD, Callers
 from .callers_file import ANONYMOUS, UNKNOWN
 from .errors import GatewayError, invalid
 from .logs import describe, get_log
 from .metrics import Metrics
 from .status import status_of
-from .validation import is_call_request_id
 
 Handler: TypeAlias = "grpc.RpcMethodHandler[Any, Any]"
 Context: TypeAlias = "grpc.aio.ServicerContext[Any, Any]"
@@ -35,64 +36,81 @@ _TYPES = {  # by (request_streaming, response_streaming)
     (False, True): "server_stream",
     (True, True): "bidi_stream",
 }
-_FOR_OPERATORS = frozenset({"INTERNAL", "UNAVAILABLE", "UNKNOWN"})
 _PROBES = ("grpc.health.", "grpc.reflection.")  # open to all; logged at debug only: they come all day
 
 
-class CallInterceptor(grpc.aio.ServerInterceptor):
-    """Guards all calls of all services, health and reflection included.
+class Guard:
+    """Stands in for the server where services are registered: `add_…Servicer_to_server(servicer, guard)`.
 
     callers: who may call, but for health and reflection; None: whoever can connect.
     """
 
-    def __init__(self, metrics: Metrics, callers: Callers | None = None) -> None:
+    def __init__(
+        self, server: grpc.aio.Server, metrics: Metrics, access_log: AccessLog, callers: Callers | None = None
+    ) -> None:
+        self._server = server
         self._metrics = metrics
+        self._access_log = access_log
         self._callers = callers
-        self._guarded: dict[str, Handler] = {}
 
-    async def intercept_service(
-        self,
-        continuation: "Callable[[grpc.HandlerCallDetails], Awaitable[Handler | None]]",
-        handler_call_details: grpc.HandlerCallDetails,
-    ) -> "Handler | None":
-        method = handler_call_details.method
-        guarded = self._guarded.get(method)
-        if guarded is None:
-            handler = await continuation(handler_call_details)
-            if handler is None:  # no such method: grpc answers UNIMPLEMENTED
-                return None
-            guarded = self._guarded[method] = self._guard(method, handler)
-        return guarded
+    def add_generic_rpc_handlers(self, handlers: object) -> None:
+        """Nothing: generated code registers the same handlers in two ways."""
 
-    def _guard(self, method: str, handler: Handler) -> Handler:
-        service, _, name = method.removeprefix("/").rpartition("/")
+    def add_registered_method_handlers(self, service: str, handlers: Mapping[str, Handler]) -> None:
+        """Registers a service's handlers, guarded."""
+        guarded = {name: self._guarded(service, name, handler) for name, handler in handlers.items()}
+        self._server.add_generic_rpc_handlers((grpc.method_handlers_generic_handler(service, guarded),))
+
+    def _guarded(self, service: str, name: str, handler: Handler) -> Handler:
         label = (_TYPES[handler.request_streaming, handler.response_streaming], service, name)
-        needs = None if service.startswith(_PROBES) else PERMISSION_BY_METHOD.get(name, "")
-        begin = partial(_Call, self._metrics, self._callers, label, needs)
-        read, write = _reader(handler), handler.response_serializer
+        probe = service.startswith(_PROBES)
+        begin = partial(
+            _Call,
+            self._metrics,
+            self._access_log,
+            None if probe else self._callers,
+            label,
+            None if probe else PERMISSION_BY_METHOD.get(name, ""),
+        )
+        read, write = _reader(handler), _writer(handler)
         behaviour: Any = handler.unary_unary or handler.unary_stream or handler.stream_unary or handler.stream_stream
-        assert write is not None
 
         async def single(received: Any, context: Context) -> bytes:
-            async with begin(context) as call:
+            call = begin(context)
+            try:
                 call.admit()
                 call.request = read(received)
-                return write(await behaviour(call.request, context))
+                response = write(await behaviour(call.request, context))
+            except BaseException as error:
+                await call.failed(error)
+                raise
+            call.ended("OK")
+            return response
 
         async def yielding(received: Any, context: Context) -> AsyncIterator[bytes]:
-            async with begin(context) as call:
+            call = begin(context)
+            try:
                 call.admit()
                 call.request = read(received)
                 async with aclosing(behaviour(call.request, context)) as responses:
                     async for response in responses:
                         call.admit()  # again: a caller that was struck off the file gets nothing more
                         yield write(response)
+            except BaseException as error:
+                await call.failed(error)
+                raise
+            call.ended("OK")
 
         async def writing(received: Any, context: Context) -> None:
-            async with begin(context) as call:
+            call = begin(context)
+            try:
                 call.admit()
                 call.request = read(received)
                 await behaviour(call.request, context)
+            except BaseException as error:
+                await call.failed(error)
+                raise
+            call.ended("OK")
 
         if not handler.response_streaming:
             make = (
@@ -112,30 +130,29 @@ class CallInterceptor(grpc.aio.ServerInterceptor):
 class _Call:
     """One call on its way: who may not call is refused, and how it ended is counted, logged and told to the caller.
 
-    needs: the permission its caller must have; None: it is open to all.
+    callers: None: it is open to all. needs: the permission its caller must have; None: it is a probe.
     """
 
-    __slots__ = ("_begun", "_caller", "_callers", "_context", "_label", "_metrics", "_needs", "request")
+    __slots__ = ("_access_log", "_begun", "_caller", "_callers", "_context", "_label", "_metrics", "_needs", "request")
 
     def __init__(
         self,
         metrics: Metrics,
+        access_log: AccessLog,
         callers: Callers | None,
         label: tuple[str, str, str],
         needs: str | None,
         context: Context,
     ) -> None:
         self._metrics = metrics
-        self._callers = None if needs is None else callers
+        self._access_log = access_log
+        self._callers = callers
         self._label = label
         self._needs = needs
         self._context = context
         self._caller = ANONYMOUS
         self._begun = time.perf_counter()
         self.request: Any = None
-
-    async def __aenter__(self) -> Self:
-        return self
 
     def admit(self) -> None:
         """Finds out who calls. Raises CALLER_UNAUTHENTICATED, CALLER_FORBIDDEN."""
@@ -147,44 +164,39 @@ class _Call:
         if self._needs not in caller.may:
             raise GatewayError(reasons.ERROR_REASON_CALLER_FORBIDDEN)
 
-    async def __aexit__(self, kind: object, error: BaseException | None, trace: object) -> None:
-        if error is None:
-            self._ended("OK")
-        elif isinstance(error, grpc.aio.AbortError):
-            self._ended(_CODES[_number(self._context.code())].name)
+    async def failed(self, error: BaseException) -> None:
+        """Ends a call that raised: as its error says, or as INTERNAL. Returns when grpc has told the caller itself."""
+        if isinstance(error, grpc.aio.AbortError):
+            self.ended(_CODES[_number(self._context.code())].name)
         elif isinstance(error, GeneratorExit) or (isinstance(error, asyncio.CancelledError) and _asked_to_stop()):
             left = self._context.time_remaining()
-            self._ended("CANCELLED" if left is None or left > 0 else "DEADLINE_EXCEEDED")
+            self.ended("CANCELLED" if left is None or left > 0 else "DEADLINE_EXCEEDED")
         elif isinstance(error, GatewayError):
-            await self._fail(error)
+            await self._abort(error)
         # A CancelledError that nobody asked for would leave the caller waiting until its deadline (grpc#29248).
         elif isinstance(error, Exception | asyncio.CancelledError):
             get_log().error("unexpected", method=self._label[2], **describe(error))
-            await self._fail(GatewayError(reasons.ERROR_REASON_INTERNAL))
+            await self._abort(GatewayError(reasons.ERROR_REASON_INTERNAL))
 
-    async def _fail(self, error: GatewayError) -> NoReturn:
+    async def _abort(self, error: GatewayError) -> NoReturn:
         status, code = status_of(error), _CODES[error.code]
-        self._ended(code.name, error.reason_name)
+        self.ended(code.name, error.reason_name)
         details = ("grpc-status-details-bin", status.SerializeToString())
         await self._context.abort(code, status.message, trailing_metadata=(details,))
 
-    def _ended(self, code: str, reason: str | None = None) -> None:
+    def ended(self, code: str, reason: str | None = None) -> None:
+        """Counts and logs it. code: a status code's name; reason: that of an ErrorReason."""
         seconds = time.perf_counter() - self._begun
-        _, service, method = self._label
-        self._metrics.call_ended(self._label, code, reason, seconds)
-        if self._needs is not None:
-            self._metrics.call_by_caller(self._caller, method, code)
-        log = get_log()
-        write = log.debug if service.startswith(_PROBES) else log.warning if code in _FOR_OPERATORS else log.info
-        fields: dict[str, Any] = {"method": method, "code": code, "duration_ms": round(seconds * 1000, 2)}
-        if self._callers is not None:
-            fields["caller"] = self._caller
-        if reason is not None:
-            fields["reason"] = reason
-        asked = getattr(self.request, "call_request_id", "")
-        if is_call_request_id(asked):  # else it is text of the caller's, and may be anything
-            fields["call_request_id"] = asked
-        write("call", **fields)
+        self._metrics.call_ended(self._label, None if self._needs is None else self._caller, code, reason, seconds)
+        self._access_log.ended(
+            self._label[2],
+            code,
+            reason,
+            seconds,
+            getattr(self.request, "call_request_id", ""),
+            None if self._callers is None else self._caller,
+            probe=self._needs is None,
+        )
 
 
 def _reader(handler: Handler) -> Callable[[Any], Any]:
@@ -203,6 +215,13 @@ def _reader(handler: Handler) -> Callable[[Any], Any]:
             yield read(each)
 
     return read_each if handler.request_streaming else read
+
+
+def _writer(handler: Handler) -> Callable[[Any], bytes]:
+    """Serializes a response, unless it comes as bytes."""
+    serialize = handler.response_serializer
+    assert serialize is not None
+    return lambda response: response if response.__class__ is bytes else serialize(response)
 
 
 def _asked_to_stop() -> bool:

@@ -1,0 +1,91 @@
+"""One place among the workers, and the process that has it: its start, its heartbeat, its end."""
+
+import signal
+import socket
+import subprocess
+import sys
+import time
+from contextlib import suppress
+
+STUCK_AFTER = 3.0
+"""Seconds without a heartbeat after which a worker's event loop counts as stuck."""
+LONGEST_START = 60.0
+"""Seconds for a worker to begin to serve."""
+HEALTHY_AFTER = 60.0
+"""Seconds of life after which an end counts as the first one."""
+LONGEST_PAUSE = 30.0
+"""Seconds: a process that ends again and again is replaced at once, then after 1, 2, 4 …, at last so many."""
+
+
+class WorkerProcess:
+    """A place and its process.
+
+    options: of its command line, beside place and socket. may_start_at: when a new one may be started (time.monotonic).
+    """
+
+    def __init__(self, place: int, options: list[str]) -> None:
+        self.place = place
+        self.serves = False
+        self.may_start_at = 0.0
+        self._options = options
+        self._process: subprocess.Popen[bytes] | None = None
+        self._beats: socket.socket
+        self._started_at = self._last_beat = 0.0
+        self._ends = 0
+
+    @property
+    def runs(self) -> bool:
+        """Whether the place is taken."""
+        return self._process is not None
+
+    @property
+    def pid(self) -> int:
+        """The process' number; 0 without one."""
+        return 0 if self._process is None else self._process.pid
+
+    @property
+    def is_stuck(self) -> bool:
+        """Whether it has been silent for too long."""
+        silent = time.monotonic() - self._last_beat
+        return self.runs and silent > (STUCK_AFTER if self.serves else LONGEST_START)
+
+    def start(self) -> None:
+        """Starts a process. It gets one of a pair of sockets: its beats come by it, and it ends when ours is closed."""
+        ours, theirs = socket.socketpair()
+        with theirs:
+            bond = ["--place", str(self.place), "--bond", str(theirs.fileno())]
+            self._process = subprocess.Popen(  # noqa: S603 (our own command)
+                [sys.executable, "-m", "server", "worker", *self._options, *bond],
+                pass_fds=[theirs.fileno()],
+                process_group=0,  # a terminal's Ctrl-C reaches the supervisor alone, which passes it on once
+            )
+        ours.setblocking(False)
+        self._beats, self.serves = ours, False
+        self._started_at = self._last_beat = time.monotonic()
+
+    def listen(self) -> None:
+        """Takes in the beats that came. The first one says that calls are served."""
+        with suppress(BlockingIOError, ConnectionError):
+            if self.runs and self._beats.recv(4096):
+                self.serves, self._last_beat = True, time.monotonic()
+
+    def excuse(self) -> None:
+        """Takes a beat as come."""
+        self._last_beat = time.monotonic()
+
+    def tell(self, number: signal.Signals) -> None:
+        """Sends it a signal, if there is a process."""
+        if self._process is not None:
+            self._process.send_signal(number)
+
+    def ended(self) -> int | None:
+        """The exit code of a process that has ended, once; its place is free then."""
+        code = None if self._process is None else self._process.poll()
+        if code is None:
+            return None
+        self._beats.close()
+        self._process, self.serves = None, False
+        self._ends = 1 if time.monotonic() - self._started_at > HEALTHY_AFTER else self._ends + 1
+        pause = 0.0 if self._ends == 1 else min(2.0 ** (self._ends - 2), LONGEST_PAUSE)
+        self.may_start_at = time.monotonic() + pause
+        return code

@@ -1,0 +1,165 @@
+"""N processes on one port, and what keeps them there.
+
+The kernel spreads connections over the workers (SO_REUSEPORT); each is a whole gateway. This process serves no calls:
+it starts them, replaces one that died or whose event loop is stuck, adds up their metrics, and ends them. It makes
+nothing of gRPC, so that it has nothing that could get stuck.
+"""
+
+import asyncio
+import signal
+import socket
+import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import AsyncExitStack, contextmanager
+from typing import Self
+
+from .embedded import with_vendor
+from .end_signals import EndSignals
+from .logs import get_log
+from .metrics import SharedMetrics
+from .operations import OperationsServer
+from .settings import Address, Settings, SettingsError, parse_address
+from .worker_process import WorkerProcess
+
+LOOK_EVERY = 0.25
+"""Seconds between two looks at the workers."""
+STOOD_STILL = 1.5
+"""Seconds between two looks after which it is the machine that stood still, not a worker."""
+TO_END = 0.3
+"""Seconds of GRACE that are left to end workers by force."""
+
+
+class Workers:
+    """The workers of these settings: `async with Workers(settings) as workers: code = await workers.run(signals)`.
+
+    Entering raises SettingsError.
+    """
+
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+        self._stack = AsyncExitStack()
+        self._ending = False
+        self.address: Address
+        self.metrics_address: Address | None = None
+        self.sandbox_url: str | None = None
+
+    async def __aenter__(self) -> Self:
+        async with AsyncExitStack() as stack:
+            settings = self._settings
+            self.address = stack.enter_context(_reserved(settings.listen))
+            folder = stack.enter_context(tempfile.TemporaryDirectory(prefix="call-request-gateway-"))
+            self._metrics = SharedMetrics(folder)
+            vendor = await stack.enter_async_context(with_vendor(settings))
+            options = ["--workers", str(settings.workers), "--listen", str(self.address), "--metrics", folder]
+            if settings.vendor_url is None and vendor.vendor_url is not None:
+                self.sandbox_url = vendor.vendor_url
+                options += ["--sandbox", self.sandbox_url]
+            self._processes = [WorkerProcess(place, options) for place in range(settings.workers)]
+            if settings.metrics_listen:
+                operations = OperationsServer(self._metrics.exposition, lambda: self.is_ready)
+                stack.push_async_callback(operations.aclose)
+                self.metrics_address = await operations.start(parse_address(settings.metrics_listen))
+            self._stack = stack.pop_all()
+        return self
+
+    async def __aexit__(self, *error: object) -> None:
+        for process in self._processes:
+            process.tell(signal.SIGKILL)
+        await self._stack.aclose()
+
+    @property
+    def is_ready(self) -> bool:
+        """Whether calls are welcome."""
+        return not self._ending and any(process.serves for process in self._processes)
+
+    async def start(self) -> int | None:
+        """Starts the workers, the first one alone: a wrong setting is said once. Gives its exit code if it ended."""
+        first, *others = self._processes
+        first.start()
+        while not first.serves:
+            await asyncio.sleep(LOOK_EVERY / 5)
+            self._listen(first)
+            if first.is_stuck:
+                await self._kill(first)
+            if (code := first.ended()) is not None:
+                return code
+        for process in others:
+            process.start()
+        return None
+
+    async def keep(self) -> None:
+        """Looks after the workers until it is cancelled."""
+        looked_at = time.monotonic()
+        while True:
+            await asyncio.sleep(LOOK_EVERY)
+            stood_still = time.monotonic() - looked_at > STOOD_STILL
+            for process in self._processes:
+                self._listen(process)
+                if stood_still:
+                    process.excuse()
+                if process.is_stuck:
+                    await self._kill(process)
+                served = process.serves
+                if (code := process.ended()) is not None:
+                    self._metrics.worker_ended(process.place, served=served)
+                    get_log().error("a worker ended", worker=process.place, exit=code)
+                if not process.runs and time.monotonic() >= process.may_start_at:
+                    process.start()
+            looked_at = time.monotonic()
+
+    async def drain(self, received: signal.Signals, signals: EndSignals) -> int:
+        """Has all workers drain, and ends by force what does not end within GRACE. Gives the exit code."""
+        self._ending = True
+        until = time.monotonic() + self._settings.grace - min(TO_END, self._settings.grace / 10)
+        for process in self._processes:
+            process.tell(received)
+        codes: list[int] = []
+        hurry = asyncio.create_task(signals.get())
+        while any(process.runs for process in self._processes) and time.monotonic() < until:
+            await asyncio.sleep(0.02)
+            codes += [code for process in self._processes if (code := process.ended()) is not None]
+            if hurry.done():
+                for process in self._processes:
+                    process.tell(hurry.result())
+                hurry = asyncio.create_task(signals.get())
+        hurry.cancel()
+        forced = [process for process in self._processes if process.runs]
+        for process in forced:
+            get_log().error("a worker was ended by force: it did not end in time", worker=process.place)
+            process.tell(signal.SIGKILL)
+        return int(bool(forced) or any(codes))
+
+    def _listen(self, process: WorkerProcess) -> None:
+        served = process.serves
+        process.listen()
+        if process.serves and not served:
+            self._metrics.worker_serves()
+            get_log().info("a worker serves", worker=process.place, pid=process.pid)
+
+    async def _kill(self, process: WorkerProcess) -> None:
+        """Ends a worker whose event loop is stuck. By SIGABRT at first: its stack is written to stderr."""
+        get_log().error("a worker is stuck", worker=process.place, pid=process.pid)
+        process.tell(signal.SIGABRT)
+        await asyncio.sleep(0.2)
+        process.tell(signal.SIGKILL)
+        await asyncio.sleep(0.05)
+
+
+@contextmanager
+def _reserved(listen: str) -> Iterator[Address]:
+    """Holds the port for the workers, so that no other gateway can share it by mistake. Raises SettingsError."""
+    try:
+        host, port = parse_address(listen)
+        family, kind, protocol, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
+        with socket.socket(family, kind, protocol) as probe:
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            probe.bind(address)
+            probe.listen(1)
+        holder = socket.socket(family, kind, protocol)
+        holder.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
+        holder.bind(address)
+    except OSError:
+        raise SettingsError([f"GATEWAY_LISTEN: cannot listen on {listen}; is the port taken?"]) from None
+    with holder:
+        yield Address((host, holder.getsockname()[1]))
