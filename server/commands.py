@@ -17,7 +17,7 @@ from . import __version__
 from .access_log import AccessLog
 from .end_signals import EndSignals
 from .logs import Lines, configure_logs, describe, get_log
-from .settings import Address, Settings, SettingsError, load_settings, parse_address, unused_settings
+from .settings import Address, Settings, SettingsError, load_settings, parse_address, tune_grpc, unused_settings
 
 if TYPE_CHECKING:
     from .app import Gateway
@@ -43,6 +43,7 @@ More ids, one for each status, refusal and fault: python -m server sandbox --hel
 def main() -> None:
     """Runs the command; exits with 2 when settings are wrong, one line for each on stderr."""
     options = _parse()
+    tune_grpc()
     try:
         settings = load_settings(getattr(options, "workers", None))
         if options.command == "healthcheck":

@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import Awaitable, Callable
 
-from .deadline import Deadline
+from .deadline import LEAST, Deadline
 from .errors import deadline_exceeded
 from .kept_results import Reading
 
@@ -11,15 +11,18 @@ Read = Callable[[str, Deadline], Awaitable[Reading]]
 
 
 class _UnderWay:
-    """One read, a task of its own, and how many wait for it. It has as much time as the most patient of them."""
+    """One read, a task of its own, and those who wait for it. It has as much time as the most patient of them.
 
-    __slots__ = ("deadline", "ended", "task", "waiting")
+    wanted: by one more than wait, if it is a refresh: it must not end when those who joined it leave.
+    """
+
+    __slots__ = ("deadline", "task", "waiting", "wanted")
 
     def __init__(self, deadline: Deadline) -> None:
         self.deadline = deadline.sooner(0)
-        self.waiting = 0
-        self.ended: set[asyncio.Future[None]] = set()
-        self.task: asyncio.Task[Reading]
+        self.waiting: set[asyncio.Future[Reading]] = set()
+        self.wanted = 0
+        self.task: asyncio.Task[None]
 
 
 class SharedReads:
@@ -40,7 +43,8 @@ class SharedReads:
 
         Raises GatewayError.
         """
-        if deadline.spent():
+        left = deadline.remaining()
+        if left < LEAST:
             raise deadline_exceeded()
         under_way = None if fresh else self._latest.get(call_request_id)
         shared = under_way is not None
@@ -49,16 +53,24 @@ class SharedReads:
         else:
             under_way.deadline.extend(deadline)
         # The task is not awaited itself: a reader that leaves must not take the read from the others.
-        await self._wait(call_request_id, under_way, deadline)
-        if under_way.task.done() and not under_way.task.cancelled():
-            return under_way.task.result(), shared
-        raise deadline_exceeded()
+        loop = asyncio.get_running_loop()
+        answer: asyncio.Future[Reading] = loop.create_future()
+        timer = loop.call_later(left, _out_of_time, answer)
+        under_way.waiting.add(answer)
+        under_way.wanted += 1
+        try:
+            return await answer, shared
+        finally:
+            timer.cancel()
+            under_way.waiting.discard(answer)
+            under_way.wanted -= 1
+            if not under_way.wanted:
+                self._end(call_request_id, under_way)
 
     def refresh(self, call_request_id: str, deadline: Deadline) -> None:
         """Begins a read that nobody waits for yet, unless one is under way. Whoever asks meanwhile joins it."""
         if call_request_id not in self._latest:
-            under_way = self._begin(call_request_id, deadline)
-            under_way.waiting += 1  # one more than really wait: it must not end when those who joined it leave
+            self._begin(call_request_id, deadline).wanted = 1
 
     def drop(self, call_request_id: str) -> None:
         """Nobody joins the read under way any more, and its answer is not kept: the truth may have changed since."""
@@ -72,51 +84,41 @@ class SharedReads:
         if tasks:
             await asyncio.wait(tasks)
 
-    async def _wait(self, call_request_id: str, under_way: _UnderWay, deadline: Deadline) -> None:
-        """Waits for the end of a read, or of the reader's time."""
-        loop = asyncio.get_running_loop()
-        ended: asyncio.Future[None] = loop.create_future()
-        timer = loop.call_later(max(deadline.remaining(), 0), _end, ended)
-        under_way.ended.add(ended)
-        under_way.waiting += 1
-        try:
-            await ended
-        finally:
-            timer.cancel()
-            under_way.ended.discard(ended)
-            under_way.waiting -= 1
-            if not under_way.waiting and not under_way.task.done():
-                under_way.task.cancel()
-                self._forget(call_request_id, under_way)
-
     def _begin(self, call_request_id: str, deadline: Deadline) -> _UnderWay:
         under_way = self._latest[call_request_id] = _UnderWay(deadline)
-        under_way.task = asyncio.create_task(self._run(call_request_id, under_way), name="read")
-        under_way.task.add_done_callback(lambda task: _tell(under_way))
+        under_way.task = asyncio.create_task(self._run(call_request_id, under_way))
         return under_way
 
-    async def _run(self, call_request_id: str, under_way: _UnderWay) -> Reading:
+    def _end(self, call_request_id: str, under_way: _UnderWay) -> None:
+        under_way.task.cancel()
+        self._forget(call_request_id, under_way)
+
+    async def _run(self, call_request_id: str, under_way: _UnderWay) -> None:
+        """Reads, and tells all who wait."""
         try:
             reading = await self._read(call_request_id, under_way.deadline)
-            if self._latest.get(call_request_id) is under_way:
-                self._keep(call_request_id, reading)
-            return reading
-        finally:
+        except BaseException as error:
+            # A defect is told, too; and when this task is ended from outside, those who wait must not wait for ever.
             self._forget(call_request_id, under_way)
+            told = deadline_exceeded() if isinstance(error, asyncio.CancelledError) else error
+            for answer in under_way.waiting:
+                if not answer.done():
+                    answer.set_exception(told)
+            if not isinstance(error, Exception):
+                raise
+            return
+        if self._latest.get(call_request_id) is under_way:
+            del self._latest[call_request_id]
+            self._keep(call_request_id, reading)
+        for answer in under_way.waiting:
+            if not answer.done():
+                answer.set_result(reading)
 
     def _forget(self, call_request_id: str, under_way: _UnderWay) -> None:
         if self._latest.get(call_request_id) is under_way:
             del self._latest[call_request_id]
 
 
-def _tell(under_way: _UnderWay) -> None:
-    """Tells all who wait that the read has ended."""
-    if not under_way.task.cancelled():
-        under_way.task.exception()  # read, so that a refresh that failed is no "exception was never retrieved"
-    for ended in under_way.ended:
-        _end(ended)
-
-
-def _end(ended: "asyncio.Future[None]") -> None:
-    if not ended.done():
-        ended.set_result(None)
+def _out_of_time(answer: "asyncio.Future[Reading]") -> None:
+    if not answer.done():
+        answer.set_exception(deadline_exceeded())
