@@ -1,0 +1,110 @@
+package gateway
+
+import (
+	"os"
+	"regexp"
+	"strings"
+	"testing"
+	"time"
+
+	pb "callrequest.internal/callrequest/v1"
+	"callrequest.internal/client/internal/surroundings"
+	"google.golang.org/genproto/googleapis/rpc/errdetails"
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/status"
+)
+
+// What the status says in detail is in the failure: reason, wrong field, time to wait.
+func TestDecodesErrorDetails(t *testing.T) {
+	sandbox := freshSandbox(t)
+	client := plaintext(t)
+
+	_, err := client.Read(soon(t), "tooShort")
+	wrong := failureIn(t, err)
+	if wrong.Code != codes.InvalidArgument || wrong.Reason != "INVALID_REQUEST" || wrong.Decision != FixRequest {
+		t.Errorf("got %v and %s", wrong, wrong.Decision)
+	}
+	if len(wrong.Violations) != 1 || wrong.Violations[0].GetField() != "call_request_id" {
+		t.Errorf("got %v, want a violation by call_request_id", wrong.Violations)
+	}
+
+	_, err = client.Read(soon(t), "noSuchRequest001")
+	if unknown := failureIn(t, err); unknown.Code != codes.NotFound || unknown.Reason != "CALL_REQUEST_NOT_FOUND" {
+		t.Errorf("got %v", unknown)
+	}
+
+	// So long a wait that the gateway leaves it to the caller. The channel's retries end soon after.
+	sandbox.Plan(surroundings.Fault{Operation: "result", Fault: "too_many_requests", Seconds: 30})
+	_, err = client.Read(soon(t), "statusPending001")
+	limited := failureIn(t, err)
+	if limited.Code != codes.ResourceExhausted || limited.Reason != "VENDOR_RATE_LIMITED" || limited.Decision != WaitAndRepeat {
+		t.Errorf("got %v and %s", limited, limited.Decision)
+	}
+	if limited.RetryAfter < 20*time.Second || limited.RetryAfter > 30*time.Second {
+		t.Errorf("got %v to wait, want about 30s", limited.RetryAfter)
+	}
+}
+
+// Every reason of the contract has a decision, which the README tells, too. What has none is decided by its code.
+func TestDecidesForEveryReason(t *testing.T) {
+	told := decisionsOfReadme(t)
+	reasons := pb.ErrorReason(0).Descriptor().Values()
+	for i := range reasons.Len() {
+		reason := pb.ErrorReason(reasons.Get(i).Number())
+		if reason == pb.ErrorReason_ERROR_REASON_UNSPECIFIED {
+			continue // never sent
+		}
+		decision, decided := decisions[reason]
+		if !decided {
+			t.Errorf("%v has no decision", reason)
+		}
+		if word := strings.TrimPrefix(reason.String(), "ERROR_REASON_"); told[word] != decision {
+			t.Errorf("the README tells %q for %s, the client decides %s", told[word], word, decision)
+		}
+	}
+
+	fromGateway := &errdetails.ErrorInfo{Domain: domain, Reason: "OF_A_LATER_VERSION"}
+	fromProxy := &errdetails.ErrorInfo{Domain: "proxy.example.com", Reason: "VENDOR_ERROR"}
+	for _, unknown := range []struct {
+		code         codes.Code
+		info         *errdetails.ErrorInfo
+		read, cancel Decision
+	}{
+		{codes.Unavailable, nil, WaitAndRepeat, LookAgain},
+		{codes.Unavailable, fromProxy, WaitAndRepeat, LookAgain},
+		{codes.Unavailable, fromGateway, WaitAndRepeat, WaitAndRepeat},
+		{codes.DeadlineExceeded, nil, WaitAndRepeat, LookAgain},
+		{codes.ResourceExhausted, nil, WaitAndRepeat, WaitAndRepeat},
+		{codes.InvalidArgument, nil, FixRequest, FixRequest},
+		{codes.NotFound, fromGateway, FixRequest, FixRequest},
+		{codes.Internal, fromGateway, TellAPerson, TellAPerson},
+		{codes.Unknown, nil, TellAPerson, TellAPerson},
+	} {
+		failed := status.New(unknown.code, "")
+		if unknown.info != nil {
+			failed, _ = failed.WithDetails(unknown.info)
+		}
+		if got := failedRead(failed.Err()).Decision; got != unknown.read {
+			t.Errorf("read, %v with %v: got %s, want %s", unknown.code, unknown.info, got, unknown.read)
+		}
+		if got := failedCancel(failed.Err()).Decision; got != unknown.cancel {
+			t.Errorf("cancel, %v with %v: got %s, want %s", unknown.code, unknown.info, got, unknown.cancel)
+		}
+	}
+}
+
+// decisionsOfReadme gives the decisions that the README's table tells, by reason.
+func decisionsOfReadme(t *testing.T) map[string]Decision {
+	t.Helper()
+	readme, err := os.ReadFile("../README.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	told := map[string]Decision{}
+	for _, row := range regexp.MustCompile(`(?m)^\| ([A-Z_]+) \|(.*)$`).FindAllStringSubmatch(string(readme), -1) {
+		for _, reason := range regexp.MustCompile(`[A-Z_]{5,}`).FindAllString(row[2], -1) {
+			told[reason] = Decision(row[1])
+		}
+	}
+	return told
+}

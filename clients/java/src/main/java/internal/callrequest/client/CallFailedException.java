@@ -1,0 +1,105 @@
+package internal.callrequest.client;
+
+import com.google.protobuf.Any;
+import com.google.protobuf.Descriptors.EnumValueDescriptor;
+import com.google.protobuf.InvalidProtocolBufferException;
+import com.google.protobuf.Message;
+import com.google.rpc.BadRequest;
+import com.google.rpc.BadRequest.FieldViolation;
+import com.google.rpc.ErrorInfo;
+import com.google.rpc.RetryInfo;
+import internal.callrequest.v1.CancellationRejected;
+import internal.callrequest.v1.ErrorReason;
+import io.grpc.Status;
+import io.grpc.StatusRuntimeException;
+import io.grpc.protobuf.StatusProto;
+import java.time.Duration;
+import java.util.List;
+import java.util.Optional;
+
+/** A call that failed: what to do about it, and what the gateway said of it. */
+public final class CallFailedException extends Exception {
+  private static final long serialVersionUID = 1;
+
+  private final com.google.rpc.Status status;
+  private final Decision decision;
+
+  private CallFailedException(StatusRuntimeException cause, boolean cancelling) {
+    super(cause);
+    status = StatusProto.fromStatusAndTrailers(cause.getStatus(), cause.getTrailers());
+    decision = decide(cancelling);
+  }
+
+  static CallFailedException reading(StatusRuntimeException cause) {
+    return new CallFailedException(cause, false);
+  }
+
+  static CallFailedException cancelling(StatusRuntimeException cause) {
+    return new CallFailedException(cause, true);
+  }
+
+  public Decision decision() {
+    return decision;
+  }
+
+  public Status.Code code() {
+    return Status.fromCodeValue(status.getCode()).getCode();
+  }
+
+  /** The name of an {@link ErrorReason} without its prefix; empty when it was not the gateway. */
+  public Optional<String> reason() {
+    return detail(ErrorInfo.class)
+        .filter(info -> info.getDomain().equals("callrequest.v1"))
+        .map(ErrorInfo::getReason);
+  }
+
+  /** How long to wait before the call is repeated. */
+  public Optional<Duration> retryAfter() {
+    return detail(RetryInfo.class)
+        .map(RetryInfo::getRetryDelay)
+        .map(delay -> Duration.ofSeconds(delay.getSeconds(), delay.getNanos()));
+  }
+
+  /** The fields of the request that are wrong, and how. */
+  public List<FieldViolation> violations() {
+    return detail(BadRequest.class).map(BadRequest::getFieldViolationsList).orElse(List.of());
+  }
+
+  /** Why the call request cannot be cancelled any more. */
+  public Optional<CancellationRejected> rejection() {
+    return detail(CancellationRejected.class);
+  }
+
+  @Override
+  public String getMessage() {
+    return "%s %s: %s".formatted(code(), reason().orElse("without a reason"), status.getMessage());
+  }
+
+  private Decision decide(boolean cancelling) {
+    if (cancelling && reason().isEmpty()) {
+      return Decision.aboutUnansweredCancel(code());
+    }
+    return reason()
+        .flatMap(CallFailedException::knownReason)
+        .flatMap(Decision::about)
+        .orElse(Decision.about(code()));
+  }
+
+  private static Optional<ErrorReason> knownReason(String name) {
+    EnumValueDescriptor value = ErrorReason.getDescriptor().findValueByName("ERROR_REASON_" + name);
+    return Optional.ofNullable(value).map(ErrorReason::valueOf);
+  }
+
+  private <T extends Message> Optional<T> detail(Class<T> type) {
+    for (Any detail : status.getDetailsList()) {
+      if (detail.is(type)) {
+        try {
+          return Optional.of(detail.unpack(type));
+        } catch (InvalidProtocolBufferException e) {
+          return Optional.empty(); // nothing that can be read is as good as nothing
+        }
+      }
+    }
+    return Optional.empty();
+  }
+}

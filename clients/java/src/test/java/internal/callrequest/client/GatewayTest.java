@@ -1,0 +1,347 @@
+package internal.callrequest.client;
+
+import static java.util.stream.Collectors.groupingBy;
+import static java.util.stream.Collectors.toSet;
+import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertFalse;
+import static org.junit.jupiter.api.Assertions.assertThrows;
+import static org.junit.jupiter.api.Assertions.assertTrue;
+import static org.junit.jupiter.api.Assertions.fail;
+import static org.junit.jupiter.api.Assumptions.abort;
+
+import com.google.protobuf.ByteString;
+import com.google.rpc.BadRequest.FieldViolation;
+import internal.callrequest.v1.CallRequestResult;
+import internal.callrequest.v1.CallRequestStatus;
+import internal.callrequest.v1.CallStatus;
+import internal.callrequest.v1.CallType;
+import internal.callrequest.v1.Cancellation;
+import internal.callrequest.v1.CancellationOutcome;
+import internal.callrequest.v1.CancellationRejected;
+import internal.callrequest.v1.CancellationRejectionReason;
+import internal.callrequest.v1.ErrorReason;
+import internal.callrequest.v1.UnrecognizedValue;
+import io.grpc.ChannelCredentials;
+import io.grpc.CompositeChannelCredentials;
+import io.grpc.Grpc;
+import io.grpc.ManagedChannel;
+import io.grpc.Status;
+import java.io.File;
+import java.time.Duration;
+import java.util.ArrayList;
+import java.util.Arrays;
+import java.util.List;
+import java.util.Map;
+import java.util.Optional;
+import java.util.Set;
+import org.junit.jupiter.api.AfterEach;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.function.Executable;
+
+/** Against a running gateway, which environment variables name. The README says how to start it. */
+class GatewayTest {
+  private static final Duration DEADLINE = Duration.ofSeconds(10);
+
+  private final List<ManagedChannel> channels = new ArrayList<>();
+
+  @AfterEach
+  void closeChannels() {
+    channels.forEach(ManagedChannel::shutdownNow);
+  }
+
+  /** What came of a call is an enum, and absent before the call. */
+  @Test
+  void reads_a_typed_outcome() throws Exception {
+    CallRequestResult verified = gateway().result("77b2c4d5e6f7g890");
+    assertEquals(CallRequestStatus.CALL_REQUEST_STATUS_COMPLETED, verified.getStatus());
+    assertEquals(
+        CallType.CALL_TYPE_AUTHORIZATION_VERIFICATION, verified.getOutcome().getCallType());
+    assertEquals(CallStatus.CALL_STATUS_SUCCESS, verified.getOutcome().getCallStatus());
+    assertEquals(
+        "The hotel was phoned.\nThe booking and its payment authorization: verified.",
+        Answers.describe(verified));
+
+    CallRequestResult pending = gateway().result("statusPending001");
+    assertEquals(CallRequestStatus.CALL_REQUEST_STATUS_PENDING_TO_CALL, pending.getStatus());
+    assertFalse(pending.hasOutcome());
+  }
+
+  /** A word that the contract does not know leaves its field UNSPECIFIED and is shown. */
+  @Test
+  void shows_unrecognized_values() throws Exception {
+    CallRequestResult result = gateway().result("q14NewWords00001");
+    assertEquals(CallType.CALL_TYPE_UNSPECIFIED, result.getOutcome().getCallType());
+    assertTrue(
+        result
+            .getUnrecognizedValuesList()
+            .contains(
+                UnrecognizedValue.newBuilder()
+                    .setField("outcome.call_type")
+                    .setValue("GROUP_VERIFICATION")
+                    .build()));
+    assertTrue(Answers.describe(result).contains("outcome.call_type is new: GROUP_VERIFICATION"));
+  }
+
+  /** The second cancel of a call request succeeds, and says that it was the second. */
+  @Test
+  void cancels_once_and_again() throws Exception {
+    String id = sandbox().callRequest(Map.of());
+    Cancellation first = gateway().cancel(id);
+    assertEquals(CancellationOutcome.CANCELLATION_OUTCOME_CANCELLED, first.getOutcome());
+    assertEquals("Cancelled.", Answers.describe(first));
+
+    Cancellation second = gateway().cancel(id);
+    assertEquals(CancellationOutcome.CANCELLATION_OUTCOME_ALREADY_CANCELLED, second.getOutcome());
+    assertEquals("It had been cancelled before.", Answers.describe(second));
+  }
+
+  /** A cancel that comes too late says why. */
+  @Test
+  void tells_rejections_apart() {
+    CancellationRejected checkedIn = rejectionOf("cancelCheckedIn1");
+    assertEquals(
+        CancellationRejectionReason.CANCELLATION_REJECTION_REASON_CHECK_IN_PASSED,
+        checkedIn.getReason());
+    assertEquals("Too late: the check-in is past.", Answers.describe(checkedIn));
+
+    CancellationRejected inProgress = rejectionOf("cancelInProgress");
+    assertEquals(
+        CancellationRejectionReason.CANCELLATION_REJECTION_REASON_CALL_IN_PROGRESS,
+        inProgress.getReason());
+    assertEquals("Too late: the hotel is being phoned.", Answers.describe(inProgress));
+
+    CancellationRejected completed = rejectionOf("cancelCompleted1");
+    assertEquals(
+        CancellationRejectionReason.CANCELLATION_REJECTION_REASON_CALL_COMPLETED,
+        completed.getReason());
+    assertEquals("Too late: the hotel was phoned.", Answers.describe(completed));
+  }
+
+  /** A failure names the wrong field, or how long to wait. */
+  @Test
+  void decodes_error_details() throws Exception {
+    CallRequests gateway = gateway();
+    CallFailedException wrong = failureOf(() -> gateway.result("../etc/passwd"));
+    assertEquals(Optional.of("INVALID_REQUEST"), wrong.reason());
+    assertEquals(
+        List.of("call_request_id"),
+        wrong.violations().stream().map(FieldViolation::getField).toList());
+    assertEquals(Decision.FIX_REQUEST, wrong.decision());
+
+    String id = sandbox().callRequest(Map.of("fault", "too_many_requests", "seconds", 7));
+    CallFailedException limited = failureOf(() -> gateway.result(id));
+    assertEquals(Status.Code.RESOURCE_EXHAUSTED, limited.code());
+    assertEquals(Optional.of("VENDOR_RATE_LIMITED"), limited.reason());
+    assertEquals(Optional.of(Duration.ofSeconds(7)), limited.retryAfter());
+    assertEquals(Decision.WAIT_AND_REPEAT, limited.decision());
+  }
+
+  /** Each reason of the contract has a decision, and so has a gateway that is not there. */
+  @Test
+  void decides_for_every_reason() {
+    Map<Optional<Decision>, Set<ErrorReason>> decided =
+        Arrays.stream(ErrorReason.values())
+            .filter(reason -> reason != ErrorReason.UNRECOGNIZED)
+            .collect(groupingBy(Decision::about, toSet()));
+    assertEquals(
+        Map.of(
+            Optional.of(Decision.FIX_REQUEST),
+            Set.of(
+                ErrorReason.ERROR_REASON_INVALID_REQUEST,
+                ErrorReason.ERROR_REASON_VENDOR_REJECTED_REQUEST,
+                ErrorReason.ERROR_REASON_CALL_REQUEST_NOT_FOUND),
+            Optional.of(Decision.WAIT_AND_REPEAT),
+            Set.of(
+                ErrorReason.ERROR_REASON_VENDOR_UNAVAILABLE,
+                ErrorReason.ERROR_REASON_VENDOR_TIMEOUT,
+                ErrorReason.ERROR_REASON_VENDOR_RATE_LIMITED,
+                ErrorReason.ERROR_REASON_OVERLOADED,
+                ErrorReason.ERROR_REASON_DEADLINE_EXCEEDED,
+                ErrorReason.ERROR_REASON_VENDOR_FAILED,
+                ErrorReason.ERROR_REASON_VENDOR_MALFORMED_RESPONSE),
+            Optional.of(Decision.LOOK_AGAIN),
+            Set.of(
+                ErrorReason.ERROR_REASON_CANCELLATION_OUTCOME_UNKNOWN,
+                ErrorReason.ERROR_REASON_CANCELLATION_NOT_ALLOWED),
+            Optional.of(Decision.TELL_A_PERSON),
+            Set.of(
+                ErrorReason.ERROR_REASON_VENDOR_REJECTED_CREDENTIALS,
+                ErrorReason.ERROR_REASON_VENDOR_ERROR,
+                ErrorReason.ERROR_REASON_CALLER_UNAUTHENTICATED,
+                ErrorReason.ERROR_REASON_CALLER_FORBIDDEN,
+                ErrorReason.ERROR_REASON_INTERNAL),
+            Optional.empty(),
+            Set.of(ErrorReason.ERROR_REASON_UNSPECIFIED)),
+        decided);
+
+    CallRequests nobody = calls(open("127.0.0.1:1", GatewayChannel.plaintext()));
+    assertEquals(
+        Decision.WAIT_AND_REPEAT, failureOf(() -> nobody.result("statusPending001")).decision());
+    assertEquals(
+        Decision.LOOK_AGAIN, failureOf(() -> nobody.cancel("statusPending001")).decision());
+  }
+
+  /** A call ends in its time, whatever the vendor does. */
+  @Test
+  void keeps_its_deadline() throws Exception {
+    String id = sandbox().callRequest(Map.of("fault", "hang", "seconds", 30));
+    var hasty = new CallRequests(channel(), Duration.ofSeconds(1));
+    long begun = System.nanoTime();
+    CallFailedException late = failureOf(() -> hasty.result(id));
+    Duration taken = Duration.ofNanos(System.nanoTime() - begun);
+    assertEquals(Status.Code.DEADLINE_EXCEEDED, late.code());
+    assertEquals(Decision.WAIT_AND_REPEAT, late.decision());
+    assertTrue(taken.toMillis() > 800 && taken.toMillis() < 4000, taken.toString());
+  }
+
+  /** The token goes with each call over TLS, and never without. */
+  @Test
+  void sends_its_identity() throws Exception {
+    String target = required("CALL_REQUEST_GATEWAY_TLS");
+    var authorities = new File(required("CALL_REQUEST_CA"));
+    String token = required("CALL_REQUEST_TOKEN");
+
+    CallRequests known = calls(open(target, GatewayChannel.tls(authorities, token)));
+    assertTrue(known.result("77b2c4d5e6f7g890").hasOutcome());
+
+    CallRequests unknown = calls(open(target, GatewayChannel.tls(authorities)));
+    CallFailedException unauthenticated = failureOf(() -> unknown.result("77b2c4d5e6f7g890"));
+    assertEquals(Status.Code.UNAUTHENTICATED, unauthenticated.code());
+    assertEquals(Optional.of("CALLER_UNAUTHENTICATED"), unauthenticated.reason());
+
+    ChannelCredentials readable =
+        CompositeChannelCredentials.create(
+            GatewayChannel.plaintext(), new GatewayChannel.BearerToken(token));
+    CallRequests careless = calls(open(required("CALL_REQUEST_GATEWAY"), readable, Map.of()));
+    CallFailedException kept = failureOf(() -> careless.result("77b2c4d5e6f7g890"));
+    assertEquals(
+        "UNAUTHENTICATED without a reason: a token is only sent over TLS", kept.getMessage());
+
+    String readers = required("CALL_REQUEST_READER_TOKEN");
+    CallRequests reader = calls(open(target, GatewayChannel.tls(authorities, readers)));
+    CallFailedException forbidden = failureOf(() -> reader.cancel("66a1b2c3d4e5f678"));
+    assertEquals(Optional.of("CALLER_FORBIDDEN"), forbidden.reason());
+    assertEquals(Decision.TELL_A_PERSON, forbidden.decision());
+  }
+
+  /** A read outlasts a failure by the service config alone. */
+  @Test
+  void retries_reads_by_service_config() throws Exception {
+    // The gateway itself asks the vendor three times for one call.
+    Map<String, ?> plan = Map.of("fault", "unavailable", "times", 3);
+    assertTrue(gateway().result(sandbox().callRequest(plan)).hasObservedAt());
+
+    CallRequests without =
+        calls(open(required("CALL_REQUEST_GATEWAY"), GatewayChannel.plaintext(), Map.of()));
+    String id = sandbox().callRequest(plan);
+    CallFailedException failure = failureOf(() -> without.result(id));
+    assertEquals(Status.Code.UNAVAILABLE, failure.code());
+  }
+
+  /** The channel repeats no cancel. */
+  @Test
+  void sends_a_cancel_once() throws Exception {
+    CallRequests gateway = gateway();
+    Sandbox sandbox = sandbox();
+    String id = sandbox.callRequest(Map.of());
+    sandbox.fault(Map.of("operation", "token", "fault", "unavailable"));
+    try {
+      sandbox.revokeTokens();
+      int before = sandbox.asked("token");
+      CallFailedException failure = failureOf(() -> gateway.cancel(id));
+      assertEquals(Status.Code.UNAVAILABLE, failure.code());
+      // So often one call asks for a token.
+      assertTrue(sandbox.asked("token") - before <= 3);
+    } finally {
+      sandbox.clearFaults();
+    }
+  }
+
+  /** No call goes to a gateway that does not say that it is healthy. */
+  @Test
+  void watches_health() throws Exception {
+    assertTrue(gateway().result("statusPending001").hasObservedAt());
+
+    Map<String, Object> config = GatewayChannel.recommendedServiceConfig();
+    config.put("healthCheckConfig", Map.of("serviceName", "of.another.Gateway"));
+    CallRequests elsewhere =
+        calls(open(required("CALL_REQUEST_GATEWAY"), GatewayChannel.plaintext(), config));
+    int before = sandbox().asked("result");
+    CallFailedException failure = failureOf(() -> elsewhere.result("statusPending001"));
+    assertEquals(Status.Code.UNAVAILABLE, failure.code());
+    assertEquals(before, sandbox().asked("result"));
+  }
+
+  /** What a later version sends breaks nothing, and is not lost. */
+  @Test
+  void meets_the_unknown() throws Exception {
+    CallRequests later =
+        calls(open(required("CALL_REQUEST_GATEWAY_NEXT"), GatewayChannel.plaintext()));
+    CallRequestResult result = later.result("nextVersion00001");
+    assertEquals(CallRequestStatus.UNRECOGNIZED, result.getStatus());
+    assertEquals(CallType.UNRECOGNIZED, result.getOutcome().getCallType());
+    assertTrue(Answers.describe(result).startsWith("In a status that this program does not know."));
+
+    CallRequestResult passedOn = CallRequestResult.parseFrom(result.toByteArray());
+    assertEquals(99, passedOn.getStatusValue());
+    assertEquals(
+        List.of(ByteString.copyFromUtf8("tomorrow")),
+        passedOn.getUnknownFields().getField(900).getLengthDelimitedList());
+
+    CallFailedException failure = failureOf(() -> later.result("nextVersion00002"));
+    assertEquals(Optional.of("VENDOR_ON_THE_MOON"), failure.reason());
+    assertEquals(Decision.WAIT_AND_REPEAT, failure.decision());
+  }
+
+  private CallRequests gateway() {
+    return calls(channel());
+  }
+
+  private ManagedChannel channel() {
+    return open(required("CALL_REQUEST_GATEWAY"), GatewayChannel.plaintext());
+  }
+
+  private ManagedChannel open(String target, ChannelCredentials credentials) {
+    return closedAtTheEnd(GatewayChannel.open(target, credentials));
+  }
+
+  private ManagedChannel open(
+      String target, ChannelCredentials credentials, Map<String, ?> serviceConfig) {
+    return closedAtTheEnd(
+        Grpc.newChannelBuilder(target, credentials).defaultServiceConfig(serviceConfig).build());
+  }
+
+  private ManagedChannel closedAtTheEnd(ManagedChannel channel) {
+    channels.add(channel);
+    return channel;
+  }
+
+  private static CallRequests calls(ManagedChannel channel) {
+    return new CallRequests(channel, DEADLINE);
+  }
+
+  private static Sandbox sandbox() {
+    return new Sandbox(required("CALL_REQUEST_SANDBOX"));
+  }
+
+  private CancellationRejected rejectionOf(String id) {
+    CallRequests gateway = gateway();
+    CallFailedException failure = failureOf(() -> gateway.cancel(id));
+    assertEquals(Optional.of("CANCELLATION_NOT_ALLOWED"), failure.reason());
+    assertEquals(Decision.LOOK_AGAIN, failure.decision());
+    return failure.rejection().orElseThrow();
+  }
+
+  private static CallFailedException failureOf(Executable call) {
+    return assertThrows(CallFailedException.class, call);
+  }
+
+  private static String required(String variable) {
+    String value = System.getenv(variable);
+    if (value == null) {
+      String missing = variable + " is not set";
+      return "1".equals(System.getenv("REQUIRE_ALL")) ? fail(missing) : abort(missing);
+    }
+    return value;
+  }
+}
