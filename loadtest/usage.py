@@ -1,0 +1,103 @@
+"""What the gateway did: by its metrics, and by what the kernel says of its processes."""
+
+import os
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+from prometheus_client.parser import text_string_to_metric_families
+
+from .plain_http import NoAnswerError, ask
+from .results import Moment
+
+_SERVICE = "callrequest.v1.CallRequestService"
+_OPERATIONS = ("result", "cancel")  # not tokens: those are fetched by the hour, not by the call
+_TICKS = os.sysconf("SC_CLK_TCK")
+
+
+@dataclass(frozen=True, slots=True)
+class Lookout:
+    """Where to look: the address of its metrics, and its process. None: not known."""
+
+    metrics: str | None
+    pid: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class Usage:
+    """What it did since its start: calls served, requests to the vendor, seconds of CPU time. None: not known."""
+
+    served: float | None
+    asked: float | None
+    cpu: float | None
+
+    def since(self, before: "Usage") -> "Usage":
+        """What it did since then."""
+        return Usage(_less(self.served, before.served), _less(self.asked, before.asked), _less(self.cpu, before.cpu))
+
+
+def look(at: Lookout) -> Usage:
+    """What it has done so far. Raises NoAnswerError when its metrics do not answer."""
+    served, asked = (None, None) if at.metrics is None else read_counts(ask(at.metrics, "/metrics").decode())
+    return Usage(served, asked, None if at.pid is None else cpu_seconds(at.pid))
+
+
+def read_counts(exposition: str) -> tuple[float, float]:
+    """Calls served and requests to the vendor, out of Prometheus' text."""
+    served = asked = 0.0
+    for family in text_string_to_metric_families(exposition):
+        for sample in family.samples:
+            if sample.name == "grpc_server_handled_total" and sample.labels["grpc_service"] == _SERVICE:
+                served += sample.value
+            elif sample.name == "vendor_request_seconds_count" and sample.labels["operation"] in _OPERATIONS:
+                asked += sample.value
+    return served, asked
+
+
+def cpu_seconds(pid: int) -> float:
+    """User and system time of a process and of all that it started."""
+    ticks = 0
+    with suppress(OSError):  # one that has just ended
+        # After the name, which may hold anything: state is the first field, utime the 12th, stime the 13th.
+        fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+        ticks = int(fields[11]) + int(fields[12])
+    below = 0.0
+    with suppress(OSError):
+        for thread in Path(f"/proc/{pid}/task").iterdir():
+            below += sum(cpu_seconds(int(child)) for child in (thread / "children").read_text().split())
+    return ticks / _TICKS + below
+
+
+@contextmanager
+def watched(at: Lookout, every: float) -> Iterator[list[Moment]]:
+    """Looks again and again while the block runs; the list fills."""
+    moments: list[Moment] = []
+    over = threading.Event()
+
+    def watch() -> None:
+        begun = then = time.monotonic()
+        before = look(at)
+        while not over.wait(every):
+            with suppress(NoAnswerError):
+                usage, now = look(at), time.monotonic()
+                done = usage.since(before)
+                if done.served is not None and done.asked is not None:
+                    moments.append(Moment(then - begun, now - then, done.served, done.asked))
+                before, then = usage, now
+
+    watcher = threading.Thread(target=watch, daemon=True)
+    if at.metrics is not None:
+        watcher.start()
+    try:
+        yield moments
+    finally:
+        over.set()
+        if at.metrics is not None:
+            watcher.join()
+
+
+def _less(now: float | None, before: float | None) -> float | None:
+    return None if now is None or before is None else now - before
