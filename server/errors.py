@@ -84,8 +84,9 @@ class GatewayError(Exception):
     """A failure of the catalogue.
 
     reason: its row. code: the row's, unless said otherwise. sent: what became of the request. token_refused: a new
-    token may help. retry_after: seconds, brought within LEAST_WAIT and MOST_WAIT. vendor_code: the vendor's unknown
-    error code, `[A-Z0-9_]{1,100}`. The text of the exception holds nothing that the vendor or a caller sent.
+    token may help. retry_after: seconds, brought within LEAST_WAIT and MOST_WAIT; wait_is_known: they were said, not
+    supposed. vendor_code: the vendor's unknown error code, `[A-Z0-9_]{1,100}`. The text of the exception holds nothing
+    that the vendor or a caller sent.
     """
 
     def __init__(
@@ -105,6 +106,7 @@ class GatewayError(Exception):
         self.code = self.row.code if code is None else code
         self.sent = sent
         self.token_refused = token_refused
+        self.wait_is_known = retry_after is not None
         self.retry_after = min(max(USUAL_WAIT if retry_after is None else retry_after, LEAST_WAIT), MOST_WAIT)
         self.violations = violations
         self.rejected = rejected

@@ -24,7 +24,7 @@ from .callers_file import ANONYMOUS, UNKNOWN
 from .errors import GatewayError, invalid
 from .logs import describe, get_log
 from .metrics import Metrics
-from .status import status_of
+from .status import pushback_of, status_of
 
 Handler: TypeAlias = "grpc.RpcMethodHandler[Any, Any]"
 Context: TypeAlias = "grpc.aio.ServicerContext[Any, Any]"
@@ -181,8 +181,10 @@ class _Call:
     async def _abort(self, error: GatewayError) -> NoReturn:
         status, code = status_of(error), _CODES[error.code]
         self.ended(code.name, error.reason_name)
-        details = ("grpc-status-details-bin", status.SerializeToString())
-        await self._context.abort(code, status.message, trailing_metadata=(details,))
+        trailers: list[tuple[str, str | bytes]] = [("grpc-status-details-bin", status.SerializeToString())]
+        if pushback := pushback_of(error, self._context.time_remaining()):
+            trailers.append(("grpc-retry-pushback-ms", pushback))
+        await self._context.abort(code, status.message, trailing_metadata=tuple(trailers))
 
     def ended(self, code: str, reason: str | None = None) -> None:
         """Counts and logs it. code: a status code's name; reason: that of an ErrorReason."""

@@ -161,6 +161,11 @@ class Settings(BaseSettings):
             raise SettingsError(lines)
         return self
 
+    def with_vendor(self, url: str, client_id: str, secret: str) -> Self:
+        """The same with that vendor."""
+        vendor = {"vendor_url": url, "vendor_client_id": client_id, "vendor_client_secret": SecretStr(secret)}
+        return self.model_copy(update=vendor)
+
 
 def load_settings(workers: str | None = None) -> Settings:
     """Reads the environment and the files of GATEWAY_SECRETS_DIR. workers: instead of theirs. Raises SettingsError."""

@@ -19,6 +19,19 @@ def status_of(error: GatewayError) -> Status:
     return status
 
 
+def pushback_of(error: GatewayError, seconds_left: float | None) -> str | None:
+    """What a client's own retries are told by `grpc-retry-pushback-ms`, which they heed, as they do not RetryInfo.
+
+    Milliseconds to wait; "-1", not to retry, when the caller's time would be over by then: better our status now than
+    the client's DEADLINE_EXCEEDED later. None where the client's back-off does as well. seconds_left: None: no limit.
+    """
+    if not error.row.wait or not error.wait_is_known:
+        return None
+    if seconds_left is not None and error.retry_after >= seconds_left:
+        return "-1"
+    return str(round(error.retry_after * 1000))
+
+
 def _text(error: GatewayError) -> str:
     return " ".join([error.row.text, *(f"{part.field}: {part.description}" for part in error.violations)])[:256]
 

@@ -2,6 +2,7 @@
 
 import socket
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import grpc
@@ -9,6 +10,7 @@ import pytest
 
 from callrequest.v1 import error_reason_pb2 as reasons
 from callrequest.v1.call_request_service_pb2 import CancelCallRequestRequest, GetCallRequestResultRequest
+from callrequest.v1.call_request_service_pb2_grpc import CallRequestServiceStub
 from callrequest.v1.error_reason_pb2 import ErrorReason
 from server.app import Gateway
 from server.errors import CATALOGUE
@@ -38,6 +40,7 @@ if TYPE_CHECKING:
 OTHER_ID = "bcpFuj1ipoBKLz5G"
 HTML = "<!doctype html><title>Gateway</title><h1>It works</h1>"
 GET = GetCallRequestResultRequest(call_request_id=RESULT_ID)
+SERVICE_CONFIG = Path(__file__).parents[1] / "clients/service_config.json"
 CANCEL = CancelCallRequestRequest(call_request_id=RESULT_ID)
 
 
@@ -345,3 +348,32 @@ def test_every_error_reason_is_in_the_catalogue_and_reached_by_a_test() -> None:
     assert reached | set(REACHED_ELSEWHERE) | set(BUILT_LATER) == every
     assert not reached & set(BUILT_LATER)
     print("not built yet:", *(ErrorReason.Name(reason) for reason in BUILT_LATER))
+
+
+PUSHBACK = {
+    "in time": ("3", "3000"),
+    "too late": ("7", "-1"),
+    "not said": (None, None),
+}
+
+
+@pytest.mark.parametrize(("retry_after", "pushback"), [pytest.param(*case, id=name) for name, case in PUSHBACK.items()])
+async def test_clients_own_retries_are_told_how_long_to_wait(
+    client: "CallRequestServiceAsyncStub", vendor: ScriptedVendor, retry_after: str | None, pushback: str | None
+) -> None:
+    """grpc-retry-pushback-ms: what the vendor asked for; -1 when the call would be over by then; else nothing."""
+    vendor.answer("result", send("", 429, **({} if retry_after is None else {"retry_after": retry_after})))
+    with pytest.raises(grpc.aio.AioRpcError) as caught:
+        await client.GetCallRequestResult(GET, timeout=5 if retry_after else 0.5)
+    trailers = dict(caught.value.trailing_metadata() or ())
+    assert trailers.get("grpc-retry-pushback-ms") == pushback
+
+
+async def test_a_channel_with_the_recommended_retries_heeds_it(gateway: Gateway, vendor: ScriptedVendor) -> None:
+    """The vendor that asks for more time than the call has is asked no more, and the caller has our status."""
+    vendor.answer("result", send("", 429, retry_after="60"))
+    options = [("grpc.service_config", SERVICE_CONFIG.read_text()), ("grpc.enable_http_proxy", 0)]
+    async with grpc.aio.insecure_channel(str(gateway.address), options=options) as channel:
+        got = await failure(CallRequestServiceStub(channel).GetCallRequestResult(GET, timeout=3))
+    assert got.reason == "VENDOR_RATE_LIMITED"
+    assert len(vendor.requests("result")) == 1

@@ -14,6 +14,7 @@ LAYERS = [
     {"commands"},
     {"healthcheck", "app", "workers"},
     {"embedded", "worker_process", "heartbeat", "end_signals"},
+    {"describe"},
     {"operations", "service", "guard"},
     {"results", "cancels_under_way", "status"},
     {"cancellation", "shared_reads", "retries", "throttle", "limits"},
@@ -70,7 +71,7 @@ def test_imports_point_one_way(path: Path) -> None:
 
 
 KNOWN_IN = {
-    "grpc": {"app", "service", "guard", "healthcheck", "certificates"},
+    "grpc": {"app", "describe", "service", "guard", "healthcheck", "certificates"},
     "httpx": {"vendor.client", "vendor.exchange", "vendor.http1", "vendor.token_endpoint", "vendor.transport"},
     "aiohttp": {"operations"},
     "httptools": {"vendor.http1"},

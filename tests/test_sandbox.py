@@ -453,6 +453,10 @@ async def test_a_valid_token_is_refused(caller: Caller) -> None:
     [
         ("not_found", NOT_FOUND),
         (
+            "bad_request",
+            {"success": False, "error": {"code": "BAD_REQUEST", "message": "The request is invalid."}},
+        ),
+        (
             "unknown_error",
             {
                 "success": False,

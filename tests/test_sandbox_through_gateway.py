@@ -73,6 +73,7 @@ READS = {
     "faultHang0000001": ("UNAVAILABLE", "VENDOR_TIMEOUT"),
     "faultError000500": ("INTERNAL", "VENDOR_FAILED"),
     "faultToken000401": ("INTERNAL", "VENDOR_REJECTED_CREDENTIALS"),
+    "faultBadRequest1": ("INVALID_ARGUMENT", "VENDOR_REJECTED_REQUEST"),
     "faultNewCode0001": ("UNKNOWN", "VENDOR_ERROR"),
     "faultNoError0001": ("UNKNOWN", "VENDOR_ERROR"),
 }

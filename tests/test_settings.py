@@ -66,7 +66,12 @@ WRONG = {
     "no such folder": ({"GATEWAY_SECRETS_DIR": "/no/folder"}, "SECRETS_DIR"),
     "no such file of callers": ({"GATEWAY_CALLERS": "/no/callers.toml"}, "CALLERS"),
     "clients' certificates without TLS": ({"GATEWAY_TLS_CLIENT_CA": __file__}, "TLS_CLIENT_CA"),
-    "workers, not built yet": ({"GATEWAY_WORKERS": "2"}, "WORKERS"),
+    "no workers": ({"GATEWAY_WORKERS": "0"}, "WORKERS"),
+    "workers that are no number": ({"GATEWAY_WORKERS": "many"}, "WORKERS"),
+    "a ceiling that lets nothing through": (
+        {"GATEWAY_VENDOR_MAX_CALLS_PER_SECOND": "0"},
+        "VENDOR_MAX_CALLS_PER_SECOND",
+    ),
     "Redis, not built yet": ({"GATEWAY_STATE_URL": "redis://localhost"}, "STATE_URL"),
 }
 

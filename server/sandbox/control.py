@@ -101,6 +101,7 @@ def _json(handler: _Handler) -> Callable[[web.Request], Awaitable[web.Response]]
 
     async def answer(request: web.Request) -> web.Response:
         try:
+            await request.read()  # wanted or not: one left unread can hold up the connection's next request
             return web.json_response(await handler(request))
         except (WrongInput, Full) as wrong:
             return web.json_response({"error": str(wrong)}, status=400)

@@ -175,6 +175,10 @@ FAULTS: Mapping[str, Fault] = {
         "The vendor's error NOT_FOUND. Nothing is carried out.",
         _error(NOT_FOUND_CODE, NOT_FOUND_MESSAGE),
     ),
+    "bad_request": Fault(
+        "The vendor's error BAD_REQUEST. Nothing is carried out.",
+        _error("BAD_REQUEST", "The request is invalid."),
+    ),
     "unknown_error": Fault(
         "An error with a code that no page names, HOTEL_ON_STRIKE. Nothing is carried out.",
         _error("HOTEL_ON_STRIKE", "The hotel can not be called at the moment."),

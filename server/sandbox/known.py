@@ -158,6 +158,7 @@ KNOWN: Mapping[str, tuple[Known, ...]] = {
         Known("faultTooLong0001", "too_long: a body of more than 1 MiB.", _faulty("too_long")),
         Known("faultToken000401", "unauthorized: 401, whatever the token.", _faulty("unauthorized")),
         Known("faultNotFound001", "not_found: listed, but the vendor says NOT_FOUND.", _faulty("not_found")),
+        Known("faultBadRequest1", "bad_request: well-formed, but the vendor says BAD_REQUEST.", _faulty("bad_request")),
         Known("faultNewCode0001", "unknown_error: an error code that no page names.", _faulty("unknown_error")),
         Known("faultNoError0001", "no_error: success false, without an error.", _faulty("no_error")),
     ),
