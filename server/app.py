@@ -23,6 +23,7 @@ from .kept_results import KeptResults
 from .limits import InFlight
 from .metrics import Metrics
 from .results import Results
+from .scheduling import let_threads_yield
 from .service import SERVICE, CallRequestService
 from .settings import Address, Settings, SettingsError, parse_address
 from .vendor.client import VendorClient
@@ -110,6 +111,7 @@ class Gateway:
             self.metrics_address = await operations.start(parse_address(settings.metrics_listen))
         stack.push_async_callback(server.stop, None)
         await server.start()
+        let_threads_yield(settings.io_niceness)
         await self._tell_health(health_pb2.HealthCheckResponse.SERVING)
         self._ready = True
 

@@ -27,7 +27,7 @@ LAYERS = [
     {"vendor.rows"},
     {"vendor.readers"},
     {"vendor.document", "vendor.quirks"},
-    {"access_log", "ceiling"},
+    {"access_log", "ceiling", "scheduling"},
     {"validation", "logs", "settings", "callers_file", "reloading"},
     {"errors", "deadline"},
     {"__init__", "vendor.__init__"},
