@@ -1,14 +1,13 @@
 """One request to the vendor and its whole reply, within one limit of time and one of bytes."""
 
 import time
-from dataclasses import dataclass
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 import httpx
 from google.protobuf.timestamp_pb2 import Timestamp
 
 from callrequest.v1 import error_reason_pb2 as reasons
-from server.deadline import Deadline
+from server.deadline import LEAST, Deadline
 from server.errors import GatewayError, Sent, deadline_exceeded
 
 from .document import NotAnObject, Object, parse
@@ -28,8 +27,7 @@ class Observer(Protocol):
     def vendor_reply(self, notes: Notes) -> None: ...
 
 
-@dataclass(frozen=True, slots=True)
-class Reply:
+class Reply(NamedTuple):
     """A reply of the vendor. document: None when the body is no JSON object, or too long."""
 
     status: int
@@ -55,9 +53,10 @@ class Exchanges:
         Raises GatewayError that says what was sent: VENDOR_UNAVAILABLE, VENDOR_TIMEOUT, VENDOR_MALFORMED_RESPONSE when
         the reply is no HTTP, DEADLINE_EXCEEDED.
         """
-        limit = min(deadline.remaining(), longest)
-        if deadline.spent():
+        left = deadline.remaining()
+        if left < LEAST:
             raise deadline_exceeded()
+        limit = min(left, longest)
         # So that a connection that takes all the time ends as one that was not made, not as a request in doubt.
         connect = max(min(self._connect_timeout, limit - _TO_TELL_APART), 0.001)
         request.extensions["timeout"] = {"connect": connect, "read": limit}

@@ -1,7 +1,6 @@
 """The engine that walks the rows: the vendor's documents in, the contract's messages out."""
 
-from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 from google.protobuf.message import Message
 
@@ -15,8 +14,7 @@ from .quirks import Notes, Quirk, Unreadable
 from .rows import CANCELLATION, ERROR, ID_KEYS, KNOWN_KEYS, OBJECT, REFERENCE, RESULT, RESULT_KEYS, SUCCESS, Row
 
 
-@dataclass(frozen=True, slots=True)
-class Envelope:
+class Envelope(NamedTuple):
     """What a reply says of itself. success: unset when it does not say. failed: it is the vendor's error body."""
 
     success: bool | None
@@ -75,6 +73,9 @@ def read_cancellation(document: Object, call_request_id: str, notes: Notes) -> c
     return cancellation
 
 
+_ID_KEYS = frozenset(ID_KEYS)
+
+
 def _objects(document: Object) -> list[Object]:
     """The objects under any spelling of `result`: the only place below the top where an id may stand."""
     strange = KNOWN_KEYS.strange(document)
@@ -96,8 +97,8 @@ def fill(message: Message, document: Object, rows: tuple[Row, ...], notes: Notes
                 notes.quirks.add(Quirk.REQUIRED_FIELD_MISSING)
             continue
         try:
-            if not row.rows:
-                _set(message, row.field, _value(row, value, notes))
+            if row.read is not None:
+                _set(message, row.field, row.read(value, notes))
             elif not isinstance(value, dict):
                 raise Unreadable(Quirk.VALUE_OF_WRONG_TYPE)
             else:
@@ -114,11 +115,9 @@ def fill(message: Message, document: Object, rows: tuple[Row, ...], notes: Notes
 
 def _find(row: Row, document: Object, strange: Object, notes: Notes) -> Any:
     """The value under the first of the row's keys that is not empty; None without one."""
-    first = document.get(row.keys[0])
-    if not is_empty(first):
-        return first
-    if first is None and not strange and len(row.keys) == 1:
-        return None
+    value = document.get(row.keys[0])
+    if not is_empty(value) or (value is None and len(row.keys) == 1 and not strange):
+        return value  # nearly always
     for number, key in enumerate(row.keys):
         value = document.get(key)
         if is_empty(value):
@@ -138,15 +137,10 @@ def _read(row: Row, document: Object, strange: Object, notes: Notes) -> Any:
     """The value of a row that is part of no message; None when there is none that can be read."""
     value = _find(row, document, strange, notes)
     try:
-        return None if value is None else _value(row, value, notes)
+        return None if value is None or row.read is None else row.read(value, notes)
     except Unreadable as unreadable:
         notes.quirks.add(unreadable.quirk)
         return None
-
-
-def _value(row: Row, value: Any, notes: Notes) -> Any:
-    assert row.read is not None, f"the row of {row.field} has neither a reader nor rows"
-    return row.read(value, notes)
 
 
 def _set(message: Message, field: str, value: Any) -> None:
@@ -161,7 +155,9 @@ def _check_id(objects: list[Object], call_request_id: str, notes: Notes) -> None
     spelt: set[Quirk] = set()
     found = False
     for part in objects:
-        for keys in filter(None, (part, KNOWN_KEYS.strange(part))):
+        for keys in (part, KNOWN_KEYS.strange(part)):
+            if _ID_KEYS.isdisjoint(keys):
+                continue
             for number, key in enumerate(ID_KEYS):
                 value = keys.get(key)
                 if is_empty(value):

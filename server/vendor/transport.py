@@ -121,8 +121,7 @@ class Http1Transport(httpx.AsyncBaseTransport):
 def _message(request: httpx.Request) -> bytes:
     """The request as it goes over the wire."""
     target = request.extensions.get("target") or request.url.raw_path
-    lines = [b"%b %b HTTP/1.1" % (request.method.encode(), target)]
-    lines += [b"%b: %b" % header for header in request.headers.raw]
+    lines = [b"%b %b HTTP/1.1" % (request.method.encode(), target), *map(b": ".join, request.headers.raw)]
     assert isinstance(request.stream, httpx.SyncByteStream)
     head = b"\r\n".join(lines)
     if head.count(b"\n") != len(lines) - 1 or head.count(b"\r") != len(lines) - 1:
