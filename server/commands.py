@@ -171,7 +171,7 @@ async def _supervise(settings: Settings) -> int:
 
 def _say_serving(settings: Settings, address: Address, metrics: Address | None, sandbox_url: str | None) -> None:
     get_log().info("serving", address=str(address), metrics=str(metrics), version=__version__)
-    if sandbox_url and address.is_loopback:
+    if sandbox_url and address.is_loopback and settings.callers is None:  # else they would need a token
         print(_calls_to_try(settings, address), file=sys.stderr, flush=True)  # noqa: T201
 
 
