@@ -69,11 +69,23 @@ func failedRead(err error) *Failure {
 
 func failedCancel(err error) *Failure {
 	failure := failedRead(err)
-	// Nothing from the gateway: the connection broke or the time was over, and the cancel may have been sent.
-	if failure.Reason == "" && (failure.Code == codes.Unavailable || failure.Code == codes.DeadlineExceeded) {
+	if failure.mayHaveBeenSent() {
 		failure.Decision = LookAgain
 	}
 	return failure
+}
+
+// mayHaveBeenSent tells whether a cancel that failed so may have cancelled, where its reason's decision is for reads.
+func (failure *Failure) mayHaveBeenSent() bool {
+	if failure.Reason != "" {
+		return failure.Reason == "INTERNAL" // a defect, before the cancel was sent or after
+	}
+	switch failure.Code { // nothing from the gateway: the connection broke, the time was over, or the context ended
+	case codes.Unavailable, codes.DeadlineExceeded, codes.Canceled:
+		return true
+	default:
+		return false
+	}
 }
 
 func decode(status *status.Status) *Failure {

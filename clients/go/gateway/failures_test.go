@@ -46,6 +46,7 @@ func TestDecodesErrorDetails(t *testing.T) {
 }
 
 // Every reason of the contract has a decision, which the README tells, too. What has none is decided by its code.
+// A cancel that may have been sent is looked at again.
 func TestDecidesForEveryReason(t *testing.T) {
 	told := decisionsOfReadme(t)
 	reasons := pb.ErrorReason(0).Descriptor().Values()
@@ -63,6 +64,7 @@ func TestDecidesForEveryReason(t *testing.T) {
 		}
 	}
 
+	defect := &errdetails.ErrorInfo{Domain: domain, Reason: "INTERNAL"}
 	fromGateway := &errdetails.ErrorInfo{Domain: domain, Reason: "OF_A_LATER_VERSION"}
 	fromProxy := &errdetails.ErrorInfo{Domain: "proxy.example.com", Reason: "VENDOR_ERROR"}
 	for _, unknown := range []struct {
@@ -74,6 +76,10 @@ func TestDecidesForEveryReason(t *testing.T) {
 		{codes.Unavailable, fromProxy, WaitAndRepeat, LookAgain},
 		{codes.Unavailable, fromGateway, WaitAndRepeat, WaitAndRepeat},
 		{codes.DeadlineExceeded, nil, WaitAndRepeat, LookAgain},
+		{codes.Canceled, nil, TellAPerson, LookAgain},
+		{codes.Canceled, fromGateway, TellAPerson, TellAPerson},
+		{codes.Internal, defect, TellAPerson, LookAgain},
+		{codes.Internal, nil, TellAPerson, TellAPerson},
 		{codes.ResourceExhausted, nil, WaitAndRepeat, WaitAndRepeat},
 		{codes.InvalidArgument, nil, FixRequest, FixRequest},
 		{codes.NotFound, fromGateway, FixRequest, FixRequest},

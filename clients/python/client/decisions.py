@@ -55,6 +55,9 @@ BY_CODE: Mapping[grpc.StatusCode, Decision] = {
 }
 """For reasons that are newer than this program, and for failures without one: of a proxy, or of grpc itself."""
 
+UNANSWERED = frozenset({grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.DEADLINE_EXCEEDED, grpc.StatusCode.CANCELLED})
+"""Without a reason: the connection broke, the time was over, or the caller gave the call up."""
+
 
 @dataclass(frozen=True, slots=True)
 class Failure:
@@ -89,10 +92,15 @@ class Failure:
 
     def decide(self, *, cancelling: bool) -> Decision:
         """The decision. cancelling: whether it was a cancel that failed."""
+        if cancelling and self._may_have_been_sent():
+            return Decision.LOOK_AGAIN
         reason = ErrorReason.DESCRIPTOR.values_by_name.get(f"ERROR_REASON_{self.reason}")
         if reason is not None and reason.number in DECISIONS:
             return DECISIONS[ErrorReason.ValueType(reason.number)]
-        lost = self.code in {grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.DEADLINE_EXCEEDED}
-        if cancelling and lost and not self.reason:  # the gateway did not answer: it may have got the cancel
-            return Decision.LOOK_AGAIN
         return BY_CODE.get(self.code, Decision.TELL_A_PERSON)
+
+    def _may_have_been_sent(self) -> bool:
+        """Whether a cancel that failed so may have cancelled, where its reason's decision is for reads."""
+        if self.reason:
+            return self.reason == "INTERNAL"  # a defect, before the cancel was sent or after
+        return self.code in UNANSWERED

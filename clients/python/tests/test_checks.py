@@ -114,8 +114,9 @@ def test_decides_for_every_reason() -> None:
     assert set(DECISIONS) == set(reasons.ErrorReason.values()) - {reasons.ERROR_REASON_UNSPECIFIED}
     for reason, decision in DECISIONS.items():
         named = reasons.ErrorReason.Name(reason).removeprefix("ERROR_REASON_")
-        for cancelling in (False, True):
-            assert Failure(grpc.StatusCode.OK, "", named).decide(cancelling=cancelling) == decision
+        failed = Failure(grpc.StatusCode.OK, "", named)
+        assert failed.decide(cancelling=False) == decision
+        assert failed.decide(cancelling=True) == (Decision.LOOK_AGAIN if named == "INTERNAL" else decision)
     assert set(DECISIONS.values()) == set(Decision)
 
 
@@ -131,11 +132,14 @@ def test_decides_by_code_without_a_known_reason(reason: str) -> None:
     assert set(decisions.values()) == {Decision.TELL_A_PERSON}
 
 
-@pytest.mark.parametrize("code", [grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.DEADLINE_EXCEEDED])
+@pytest.mark.parametrize(
+    "code", [grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.DEADLINE_EXCEEDED, grpc.StatusCode.CANCELLED]
+)
 def test_a_cancel_without_an_answer_may_have_been_sent(code: grpc.StatusCode) -> None:
     """The transport's own failure says nothing of the cancel; one with a reason says that the gateway answered."""
     assert Failure(code, "").decide(cancelling=True) == Decision.LOOK_AGAIN
-    assert Failure(code, "", "OF_TOMORROW").decide(cancelling=True) == Decision.WAIT_AND_REPEAT
+    answered = Failure(code, "", "OF_TOMORROW")
+    assert answered.decide(cancelling=True) == answered.decide(cancelling=False) != Decision.LOOK_AGAIN
 
 
 @pytest.mark.parametrize("fault", ["slow", "hang"])

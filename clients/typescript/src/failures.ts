@@ -69,14 +69,22 @@ export class CallFailed extends Error {
 }
 
 function decide(code: status, reason: string | undefined, cancelling: boolean): Decision {
+  if (cancelling && mayHaveBeenSent(code, reason)) {
+    return "LOOK_AGAIN";
+  }
   if (reason !== undefined && Object.hasOwn(DECISIONS, reason)) {
     return DECISIONS[reason as KnownReason];
   }
-  const lost = code === status.UNAVAILABLE || code === status.DEADLINE_EXCEEDED;
-  if (cancelling && reason === undefined && lost) {
-    return "LOOK_AGAIN"; // the cancel may have arrived
-  }
   return DECISIONS_BY_CODE[code] ?? "TELL_A_PERSON";
+}
+
+/** Whether a cancel that failed so may have cancelled, where its reason's decision is for reads. */
+function mayHaveBeenSent(code: status, reason: string | undefined): boolean {
+  if (reason !== undefined) {
+    return reason === "INTERNAL"; // a defect, before the cancel was sent or after
+  }
+  // Nothing from the gateway: the connection broke, the time was over, or the caller gave the call up.
+  return code === status.UNAVAILABLE || code === status.DEADLINE_EXCEEDED || code === status.CANCELLED;
 }
 
 /** The first detail of a type, read from its google.protobuf.Any. */

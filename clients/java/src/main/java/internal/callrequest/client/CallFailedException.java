@@ -14,12 +14,18 @@ import io.grpc.Status;
 import io.grpc.StatusRuntimeException;
 import io.grpc.protobuf.StatusProto;
 import java.time.Duration;
+import java.util.EnumSet;
 import java.util.List;
 import java.util.Optional;
+import java.util.Set;
 
 /** A call that failed: what to do about it, and what the gateway said of it. */
 public final class CallFailedException extends Exception {
   private static final long serialVersionUID = 1;
+
+  /** Without a reason: the connection broke, the time was over, or the caller's context ended. */
+  private static final Set<Status.Code> UNANSWERED =
+      EnumSet.of(Status.Code.UNAVAILABLE, Status.Code.DEADLINE_EXCEEDED, Status.Code.CANCELLED);
 
   private final com.google.rpc.Status status;
   private final Decision decision;
@@ -76,13 +82,18 @@ public final class CallFailedException extends Exception {
   }
 
   private Decision decide(boolean cancelling) {
-    if (cancelling && reason().isEmpty()) {
-      return Decision.aboutUnansweredCancel(code());
+    if (cancelling && mayHaveBeenSent()) {
+      return Decision.LOOK_AGAIN;
     }
     return reason()
         .flatMap(CallFailedException::knownReason)
         .flatMap(Decision::about)
         .orElse(Decision.about(code()));
+  }
+
+  /** Whether a cancel that failed so may have cancelled: INTERNAL is a defect, at any time. */
+  private boolean mayHaveBeenSent() {
+    return reason().map("INTERNAL"::equals).orElseGet(() -> UNANSWERED.contains(code()));
   }
 
   private static Optional<ErrorReason> knownReason(String name) {

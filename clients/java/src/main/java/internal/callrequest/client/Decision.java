@@ -54,12 +54,4 @@ public enum Decision {
       default -> TELL_A_PERSON;
     };
   }
-
-  /** The same for a cancel that the gateway did not answer: it may have been sent. */
-  static Decision aboutUnansweredCancel(Status.Code code) {
-    return switch (code) {
-      case UNAVAILABLE, DEADLINE_EXCEEDED -> LOOK_AGAIN;
-      default -> about(code);
-    };
-  }
 }

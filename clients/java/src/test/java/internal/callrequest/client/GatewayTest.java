@@ -9,8 +9,10 @@ import static org.junit.jupiter.api.Assertions.assertTrue;
 import static org.junit.jupiter.api.Assertions.fail;
 import static org.junit.jupiter.api.Assumptions.abort;
 
+import com.google.protobuf.Any;
 import com.google.protobuf.ByteString;
 import com.google.rpc.BadRequest.FieldViolation;
+import com.google.rpc.ErrorInfo;
 import internal.callrequest.v1.CallRequestResult;
 import internal.callrequest.v1.CallRequestStatus;
 import internal.callrequest.v1.CallStatus;
@@ -26,6 +28,8 @@ import io.grpc.CompositeChannelCredentials;
 import io.grpc.Grpc;
 import io.grpc.ManagedChannel;
 import io.grpc.Status;
+import io.grpc.StatusRuntimeException;
+import io.grpc.protobuf.StatusProto;
 import java.io.File;
 import java.time.Duration;
 import java.util.ArrayList;
@@ -181,6 +185,26 @@ class GatewayTest {
         Decision.LOOK_AGAIN, failureOf(() -> nobody.cancel("statusPending001")).decision());
   }
 
+  /** A cancel may have been sent when the gateway failed by a defect, or gave no reason. */
+  @Test
+  void decides_for_a_cancel_that_may_have_been_sent() {
+    StatusRuntimeException defect = failed(Status.Code.INTERNAL, "INTERNAL");
+    assertEquals(Decision.TELL_A_PERSON, CallFailedException.reading(defect).decision());
+    assertEquals(Decision.LOOK_AGAIN, CallFailedException.cancelling(defect).decision());
+
+    StatusRuntimeException ended = Status.CANCELLED.asRuntimeException();
+    assertEquals(Decision.TELL_A_PERSON, CallFailedException.reading(ended).decision());
+    assertEquals(Decision.LOOK_AGAIN, CallFailedException.cancelling(ended).decision());
+
+    StatusRuntimeException late = Status.DEADLINE_EXCEEDED.asRuntimeException();
+    assertEquals(Decision.LOOK_AGAIN, CallFailedException.cancelling(late).decision());
+
+    StatusRuntimeException answered = failed(Status.Code.CANCELLED, "OF_TOMORROW");
+    assertEquals(Decision.TELL_A_PERSON, CallFailedException.cancelling(answered).decision());
+    StatusRuntimeException unsent = failed(Status.Code.UNAVAILABLE, "VENDOR_UNAVAILABLE");
+    assertEquals(Decision.WAIT_AND_REPEAT, CallFailedException.cancelling(unsent).decision());
+  }
+
   /** A call ends in its time, whatever the vendor does. */
   @Test
   void keeps_its_deadline() throws Exception {
@@ -330,6 +354,15 @@ class GatewayTest {
     assertEquals(Optional.of("CANCELLATION_NOT_ALLOWED"), failure.reason());
     assertEquals(Decision.LOOK_AGAIN, failure.decision());
     return failure.rejection().orElseThrow();
+  }
+
+  private static StatusRuntimeException failed(Status.Code code, String reason) {
+    var info = ErrorInfo.newBuilder().setDomain("callrequest.v1").setReason(reason);
+    return StatusProto.toStatusRuntimeException(
+        com.google.rpc.Status.newBuilder()
+            .setCode(code.value())
+            .addDetails(Any.pack(info.build()))
+            .build());
   }
 
   private static CallFailedException failureOf(Executable call) {
