@@ -167,7 +167,7 @@ class Gateway:
         except ssl.SSLError:
             raise SettingsError(["GATEWAY_VENDOR_CA: holds no certificates in PEM"]) from None
         reads = Http1Transport(url, tls, settings.vendor_max_connections, MOST_BYTES)
-        reserved = Http1Transport(url, tls, settings.max_cancels + 1, MOST_BYTES)  # one for tokens
+        reserved = Http1Transport(url, tls, settings.max_cancels + 1, MOST_BYTES)  # one is for tokens
         client = VendorClient(
             await stack.enter_async_context(reads),
             await stack.enter_async_context(reserved),

@@ -148,7 +148,7 @@ class Cancel:
             try:
                 half = self.deadline.part(0.5)
                 await self._vendor.ready(half)
-                result = await self._vendor.read_result(self._id, half)
+                result = await self._vendor.read_result(self._id, half, for_cancel=True)
             except GatewayError as error:
                 if error.reason == reasons.ERROR_REASON_CALL_REQUEST_NOT_FOUND:
                     raise
@@ -171,7 +171,7 @@ class Cancel:
         self._refused = True
         try:
             await self._vendor.ready(self.deadline)
-            result = await self._vendor.read_result(self._id, self.deadline)
+            result = await self._vendor.read_result(self._id, self.deadline, for_cancel=True)
         except GatewayError:
             raise _not_allowed(CancellationRejected()) from None
         if result.status == results.CALL_REQUEST_STATUS_CANCELLED:

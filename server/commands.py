@@ -36,7 +36,7 @@ Calls to try, from this folder in another terminal:
   An error with its details:
     {buf} -d '{{"callRequestId": "../etc/passwd"}}' {service}/GetCallRequestResult
 
-More ids, one for each status, refusal and fault: python -m server sandbox --help
+More ids, one for each status, refusal and fault: .venv/bin/python -m server sandbox --help
 """
 
 

@@ -12,6 +12,10 @@ FORCED = 1
 """The exit code when the process had to be ended by force."""
 
 
+TO_TELL = 0.2
+"""Seconds for the last words of a process that is ended by force."""
+
+
 class EndSignals:
     """The signals that ask the process to end: `await signals.get()` for each.
 
@@ -44,5 +48,8 @@ class EndSignals:
         return signal.Signals(signal.sigwait(END_SIGNALS))
 
     def _force(self) -> None:
-        self._forced()
+        # In a thread, and not for long: what is stuck may be the log itself.
+        telling = threading.Thread(target=self._forced, daemon=True)
+        telling.start()
+        telling.join(TO_TELL)
         os._exit(FORCED)  # not sys.exit, which would wait for what does not end

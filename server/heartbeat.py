@@ -4,6 +4,7 @@ import asyncio
 import os
 import signal
 import socket
+import threading
 from contextlib import suppress
 from typing import Self
 
@@ -19,27 +20,34 @@ class Heartbeat:
 
     def __init__(self, descriptor: int) -> None:
         self._socket = socket.socket(fileno=descriptor)
-        self._socket.setblocking(False)
+        self._over = False
 
     async def __aenter__(self) -> Self:
         self._beating = asyncio.create_task(self._beat())
-        asyncio.get_running_loop().add_reader(self._socket, self._alone)
+        # A thread: a worker whose event loop is stuck must not outlast the supervisor, which alone would end it.
+        self._listening = threading.Thread(target=self._until_alone, name="bond", daemon=True)
+        self._listening.start()
         return self
 
     async def __aexit__(self, *error: object) -> None:
-        asyncio.get_running_loop().remove_reader(self._socket)
         self._beating.cancel()
         with suppress(asyncio.CancelledError):
             await self._beating
+        self._over = True
+        with suppress(OSError):
+            self._socket.shutdown(socket.SHUT_RDWR)
+        self._listening.join()
         self._socket.close()
 
     async def _beat(self) -> None:
         while True:
             with suppress(BlockingIOError, ConnectionError):
-                self._socket.send(b".")
+                self._socket.send(b".", socket.MSG_DONTWAIT)
             await asyncio.sleep(EVERY)
 
-    def _alone(self) -> None:
+    def _until_alone(self) -> None:
         """The supervisor says nothing, ever: what is to be read is its end."""
-        asyncio.get_running_loop().remove_reader(self._socket)
-        os.kill(os.getpid(), signal.SIGTERM)
+        with suppress(ConnectionError):
+            self._socket.recv(1)
+        if not self._over:
+            os.kill(os.getpid(), signal.SIGTERM)

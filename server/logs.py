@@ -7,8 +7,10 @@ harmless is left out, the texts of exceptions and of other libraries' messages i
 import asyncio
 import json
 import logging
+import threading
 import traceback
 from collections.abc import Sequence
+from contextlib import suppress
 from typing import Any, TextIO
 
 import structlog
@@ -58,21 +60,24 @@ def configure_logs(level: str, console: bool, lines: "Lines") -> None:
 class Lines:
     """Lines on their way to a stream: those added within FLUSH_AFTER are written together, the others' order kept.
 
-    A process that is killed loses what was added in that time. For structlog it is a file: write, flush.
+    A process that is killed loses what was added in that time. For structlog it is a file: write, flush, by any thread.
+    A stream that takes nothing (its reader is gone) loses lines, never a call.
     """
 
     def __init__(self, stream: TextIO) -> None:
         self._stream = stream
         self._waiting: list[str] = []
-        self._timer: asyncio.TimerHandle | None = None
+        self._flush_is_due = False
+        self._one_at_a_time = threading.RLock()  # a warning while it writes comes back here
 
     def add(self, line: str, *, soon: bool) -> None:
         """Adds a line, which ends with a line break. Only in the event loop. soon: it is written at once."""
         self._waiting.append(line)
         if soon:
             self.flush()
-        elif self._timer is None:
-            self._timer = asyncio.get_running_loop().call_later(FLUSH_AFTER, self.flush)
+        elif not self._flush_is_due:
+            self._flush_is_due = True
+            asyncio.get_running_loop().call_later(FLUSH_AFTER, self._flush_when_due)
 
     def write(self, text: str) -> None:
         """Adds text, to be flushed."""
@@ -80,19 +85,22 @@ class Lines:
 
     def flush(self) -> None:
         """Writes what waits, in pieces that no other process's lines come between."""
-        timer, self._timer = self._timer, None
-        if timer is not None:
-            timer.cancel()
-        waiting, self._waiting = self._waiting, []
-        piece = ""
-        for line in waiting:
-            if len(piece) + len(line) > WHOLE:
-                self._stream.write(piece)
-                self._stream.flush()
-                piece = ""
-            piece += line
-        self._stream.write(piece)
-        self._stream.flush()
+        # The timer is left alone: it is the event loop's, and this may be another thread.
+        with self._one_at_a_time, suppress(OSError):
+            waiting, self._waiting = self._waiting, []
+            piece = ""
+            for line in waiting:
+                if len(piece) + len(line) > WHOLE:
+                    self._stream.write(piece)
+                    self._stream.flush()
+                    piece = ""
+                piece += line
+            self._stream.write(piece)
+            self._stream.flush()
+
+    def _flush_when_due(self) -> None:
+        self._flush_is_due = False
+        self.flush()
 
 
 def get_log() -> Log:

@@ -74,7 +74,11 @@ class SharedReads:
 
     def drop(self, call_request_id: str) -> None:
         """Nobody joins the read under way any more, and its answer is not kept: the truth may have changed since."""
-        self._latest.pop(call_request_id, None)
+        under_way = self._latest.pop(call_request_id, None)
+        if under_way is not None:
+            under_way.wanted = len(under_way.waiting)  # a refresh is wanted for its answer to be kept
+            if not under_way.wanted:
+                under_way.task.cancel()
 
     async def aclose(self) -> None:
         """Ends the reads that nobody waits for."""
@@ -85,6 +89,7 @@ class SharedReads:
             await asyncio.wait(tasks)
 
     def _begin(self, call_request_id: str, deadline: Deadline) -> _UnderWay:
+        self.drop(call_request_id)
         under_way = self._latest[call_request_id] = _UnderWay(deadline)
         under_way.task = asyncio.create_task(self._run(call_request_id, under_way))
         return under_way

@@ -7,7 +7,7 @@ import sys
 import time
 from contextlib import suppress
 
-STUCK_AFTER = 3.0
+STUCK_AFTER = 2.5
 """Seconds without a heartbeat after which a worker's event loop counts as stuck."""
 LONGEST_START = 60.0
 """Seconds for a worker to begin to serve."""
@@ -15,6 +15,18 @@ HEALTHY_AFTER = 60.0
 """Seconds of life after which an end counts as the first one."""
 LONGEST_PAUSE = 30.0
 """Seconds: a process that ends again and again is replaced at once, then after 1, 2, 4 …, at last so many."""
+
+
+class Pauses:
+    """Seconds until a process is started again, the more the more often it ended in short order."""
+
+    def __init__(self) -> None:
+        self._ends = 0
+
+    def after(self, lived: float) -> float:
+        """Counts the end of a process that lived so many seconds."""
+        self._ends = 1 if lived > HEALTHY_AFTER else self._ends + 1
+        return 0.0 if self._ends == 1 else min(2.0 ** min(self._ends - 2, 16), LONGEST_PAUSE)
 
 
 class WorkerProcess:
@@ -31,7 +43,7 @@ class WorkerProcess:
         self._process: subprocess.Popen[bytes] | None = None
         self._beats: socket.socket
         self._started_at = self._last_beat = 0.0
-        self._ends = 0
+        self._pauses = Pauses()
 
     @property
     def runs(self) -> bool:
@@ -44,24 +56,36 @@ class WorkerProcess:
         return 0 if self._process is None else self._process.pid
 
     @property
+    def has_ended(self) -> bool:
+        """Whether there is no process, or none any more."""
+        return self._process is None or self._process.poll() is not None
+
+    @property
     def is_stuck(self) -> bool:
         """Whether it has been silent for too long."""
         silent = time.monotonic() - self._last_beat
         return self.runs and silent > (STUCK_AFTER if self.serves else LONGEST_START)
 
     def start(self) -> None:
-        """Starts a process. It gets one of a pair of sockets: its beats come by it, and it ends when ours is closed."""
-        ours, theirs = socket.socketpair()
-        with theirs:
-            bond = ["--place", str(self.place), "--bond", str(theirs.fileno())]
-            self._process = subprocess.Popen(  # noqa: S603 (our own command)
-                [sys.executable, "-m", "server", "worker", *self._options, *bond],
-                pass_fds=[theirs.fileno()],
-                process_group=0,  # a terminal's Ctrl-C reaches the supervisor alone, which passes it on once
-            )
+        """Starts a process. It gets one of a pair of sockets: its beats come by it, and it ends when ours is closed.
+
+        Raises OSError: the machine has no room for one now. That counts as an end.
+        """
+        self._started_at = self._last_beat = time.monotonic()
+        try:
+            ours, theirs = socket.socketpair()
+            with theirs:
+                bond = ["--place", str(self.place), "--bond", str(theirs.fileno())]
+                self._process = subprocess.Popen(  # noqa: S603 (our own command)
+                    [sys.executable, "-m", "server", "worker", *self._options, *bond],
+                    pass_fds=[theirs.fileno()],
+                    process_group=0,  # a terminal's Ctrl-C reaches the supervisor alone, which passes it on once
+                )
+        except OSError:
+            self._count_end()
+            raise
         ours.setblocking(False)
         self._beats, self.serves = ours, False
-        self._started_at = self._last_beat = time.monotonic()
 
     def listen(self) -> None:
         """Takes in the beats that came. The first one says that calls are served."""
@@ -85,7 +109,9 @@ class WorkerProcess:
             return None
         self._beats.close()
         self._process, self.serves = None, False
-        self._ends = 1 if time.monotonic() - self._started_at > HEALTHY_AFTER else self._ends + 1
-        pause = 0.0 if self._ends == 1 else min(2.0 ** (self._ends - 2), LONGEST_PAUSE)
-        self.may_start_at = time.monotonic() + pause
+        self._count_end()
         return code
+
+    def _count_end(self) -> None:
+        moment = time.monotonic()
+        self.may_start_at = moment + self._pauses.after(moment - self._started_at)

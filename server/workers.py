@@ -6,8 +6,11 @@ nothing of gRPC, so that it has nothing that could get stuck.
 """
 
 import asyncio
+import os
+import select
 import signal
 import socket
+import sys
 import tempfile
 import time
 from collections.abc import Iterator
@@ -16,7 +19,7 @@ from typing import Self
 
 from .embedded import with_vendor
 from .end_signals import EndSignals
-from .logs import get_log
+from .logs import describe, get_log
 from .metrics import SharedMetrics
 from .operations import OperationsServer
 from .settings import Address, Settings, SettingsError, parse_address
@@ -26,8 +29,12 @@ LOOK_EVERY = 0.25
 """Seconds between two looks at the workers."""
 STOOD_STILL = 1.5
 """Seconds between two looks after which it is the machine that stood still, not a worker."""
-TO_END = 0.3
-"""Seconds of GRACE that are left to end workers by force."""
+TO_END = 0.1
+"""Seconds of GRACE that are left to end workers by force; less than app.TO_END, so that they end by themselves."""
+FOR_STACK = 0.2
+"""Seconds for a stuck worker to write its stack."""
+IN_MEMORY = "/dev/shm"  # noqa: S108 (a folder of its own is made there)
+"""Where the metrics' files are, if it can be written: a container may have no other place."""
 
 
 class Workers:
@@ -48,7 +55,7 @@ class Workers:
         async with AsyncExitStack() as stack:
             settings = self._settings
             self.address = stack.enter_context(_reserved(settings.listen))
-            folder = stack.enter_context(tempfile.TemporaryDirectory(prefix="call-request-gateway-"))
+            folder = stack.enter_context(_folder())
             self._metrics = SharedMetrics(folder)
             vendor = await stack.enter_async_context(with_vendor(settings))
             options = ["--workers", str(settings.workers), "--listen", str(self.address), "--metrics", folder]
@@ -66,6 +73,7 @@ class Workers:
     async def __aexit__(self, *error: object) -> None:
         for process in self._processes:
             process.tell(signal.SIGKILL)
+        await _ended(self._processes, 1.0)
         await self._stack.aclose()
 
     @property
@@ -81,11 +89,14 @@ class Workers:
             await asyncio.sleep(LOOK_EVERY / 5)
             self._listen(first)
             if first.is_stuck:
-                await self._kill(first)
+                await self._kill([first])
             if (code := first.ended()) is not None:
-                return code
+                if code > 0:
+                    return code  # and it has said why
+                get_log().error("a worker ended", worker=first.place, exit=code)
+                return 1
         for process in others:
-            process.start()
+            self._start(process)
         return None
 
     async def keep(self) -> None:
@@ -93,25 +104,26 @@ class Workers:
         looked_at = time.monotonic()
         while True:
             await asyncio.sleep(LOOK_EVERY)
-            stood_still = time.monotonic() - looked_at > STOOD_STILL
+            # A log that nobody reads holds up those who write it.
+            stood_still = time.monotonic() - looked_at > STOOD_STILL or not _log_is_read()
             for process in self._processes:
                 self._listen(process)
                 if stood_still:
                     process.excuse()
-                if process.is_stuck:
-                    await self._kill(process)
+            await self._kill([process for process in self._processes if process.is_stuck])
+            for process in self._processes:
                 served = process.serves
                 if (code := process.ended()) is not None:
                     self._metrics.worker_ended(process.place, served=served)
                     get_log().error("a worker ended", worker=process.place, exit=code)
                 if not process.runs and time.monotonic() >= process.may_start_at:
-                    process.start()
+                    self._start(process)
             looked_at = time.monotonic()
 
     async def drain(self, received: signal.Signals, signals: EndSignals) -> int:
         """Has all workers drain, and ends by force what does not end within GRACE. Gives the exit code."""
         self._ending = True
-        until = time.monotonic() + self._settings.grace - min(TO_END, self._settings.grace / 10)
+        until = time.monotonic() + self._settings.grace - min(TO_END, self._settings.grace / 20)
         for process in self._processes:
             process.tell(received)
         codes: list[int] = []
@@ -137,13 +149,37 @@ class Workers:
             self._metrics.worker_serves()
             get_log().info("a worker serves", worker=process.place, pid=process.pid)
 
-    async def _kill(self, process: WorkerProcess) -> None:
-        """Ends a worker whose event loop is stuck. By SIGABRT at first: its stack is written to stderr."""
-        get_log().error("a worker is stuck", worker=process.place, pid=process.pid)
-        process.tell(signal.SIGABRT)
-        await asyncio.sleep(0.2)
-        process.tell(signal.SIGKILL)
-        await asyncio.sleep(0.05)
+    def _start(self, process: WorkerProcess) -> None:
+        try:
+            process.start()
+        except OSError as error:
+            get_log().error("a worker could not be started", worker=process.place, **describe(error))
+
+    async def _kill(self, stuck: list[WorkerProcess]) -> None:
+        """Ends workers whose event loop is stuck. By SIGABRT at first: their stacks are written to stderr."""
+        for process in stuck:
+            get_log().error("a worker is stuck", worker=process.place, pid=process.pid)
+        for number in (signal.SIGABRT, signal.SIGKILL):
+            for process in stuck:
+                process.tell(number)
+            await _ended(stuck, FOR_STACK)
+
+
+async def _ended(processes: list[WorkerProcess], seconds: float) -> None:
+    """Waits for so long until all have ended."""
+    until = time.monotonic() + seconds
+    while not all(process.has_ended for process in processes) and time.monotonic() < until:  # noqa: ASYNC110 (nothing tells)
+        await asyncio.sleep(0.01)
+
+
+def _log_is_read() -> bool:
+    _, ready, _ = select.select([], [sys.stdout], [], 0)
+    return bool(ready)
+
+
+def _folder() -> "tempfile.TemporaryDirectory[str]":
+    place = IN_MEMORY if os.access(IN_MEMORY, os.W_OK) else None
+    return tempfile.TemporaryDirectory(prefix="call-request-gateway-", dir=place)
 
 
 @contextmanager
@@ -158,7 +194,11 @@ def _reserved(listen: str) -> Iterator[Address]:
             probe.listen(1)
         holder = socket.socket(family, kind, protocol)
         holder.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
+        # To bind beside what connections of an earlier gateway left behind (TIME_WAIT); afterwards it would let another
+        # gateway in while no worker listens.
+        holder.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         holder.bind(address)
+        holder.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 0)
     except OSError:
         raise SettingsError([f"GATEWAY_LISTEN: cannot listen on {listen}; is the port taken?"]) from None
     with holder:

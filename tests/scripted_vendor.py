@@ -40,6 +40,7 @@ class ScriptedVendor:
         self._asking: dict[asyncio.StreamWriter, Asked] = {}
         self.asked: list[Asked] = []
         self.left = 0
+        self.connections = 0
         self.answer("token", send(TOKEN))
         self.answer("result", send(pending()))
         self.answer("cancel", send(cancelled()))
@@ -74,6 +75,7 @@ class ScriptedVendor:
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         self._connections.add(writer)
+        self.connections += 1
         try:
             while not writer.is_closing() and (asked := await _read(reader)):
                 self.asked.append(asked)

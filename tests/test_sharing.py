@@ -327,6 +327,18 @@ class TestRefreshAhead:
         assert len(vendor.requests("result")) == 2
         assert vendor.left == 0
 
+    async def test_a_cancel_ends_a_refresh_that_nobody_waits_for(
+        self, client: "CallRequestServiceAsyncStub", vendor: ScriptedVendor
+    ) -> None:
+        """Its answer would not be kept: there is nobody left whom it could serve."""
+        vendor.answer("result", send(pending()), never())
+        await client.GetCallRequestResult(GET)
+        await asyncio.sleep(0.45)
+        await client.GetCallRequestResult(GET)
+        await vendor.until(lambda: len(vendor.requests("result")) == 2)
+        await client.CancelCallRequest(CANCEL)
+        await vendor.until(lambda: vendor.left)
+
     async def test_it_never_makes_an_answer_pass_that_is_too_old(
         self, client: "CallRequestServiceAsyncStub", vendor: ScriptedVendor
     ) -> None:

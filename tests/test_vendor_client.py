@@ -12,7 +12,11 @@ import trustme
 
 from callrequest.v1.call_request_service_pb2 import CancelCallRequestRequest, GetCallRequestResultRequest
 from server.app import Gateway
+from server.ceiling import Ceiling
+from server.deadline import Deadline
+from server.metrics import Metrics
 from server.retries import MOST_TRIES
+from server.vendor.client import VendorClient
 from server.vendor.token import Token
 from server.vendor.token_endpoint import Credentials
 from server.vendor.transport import Http1Transport
@@ -335,3 +339,54 @@ def test_secrets_show_in_no_repr() -> None:
         str(settings_for("https://vendor.example").model_dump()),
     ]
     assert not any(SECRET in text or "token-1" in text for text in shown)
+
+
+async def test_a_connection_that_was_idle_for_long_is_not_used_again(vendor: ScriptedVendor) -> None:
+    """Something on the way may have dropped it: what is sent on it, a cancel say, would be in doubt."""
+    url = f"{vendor.url}/api/v1/call-request/{RESULT_ID}/result"
+    async with Http1Transport(url, ssl.create_default_context(), 10, 1 << 20, keep_idle=0.1) as transport:
+        for pause in (0, 0.3, 0):
+            await transport.handle_async_request(httpx.Request("GET", url))
+            await asyncio.sleep(pause)
+    assert vendor.connections == 2
+
+
+class _Recording(httpx.AsyncBaseTransport):
+    """Answers a token and pending results; keeps the targets that were asked for."""
+
+    def __init__(self) -> None:
+        self.targets: list[bytes] = []
+
+    async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
+        target = request.extensions.get("target") or request.url.raw_path
+        self.targets.append(target)
+        return httpx.Response(200, json=pending() if b"result" in target else TOKEN)
+
+
+@pytest.mark.parametrize("path", ["/a%20b", "/100%25", "/a/"])
+async def test_the_vendors_address_may_have_a_path(path: str) -> None:
+    """With whatever a path may hold: it goes before the vendor's own."""
+    transport = _Recording()
+    client = VendorClient(
+        transport,
+        transport,
+        f"https://vendor.example{path}",
+        Credentials("i", "s", "/token", "POST"),
+        cancel_path="/cancel",
+        connect_timeout=3,
+        attempt_timeout=8,
+        ceiling=Ceiling(None),
+        observer=Metrics(),
+    )
+    await client.read_result(RESULT_ID, Deadline.after(5))
+    assert transport.targets[-1].decode() == f"{path.rstrip('/')}/api/v1/call-request/{RESULT_ID}/result"
+
+
+async def test_the_read_after_a_refused_token_is_below_the_ceiling(vendor: ScriptedVendor) -> None:
+    """A token revoked does not double what the vendor gets."""
+    async with started(vendor.url, vendor_max_calls_per_second=2.0) as gateway, connected(gateway) as client:
+        vendor.answer("result", send("", 401), send(pending()))
+        begun = asyncio.get_running_loop().time()
+        await client.GetCallRequestResult(GET)
+        await client.GetCallRequestResult(GET)
+        assert asyncio.get_running_loop().time() - begun > 0.3

@@ -8,7 +8,6 @@ import json
 import math
 from collections.abc import Callable
 from typing import TypeVar
-from urllib.parse import urlsplit
 
 import httpx
 
@@ -32,7 +31,8 @@ _Answer = TypeVar("_Answer")
 class VendorClient:
     """Reads and cancels at the vendor. Safe to use by many tasks at once.
 
-    reserved: carries cancels and token requests, so that reads that hang cannot take every connection from them.
+    reserved: carries cancels, their readings back and token requests: reads that hang cannot take every connection from
+    them.
     cancel_path: may hold `{id}`. connect_timeout: seconds for a connection to be free or made. attempt_timeout: seconds
     for the whole exchange of a read, however much time the caller has.
     """
@@ -51,7 +51,8 @@ class VendorClient:
     ) -> None:
         self._base = base_url.rstrip("/")
         self._read_token, self._read_request = "", httpx.Request("GET", self._base)
-        self._read_path = f"{urlsplit(self._base).path}/api/v1/call-request/%s/result"
+        self._read_path = httpx.URL(self._base).raw_path.decode().rstrip("/").replace("%", "%%")
+        self._read_path += "/api/v1/call-request/%s/result"
         self._cancel_path = cancel_path
         self._attempt_timeout = attempt_timeout
         self._ceiling = ceiling
@@ -64,14 +65,18 @@ class VendorClient:
         """Ends a token fetch under way; the transport is its owner's to close."""
         await self._tokens.aclose()
 
-    async def read_result(self, call_request_id: str, deadline: Deadline) -> CallRequestResult:
+    async def read_result(
+        self, call_request_id: str, deadline: Deadline, *, for_cancel: bool = False
+    ) -> CallRequestResult:
         """Reads a result. Raises GatewayError with a vendor's reason, or DEADLINE_EXCEEDED.
 
-        Who may call is told by the ceiling, which is asked before: by `ready` for a cancel.
+        for_cancel: on a connection that other reads cannot take. The ceiling is asked before: by `ready` for a cancel.
         """
-        reply = await self._get(_checked(call_request_id), deadline)
+        exchanges = self._reserved if for_cancel else self._reads
+        reply = await self._get(exchanges, _checked(call_request_id), deadline)
         if reply.status == 401:
-            reply = await self._get(call_request_id, deadline)
+            await (self._ceiling.cancel if for_cancel else self._ceiling.read)(deadline)
+            reply = await self._get(exchanges, call_request_id, deadline)
 
         def translate(document: Object, envelope: Envelope, notes: Notes) -> CallRequestResult:
             result = read_result(document, call_request_id, notes)
@@ -106,7 +111,7 @@ class VendorClient:
 
         return self._answer(reply, translate)
 
-    async def _get(self, call_request_id: str, deadline: Deadline) -> Reply:
+    async def _get(self, exchanges: Exchanges, call_request_id: str, deadline: Deadline) -> Reply:
         token = await self._tokens.get(deadline)
         if token != self._read_token:
             self._read_token, self._read_request = token, httpx.Request("GET", self._base, headers=_headers(token))
@@ -119,7 +124,7 @@ class VendorClient:
             stream=alike.stream,
             extensions={"target": (self._read_path % call_request_id).encode()},
         )
-        reply = await self._reads.exchange("result", request, deadline, self._attempt_timeout)
+        reply = await exchanges.exchange("result", request, deadline, self._attempt_timeout)
         self._look_at(reply, token)
         return reply
 

@@ -65,7 +65,7 @@ class Connection(asyncio.Protocol):
 
     def close(self) -> None:
         """Closes the connection at once."""
-        self.usable = False
+        self.usable = self._until_closed = False  # a body that we cut off is not whole
         self._transport.abort()
 
     # The event loop and the parser call what follows.

@@ -35,11 +35,19 @@ class Http1Transport(httpx.AsyncBaseTransport):
     Redirects, cookies, proxies and compression are left alone.
     """
 
-    def __init__(self, origin: str, tls: ssl.SSLContext, max_connections: int, most_bytes: int) -> None:
+    def __init__(
+        self,
+        origin: str,
+        tls: ssl.SSLContext,
+        max_connections: int,
+        most_bytes: int,
+        keep_idle: float = KEEP_IDLE,
+    ) -> None:
         url = httpx.URL(origin)
         self._host, self._port = url.raw_host.decode(), url.port or (443 if url.scheme == "https" else 80)
         self._tls = tls if url.scheme == "https" else None
         self._most_bytes = most_bytes
+        self._keep_idle = keep_idle
         self._places = asyncio.Semaphore(max_connections)
         self._open: set[Connection] = set()
         self._idle: dict[Connection, float] = {}  # since when; the last used one is the last
@@ -79,14 +87,16 @@ class Http1Transport(httpx.AsyncBaseTransport):
                     raise
         except TimeoutError as error:
             raise httpx.ConnectTimeout("not sent") from error
-        except OSError as error:
+        except (OSError, UnicodeError) as error:  # or the host is none
             raise httpx.ConnectError("not sent") from error
 
     def _idle_one(self) -> Connection | None:
+        oldest = asyncio.get_running_loop().time() - self._keep_idle
         while self._idle:
-            connection, _ = self._idle.popitem()
-            if connection.usable:
+            connection, since = self._idle.popitem()
+            if connection.usable and since > oldest:
                 return connection
+            connection.close()
         return None
 
     async def _connect(self) -> Connection:
@@ -99,6 +109,9 @@ class Http1Transport(httpx.AsyncBaseTransport):
             ssl=self._tls,
             server_hostname=self._host if self._tls else None,
         )
+        if not connection.usable:  # the server has closed it already, or spoken first: nothing was sent
+            connection.close()
+            raise ConnectionResetError
         self._open.add(connection)
         return connection
 
@@ -109,7 +122,7 @@ class Http1Transport(httpx.AsyncBaseTransport):
         moment = asyncio.get_running_loop().time()
         self._idle[connection] = moment
         longest, since = next(iter(self._idle.items()))
-        if moment - since > KEEP_IDLE:
+        if moment - since > self._keep_idle:
             del self._idle[longest]
             longest.close()
 
