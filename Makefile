@@ -6,7 +6,7 @@ PROTOS := $(wildcard protos/callrequest/v1/*.proto)
 # What `buf breaking` compares with: main's last commit, wherever this clone has it.
 MAIN = $(shell git rev-parse --verify --quiet main || git rev-parse --verify --quiet origin/main || echo HEAD)
 
-.PHONY: help setup run test clients stubs faults soak loadtest check format generate examples reference audit sbom lock clean
+.PHONY: help setup run test clients stubs faults soak loadtest profile check format generate examples reference audit sbom lock clean
 .DEFAULT_GOAL := help
 
 help:  ## Lists the targets.
@@ -45,6 +45,10 @@ loadtest: setup  ## Runs the load tests with ghz, some 2 minutes, and writes bui
 	tools/go/install
 	$(BIN)/python -m loadtest $(if $(QUICK),--quick)
 
+profile: setup  ## Shows where a call's CPU goes, against its budget: docs/profile.md.
+	tools/go/install
+	$(BIN)/python -m profiling
+
 check: setup  ## Checks format, lint, types, protos, generated code and the Dockerfile.
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
@@ -55,6 +59,7 @@ check: setup  ## Checks format, lint, types, protos, generated code and the Dock
 	$(BIN)/python -m tools.contract
 	$(BIN)/python -m tools.generate --check
 	$(BIN)/python -m tools.reference --check
+	$(BIN)/python -m tools.performance_plot --check
 	$(BIN)/hadolint Dockerfile
 
 format: setup  ## Formats Python and protos.
