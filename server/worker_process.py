@@ -32,12 +32,13 @@ class Pauses:
 class WorkerProcess:
     """A place and its process.
 
-    options: of its command line, beside place and socket. may_start_at: when a new one may be started (time.monotonic).
+    options: of its command line, beside place and socket. serves: whether it serves calls. has_finished: whether it has
+    drained, and only has to end. may_start_at: when a new one may be started (time.monotonic).
     """
 
     def __init__(self, place: int, options: list[str]) -> None:
         self.place = place
-        self.serves = False
+        self.serves = self.has_finished = False
         self.may_start_at = 0.0
         self._options = options
         self._process: subprocess.Popen[bytes] | None = None
@@ -85,13 +86,15 @@ class WorkerProcess:
             self._count_end()
             raise
         ours.setblocking(False)
-        self._beats, self.serves = ours, False
+        self._beats, self.serves, self.has_finished = ours, False, False
 
     def listen(self) -> None:
-        """Takes in the beats that came. The first one says that calls are served."""
+        """Takes in the beats that came. The first one says that calls are served; it lets go when it has drained."""
         with suppress(BlockingIOError, ConnectionError):
-            if self.runs and self._beats.recv(4096):
-                self.serves, self._last_beat = True, time.monotonic()
+            if self.runs:
+                self.has_finished = not self._beats.recv(4096)
+                if not self.has_finished:
+                    self.serves, self._last_beat = True, time.monotonic()
 
     def excuse(self) -> None:
         """Takes a beat as come."""

@@ -29,8 +29,8 @@ LOOK_EVERY = 0.25
 """Seconds between two looks at the workers."""
 STOOD_STILL = 1.5
 """Seconds between two looks after which it is the machine that stood still, not a worker."""
-TO_END = 0.1
-"""Seconds of GRACE that are left to end workers by force; less than app.TO_END, so that they end by themselves."""
+TO_END = 0.3
+"""Seconds of GRACE that are left to end workers by force; less than app.TO_END, in which they drain by themselves."""
 FOR_STACK = 0.2
 """Seconds for a stuck worker to write its stack."""
 IN_MEMORY = "/dev/shm"  # noqa: S108 (a folder of its own is made there)
@@ -121,7 +121,7 @@ class Workers:
             looked_at = time.monotonic()
 
     async def drain(self, received: signal.Signals, signals: EndSignals) -> int:
-        """Has all workers drain, and ends by force what does not end within GRACE. Gives the exit code."""
+        """Has all workers drain. Gives the exit code: 1 when one must be ended by force, which is done on leaving."""
         self._ending = True
         until = time.monotonic() + self._settings.grace - min(TO_END, self._settings.grace / 20)
         for process in self._processes:
@@ -130,16 +130,18 @@ class Workers:
         hurry = asyncio.create_task(signals.get())
         while any(process.runs for process in self._processes) and time.monotonic() < until:
             await asyncio.sleep(0.02)
-            codes += [code for process in self._processes if (code := process.ended()) is not None]
+            for process in self._processes:
+                process.listen()
+                if (code := process.ended()) is not None:
+                    codes.append(code)
             if hurry.done():
                 for process in self._processes:
                     process.tell(hurry.result())
                 hurry = asyncio.create_task(signals.get())
         hurry.cancel()
-        forced = [process for process in self._processes if process.runs]
+        forced = [process for process in self._processes if process.runs and not process.has_finished]
         for process in forced:
             get_log().error("a worker was ended by force: it did not end in time", worker=process.place)
-            process.tell(signal.SIGKILL)
         return int(bool(forced) or any(codes))
 
     def _listen(self, process: WorkerProcess) -> None:
