@@ -7,7 +7,7 @@ import signal
 import sys
 import time
 
-from . import callers, cancelling, ending, hostile, overload, reading, replies, seen
+from . import callers, cancelling, ending, hostile, overload, reading, replies, seen, sharing, workers
 from .gateway import DidNotStartError
 from .row import Findings, Form, Row
 from .soak import soak_row
@@ -22,12 +22,14 @@ ROWS = (
     *ending.ROWS,
     *callers.ROWS,
     *seen.ROWS,
+    *sharing.ROWS,
+    *workers.ROWS,
 )
 MISSED = frozenset({"continued"})
 """Rows that are known not to hold, with their cause in docs/faults.md: they are shown, and do not end a run with 1."""
 TRIES = 3
 """How often a row is measured until it holds: what else the machine does is no fault of the gateway's."""
-ONCE = frozenset(row.name for row in (*cancelling.ROWS, *callers.ROWS))
+ONCE = frozenset(row.name for row in (*cancelling.ROWS, *callers.ROWS, *sharing.NEVER))
 """Rows about what must never happen: a cancel wrongly confirmed, a stranger let in. A second try would hide it."""
 _FILES = 20_000  # open at once: the idle connections of both sides, and more
 

@@ -14,7 +14,12 @@ from typing import Self, cast
 from google.rpc.error_details_pb2 import ErrorInfo
 from google.rpc.status_pb2 import Status
 
-from callrequest.v1.call_request_service_pb2 import CancelCallRequestRequest, GetCallRequestResultRequest
+from callrequest.v1.call_request_pb2 import CallRequestResult
+from callrequest.v1.call_request_service_pb2 import (
+    CancelCallRequestRequest,
+    GetCallRequestResultRequest,
+    GetCallRequestResultResponse,
+)
 
 from . import http2
 
@@ -27,12 +32,14 @@ class Ended:
     """How a call ended. seconds: since it was sent. code: grpc-status; None: cut off or never answered.
 
     turned_back: the server refused it for its stream limit, before looking at it; gRPC clients repeat it by themselves.
+    response: the message that came, serialized.
     """
 
     code: int | None
     seconds: float
     details: bytes = b""
     turned_back: bool = False
+    response: bytes = b""
 
     @property
     def reason(self) -> str:
@@ -40,6 +47,11 @@ class Ended:
         info = ErrorInfo()
         status = Status.FromString(self.details.removeprefix(b"\0"))
         return next((info.reason for detail in status.details if detail.Unpack(info)), "")
+
+    @property
+    def result(self) -> CallRequestResult:
+        """What a read was answered; empty if it failed."""
+        return GetCallRequestResultResponse.FromString(self.response).call_request_result
 
 
 class Connection(asyncio.Protocol):
@@ -50,6 +62,7 @@ class Connection(asyncio.Protocol):
         self.open: dict[int, tuple[float, Callable[[Ended], None]]] = {}
         self.closed = False
         self._received = bytearray()
+        self._responses: dict[int, bytes] = {}  # with gRPC's prefix of five bytes
         self._next = 1
         self.greeted = asyncio.Event()
 
@@ -73,7 +86,9 @@ class Connection(asyncio.Protocol):
     def data_received(self, data: bytes) -> None:
         self._received += data
         for kind, flags, stream, payload in http2.frames(self._received):
-            if kind == http2.HEADERS and flags & http2.END_STREAM:
+            if kind == http2.DATA:
+                self._responses[stream] = self._responses.get(stream, b"") + payload
+            elif kind == http2.HEADERS and flags & http2.END_STREAM:
                 code = http2.value_of(payload, b"grpc-status")
                 self._end(stream, None if code is None else int(code), payload)
             elif kind == http2.RST_STREAM:
@@ -86,9 +101,10 @@ class Connection(asyncio.Protocol):
                 self.transport.write(http2.frame(http2.PING, http2.ACK, payload=payload))
 
     def _end(self, stream: int, code: int | None, block: bytes = b"", *, turned_back: bool = False) -> None:
+        response = self._responses.pop(stream, b"")[5:]
         if begun := self.open.pop(stream, None):
             details = http2.value_of(block, b"grpc-status-details-bin") or b""
-            begun[1](Ended(code, time.monotonic() - begun[0], details, turned_back))
+            begun[1](Ended(code, time.monotonic() - begun[0], details, turned_back, response))
 
     def begin(self, headers: bytes, message: bytes, ended: Callable[[Ended], None]) -> int:
         """Sends a whole call; gives its stream. `ended` is called when it has ended."""
@@ -108,10 +124,13 @@ class Connection(asyncio.Protocol):
             self.open.pop(stream, None)
             return Ended(None, seconds + _PATIENCE)
 
-    async def read(self, call_request_id: str, seconds: float) -> Ended:
-        """Reads a result, with so many seconds of time."""
-        message = GetCallRequestResultRequest(call_request_id=call_request_id).SerializeToString()
-        return await self.call(http2.call_headers(SERVICE + "GetCallRequestResult", seconds), message, seconds)
+    async def read(self, call_request_id: str, seconds: float, max_age: float | None = None) -> Ended:
+        """Reads a result, with so many seconds of time. max_age: seconds; None: the caller does not say."""
+        request = GetCallRequestResultRequest(call_request_id=call_request_id)
+        if max_age is not None:
+            request.max_age.FromNanoseconds(int(max_age * 1e9))
+        headers = http2.call_headers(SERVICE + "GetCallRequestResult", seconds)
+        return await self.call(headers, request.SerializeToString(), seconds)
 
     async def cancel(self, call_request_id: str, seconds: float) -> Ended:
         """Cancels a call request, with so many seconds of time."""
@@ -125,9 +144,9 @@ class Connections:
     def __init__(self, connections: list[Connection]) -> None:
         self._connections = connections
 
-    async def read(self, call_request_id: str, seconds: float) -> Ended:
+    async def read(self, call_request_id: str, seconds: float, max_age: float | None = None) -> Ended:
         """Reads a result, with so many seconds of time."""
-        return await self._idlest().read(call_request_id, seconds)
+        return await self._idlest().read(call_request_id, seconds, max_age)
 
     async def cancel(self, call_request_id: str, seconds: float) -> Ended:
         """Cancels a call request, with so many seconds of time."""

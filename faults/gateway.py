@@ -3,13 +3,15 @@
 import asyncio
 import json
 import os
+import random
 import shutil
 import signal
 import socket
 import subprocess
 import sys
 import tempfile
-from collections.abc import AsyncIterator
+import time
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 
@@ -17,7 +19,7 @@ import aiohttp
 from prometheus_client.parser import text_string_to_metric_families
 
 ROOT = Path(__file__).parents[1]
-_LONGEST_START = 20.0  # seconds, on a machine with much else to do
+_LONGEST_START = 30.0  # seconds, on a machine with much else to do
 
 
 class DidNotStartError(Exception):
@@ -27,11 +29,12 @@ class DidNotStartError(Exception):
 class GatewayProcess:
     """A running gateway: its ports, its memory, its log and its metrics."""
 
-    def __init__(self, process: "subprocess.Popen[bytes]", port: int, metrics_port: int, folder: Path) -> None:
+    def __init__(self, process: "subprocess.Popen[bytes]", environment: dict[str, str], folder: Path) -> None:
         self.process = process
-        self.port = port
-        self.target = f"127.0.0.1:{port}"
-        self._metrics = f"http://127.0.0.1:{metrics_port}"
+        self.environment = environment
+        self.target = environment["GATEWAY_LISTEN"]
+        self.port = int(self.target.rpartition(":")[2])
+        self._metrics = f"http://{environment['GATEWAY_METRICS_LISTEN']}"
         self._folder = folder
 
     @property
@@ -75,8 +78,27 @@ class GatewayProcess:
     def defects(self) -> list[str]:
         """What it logged as unexpected, and tracebacks on stderr."""
         found = [str(line.get("error", "unexpected")) for line in self.log() if line.get("event") == "unexpected"]
-        errors = (self._folder / "stderr").read_text(errors="replace")
-        return found + ["traceback"] * errors.count("Traceback (most recent call last)")
+        return found + ["traceback"] * self.errors().count("Traceback (most recent call last)")
+
+    def errors(self) -> str:
+        """What it wrote to stderr."""
+        return (self._folder / "stderr").read_text(errors="replace")
+
+    def told(self, event: str) -> list[dict[str, object]]:
+        """The lines of its log about one kind of event."""
+        return [line for line in self.log() if line.get("event") == event]
+
+    def workers(self) -> dict[int, int]:
+        """The process of each worker's place that served last, dead or alive; none without workers."""
+        return {int(str(line["worker"])): int(str(line["pid"])) for line in self.told("a worker serves")}
+
+    async def until(self, condition: Callable[[], object], most: float = 10.0) -> float:
+        """Waits until something is so; gives the seconds that took. Raises TimeoutError."""
+        begun = time.monotonic()
+        async with asyncio.timeout(most):
+            while not condition():  # noqa: ASYNC110 (nothing tells of another process)
+                await asyncio.sleep(0.02)
+        return time.monotonic() - begun
 
     async def scrape(self) -> dict[str, float]:
         """Its metrics, by `name{label=value,…}` with the labels in alphabetical order."""
@@ -91,32 +113,52 @@ class GatewayProcess:
             for sample in family.samples
         }
 
+    async def is_ready(self) -> bool:
+        """Whether `/ready` says so."""
+        with suppress(aiohttp.ClientError):
+            async with aiohttp.ClientSession(self._metrics) as session, session.get("/ready") as reply:
+                return reply.status == 200
+        return False
+
     async def until_ready(self) -> None:
-        """Waits until it serves. Raises DidNotStartError."""
-        async with asyncio.timeout(_LONGEST_START), aiohttp.ClientSession(self._metrics) as session:
-            while True:
+        """Waits until it serves, with all its workers. Raises DidNotStartError."""
+        workers = int(self.environment.get("GATEWAY_WORKERS", "1"))
+        async with asyncio.timeout(_LONGEST_START):
+            while not await self.is_ready() or (workers > 1 and len(self.workers()) < workers):
                 if not self.runs:
-                    said = (self._folder / "stderr").read_text().strip() or "nothing said"
-                    raise DidNotStartError(said.splitlines()[-1])
-                with suppress(aiohttp.ClientError):
-                    async with session.get("/ready") as reply:
-                        if reply.status == 200:
-                            return
+                    raise DidNotStartError((self.errors().strip() or "nothing said").splitlines()[-1])
                 await asyncio.sleep(0.02)
+
+    def end(self) -> None:
+        """Ends it and its workers at once."""
+        self.process.send_signal(signal.SIGSTOP)  # so that it starts none meanwhile
+        processes = [self.process.pid, *_children(self.process.pid), *self.workers().values()]
+        for each in filter(_is_ours, processes):
+            with suppress(ProcessLookupError):
+                os.kill(each, signal.SIGKILL)
+        self.process.wait()
 
 
 @asynccontextmanager
 async def serving(
-    vendor: str, *, module: str = "server", core: int | None = None, port: int | None = None, **settings: object
+    vendor: str,
+    *options: str,
+    module: str = "server",
+    core: int | None = None,
+    port: int | None = None,
+    path: Path | None = None,
+    **settings: object,
 ) -> AsyncIterator[GatewayProcess]:
     """Starts a gateway in front of that vendor, and kills it at the end, however that comes.
 
-    core: the one core it may use. settings: `DRAIN_DELAY=0.2`, without their prefix.
+    vendor: its address; empty: the sandbox that it brings along. options: of its command line. core: the one core it
+    may use. path: a folder of modules for Python. settings: `DRAIN_DELAY=0.2`, without their prefix.
     """
-    free, metrics_port = free_ports(2)
+    free, metrics_port, sandbox_port = free_ports(3)
     usual = {
         "LISTEN": f"127.0.0.1:{port or free}",
         "METRICS_LISTEN": f"127.0.0.1:{metrics_port}",
+        "SANDBOX_LISTEN": f"127.0.0.1:{sandbox_port}",
         "VENDOR_URL": vendor,
         "VENDOR_CLIENT_ID": "client",
         "VENDOR_CLIENT_SECRET": "secret",
@@ -126,11 +168,13 @@ async def serving(
     }
     environment = {name: value for name, value in os.environ.items() if not name.startswith("GATEWAY_")}
     environment |= {f"GATEWAY_{name}": str(value) for name, value in (usual | settings).items()}
+    if path:
+        environment["PYTHONPATH"] = f"{path}{os.pathsep}{ROOT}"
     folder = Path(tempfile.mkdtemp(prefix="faults-"))
     pinned = [] if core is None else ["taskset", "-c", str(core)]
     with (folder / "stdout").open("wb") as out, (folder / "stderr").open("wb") as err:
         process = subprocess.Popen(  # noqa: ASYNC220 (it begins at once)
-            [*pinned, sys.executable, "-m", module, "serve"],
+            [*pinned, sys.executable, "-m", module, "serve", *options],
             cwd=ROOT,
             env=environment,
             stdin=subprocess.DEVNULL,
@@ -138,23 +182,36 @@ async def serving(
             stderr=err,
             start_new_session=True,
         )
-    gateway = GatewayProcess(process, port or free, metrics_port, folder)
+    gateway = GatewayProcess(process, environment, folder)
     try:
         await gateway.until_ready()
         yield gateway
     finally:
-        with suppress(ProcessLookupError):
-            os.killpg(process.pid, signal.SIGKILL)
-        process.wait()
+        gateway.end()
         shutil.rmtree(folder)
 
 
+def _children(process: int) -> list[int]:
+    with suppress(OSError):
+        return [int(each) for each in Path(f"/proc/{process}/task/{process}/children").read_text().split()]
+    return []
+
+
+def _is_ours(process: int) -> bool:
+    """Whether it is a gateway or a worker, and no other process that was given the number of one."""
+    with suppress(OSError):
+        words = Path(f"/proc/{process}/cmdline").read_bytes().split(b"\0")
+        return b"serve" in words or b"worker" in words
+    return False
+
+
 def free_ports(number: int) -> list[int]:
-    """Ports of this machine that nobody listens on."""
-    sockets = [socket.socket() for _ in range(number)]
-    for each in sockets:
-        each.bind(("127.0.0.1", 0))
-    ports = [int(each.getsockname()[1]) for each in sockets]
-    for each in sockets:
-        each.close()
+    """Ports of this machine that nobody listens on, and that it gives to no client either: those are from 32768 on."""
+    ports: list[int] = []
+    for port in random.sample(range(10_000, 32_768), 1_000):
+        with socket.socket() as probe, suppress(OSError):
+            probe.bind(("127.0.0.1", port))
+            ports.append(port)
+        if len(ports) == number:
+            break
     return ports

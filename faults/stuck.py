@@ -7,16 +7,14 @@ import asyncio
 import time
 from contextlib import suppress
 
-from callrequest.v1.call_request_service_pb2 import GetCallRequestResultRequest, GetCallRequestResultResponse
+from callrequest.v1.call_request_service_pb2 import GetCallRequestResultRequest
 from server.commands import main
 from server.service import CallRequestService, Context
 
 _read = CallRequestService.GetCallRequestResult
 
 
-async def _stuck(
-    self: CallRequestService, request: GetCallRequestResultRequest, context: Context
-) -> GetCallRequestResultResponse:
+async def _stuck(self: CallRequestService, request: GetCallRequestResultRequest, context: Context) -> bytes:
     if request.call_request_id.startswith("blocking"):
         time.sleep(3600)  # noqa: ASYNC251 (that is the defect)
     while request.call_request_id.startswith("ignoring"):
@@ -25,6 +23,11 @@ async def _stuck(
     return await _read(self, request, context)
 
 
-if __name__ == "__main__":
+def install() -> None:
+    """Gives this process the defect."""
     CallRequestService.GetCallRequestResult = _stuck  # type: ignore[method-assign]
+
+
+if __name__ == "__main__":
+    install()
     main()
