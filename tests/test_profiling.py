@@ -12,10 +12,11 @@ from pathlib import Path
 import pytest
 
 from profiling.budget import read_budget
+from profiling.cpu import Cpu
 from profiling.load import KINDS
 from profiling.measure import Profile, attribute
 from profiling.page import BEGIN, END, PAGE, circumstances, replaced
-from profiling.sampling import read_raw
+from profiling.sampling import RATE, Sampled, read_raw
 from profiling.steps import (
     DECODE,
     DESERIALIZE,
@@ -150,6 +151,12 @@ def test_only_the_main_threads_stacks_are_read() -> None:
         ("main (server/commands.py)", "run (asyncio/runners.py)"): 3,
         ("main (server/commands.py)",): 2,
     }
+
+
+def test_a_sample_stands_for_less_when_others_have_the_core() -> None:
+    """Of 10 s the gateway had 8, so a fifth of the samples are of waiting; its main thread ran for 6."""
+    sampled = Sampled(cpu=Cpu(whole=8, main=6, core=10))
+    assert sampled.grain == pytest.approx(0.8 / (RATE * 6))
 
 
 def test_a_step_takes_what_its_samples_stand_for_and_grpc_what_is_left() -> None:
