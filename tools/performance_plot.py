@@ -14,9 +14,9 @@ NAMES = {
     "vanguard": "vanguard-go, a transcoder",
     "envoy": "Envoy, a transcoder",
     "floor": "grpc.aio, a constant answer",
-    "gateway": "this gateway",
+    "gateway": "this gateway, IO_NICENESS=10",
 }
-WIDTH, ROW, LEFT, BAR = 760, 34, 238, 400
+WIDTH, ROW, LEFT, BAR = 760, 34, 250, 400
 STYLE = """
   text { font: 14px system-ui, -apple-system, "Segoe UI", sans-serif; fill: #24292f; }
   .title { font-weight: 600; } .note { fill: #57606a; font-size: 12.5px; }
