@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from typing import Any
@@ -50,17 +51,23 @@ class _Servicer(CallRequestServiceServicer):
 
 
 @asynccontextmanager
-async def serving(handler: Handler) -> AsyncIterator[tuple[Any, Metrics]]:
-    """A server whose handlers do what a test says, behind the real guard, and a client of it."""
-    metrics = Metrics()
+async def server_of(handler: Handler, metrics: Metrics) -> AsyncIterator[str]:
+    """The address of a server whose handlers do what a test says, behind the real guard."""
     server = grpc.aio.server()
     guard: Any = Guard(server, metrics, AccessLog("info", None))
     add_CallRequestServiceServicer_to_server(_Servicer(handler), guard)
     port = server.add_insecure_port("127.0.0.1:0")
     await server.start()
-    async with grpc.aio.insecure_channel(f"127.0.0.1:{port}") as channel:
-        yield CallRequestServiceStub(channel), metrics
+    yield f"127.0.0.1:{port}"
     await server.stop(None)
+
+
+@asynccontextmanager
+async def serving(handler: Handler) -> AsyncIterator[tuple[Any, Metrics]]:
+    """Such a server, by its client."""
+    metrics = Metrics()
+    async with server_of(handler, metrics) as address, grpc.aio.insecure_channel(address) as channel:
+        yield CallRequestServiceStub(channel), metrics
 
 
 async def _raises(request: Any, context: Any) -> Any:
@@ -188,3 +195,25 @@ async def test_a_caller_that_leaves_is_counted_as_cancelled() -> None:
         async with asyncio.timeout(2):
             await ended.wait()
         assert b'grpc_server_handled_total{grpc_code="CANCELLED"' in metrics.exposition()
+
+
+async def test_a_cancel_does_not_wait_behind_reads() -> None:
+    """While the event loop is busy, 200 reads and then a cancel arrive: the cancel is not the last to be taken."""
+    taken: list[str] = []
+
+    async def handler(request: Any, context: Any) -> Any:
+        cancels = isinstance(request, pb.CancelCallRequestRequest)
+        taken.append("cancel" if cancels else "read")
+        return pb.CancelCallRequestResponse() if cancels else pb.GetCallRequestResultResponse()
+
+    async with server_of(handler, Metrics()) as address:
+        with grpc.insecure_channel(address) as channel:  # its threads send while the loop is blocked
+            grpc.channel_ready_future(channel).result(5)
+            client = CallRequestServiceStub(channel)
+            calls: list[Any] = [client.GetCallRequestResult.future(GET, timeout=20) for _ in range(200)]
+            time.sleep(0.3)  # noqa: ASYNC251 (it blocks on purpose)
+            calls.append(client.CancelCallRequest.future(pb.CancelCallRequestRequest(call_request_id=RESULT_ID)))
+            time.sleep(0.3)  # noqa: ASYNC251
+            await asyncio.gather(*(asyncio.to_thread(call.result, 10) for call in calls))
+    assert len(taken) == 201
+    assert taken.index("cancel") < 50
