@@ -8,7 +8,7 @@ import asyncio
 import faulthandler
 import signal
 import sys
-from collections.abc import Coroutine
+from collections.abc import Callable, Coroutine
 from typing import TYPE_CHECKING, Any
 
 import uvloop
@@ -119,7 +119,7 @@ async def _serve(settings: Settings, access_log: AccessLog) -> int:
     signals = _signals(settings.grace)
     async with Gateway(settings, access_log) as gateway:
         _say_serving(settings, gateway.address, gateway.metrics_address, gateway.sandbox_url)
-        await _until_drained(gateway, signals)
+        await _until_drained(gateway, signals, signals.get)  # a second signal ends the drain
     get_log().info("stopped")
     return 0
 
@@ -141,8 +141,8 @@ async def _worker(options: argparse.Namespace, settings: Settings, access_log: A
         "metrics_listen": "",
         "vendor_max_calls_per_second": ceiling and ceiling / settings.workers,
     }
-    async with Gateway(settings.model_copy(update=changed), access_log) as gateway, Heartbeat(options.bond):
-        await _until_drained(gateway, signals)
+    async with Gateway(settings.model_copy(update=changed), access_log) as gateway, Heartbeat(options.bond) as bond:
+        await _until_drained(gateway, signals, bond.hurry.wait)
     return 0
 
 
@@ -175,12 +175,17 @@ def _say_serving(settings: Settings, address: Address, metrics: Address | None, 
         print(_calls_to_try(settings, address), file=sys.stderr, flush=True)  # noqa: T201
 
 
-async def _until_drained(gateway: "Gateway", signals: EndSignals) -> None:
-    """Serves until a signal comes, then drains. For a person who pressed Ctrl-C and waits for the prompt: quickly."""
+async def _until_drained(
+    gateway: "Gateway", signals: EndSignals, hurried: Callable[[], Coroutine[Any, Any, object]]
+) -> None:
+    """Serves until a signal comes, then drains. For a person who pressed Ctrl-C and waits for the prompt: quickly.
+
+    hurried: waits until calls need not be finished any more.
+    """
     received = await signals.get()
     get_log().info("draining", signal=received.name)
     draining = asyncio.create_task(gateway.drain(quick=received == signal.SIGINT))
-    hurry = asyncio.create_task(signals.get())  # a second signal ends the drain
+    hurry = asyncio.create_task(hurried())
     await asyncio.wait({draining, hurry}, return_when=asyncio.FIRST_COMPLETED)
     for task in (draining, hurry):
         task.cancel()

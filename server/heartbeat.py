@@ -10,19 +10,24 @@ from typing import Self
 
 EVERY = 0.5
 """Seconds between two beats."""
+HURRY = b"h"
+"""What the supervisor says when calls need not be finished any more. It says nothing else."""
 
 
 class Heartbeat:
     """Beats for as long as the event loop turns, and ends the process when the supervisor is gone.
 
     `async with` it once calls are served: the first beat says so. descriptor: this end of the pair of sockets.
+    hurry: is set when the supervisor says so: a second signal would not do, since systemd signals all processes.
     """
 
     def __init__(self, descriptor: int) -> None:
         self._socket = socket.socket(fileno=descriptor)
         self._over = False
+        self.hurry = asyncio.Event()
 
     async def __aenter__(self) -> Self:
+        self._loop = asyncio.get_running_loop()
         self._beating = asyncio.create_task(self._beat())
         # A thread: a worker whose event loop is stuck must not outlast the supervisor, which alone would end it.
         self._listening = threading.Thread(target=self._until_alone, name="bond", daemon=True)
@@ -46,8 +51,8 @@ class Heartbeat:
             await asyncio.sleep(EVERY)
 
     def _until_alone(self) -> None:
-        """The supervisor says nothing, ever: what is to be read is its end."""
         with suppress(ConnectionError):
-            self._socket.recv(1)
+            while self._socket.recv(1) == HURRY:
+                self._loop.call_soon_threadsafe(self.hurry.set)
         if not self._over:
             os.kill(os.getpid(), signal.SIGTERM)

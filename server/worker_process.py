@@ -7,6 +7,8 @@ import sys
 import time
 from contextlib import suppress
 
+from .heartbeat import HURRY
+
 STUCK_AFTER = 2.5
 """Seconds without a heartbeat after which a worker's event loop counts as stuck."""
 LONGEST_START = 60.0
@@ -99,6 +101,12 @@ class WorkerProcess:
     def excuse(self) -> None:
         """Takes a beat as come."""
         self._last_beat = time.monotonic()
+
+    def hurry(self) -> None:
+        """Tells it that calls need not be finished any more."""
+        with suppress(BlockingIOError, ConnectionError):
+            if self.runs:
+                self._beats.send(HURRY)
 
     def tell(self, number: signal.Signals) -> None:
         """Sends it a signal, if there is a process."""

@@ -136,7 +136,7 @@ class Workers:
                     codes.append(code)
             if hurry.done():
                 for process in self._processes:
-                    process.tell(hurry.result())
+                    process.hurry()
                 hurry = asyncio.create_task(signals.get())
         hurry.cancel()
         forced = [process for process in self._processes if process.runs and not process.has_finished]
