@@ -50,6 +50,7 @@ MODULES: dict[str, str | None] = {
     "access_log": LOG,
     "logs": LOG,
     "metrics": METRICS,
+    "later": METRICS,
     "cancellation": REST,
     "cancels_under_way": REST,
     "describe": REST,

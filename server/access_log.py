@@ -5,6 +5,7 @@ fields are those that logs.FIELDS allows, and none holds what a caller or the ve
 """
 
 import json
+import time
 from datetime import UTC, datetime
 
 from .logs import Lines, get_log
@@ -38,21 +39,36 @@ class AccessLog:
         level = "debug" if probe else "warning" if code in FOR_OPERATORS else "info"
         if level not in self._enabled:
             return
-        known = is_call_request_id(call_request_id)  # else it is text of the caller's, and may be anything
         if self._lines is None:
+            known = is_call_request_id(call_request_id)
             fields = {"caller": caller, "reason": reason, "call_request_id": call_request_id if known else None}
             given = {field: value for field, value in fields.items() if value is not None}
             getattr(get_log(), level)("call", method=method, code=code, duration_ms=round(seconds * 1000, 2), **given)
             return
-        moment = datetime.now(UTC).isoformat(timespec="microseconds")[:-6]
-        line = (
-            f'{{"time":"{moment}Z","level":"{level}","event":"call","method":"{method}","code":"{code}",'
-            f'"duration_ms":{round(seconds * 1000, 2)}'
+        self._lines.add(
+            _line, (time.time(), level, method, code, reason, seconds, call_request_id, caller), soon=level == "warning"
         )
-        if caller is not None:
-            line += f',"caller":{json.dumps(caller)}'
-        if reason is not None:
-            line += f',"reason":"{reason}"'
-        if known:
-            line += f',"call_request_id":"{call_request_id}"'
-        self._lines.add(line + "}\n", soon=level == "warning")
+
+
+def _line(
+    at: float,
+    level: str,
+    method: str,
+    code: str,
+    reason: str | None,
+    seconds: float,
+    call_request_id: str,
+    caller: str | None,
+) -> str:
+    moment = datetime.fromtimestamp(at, UTC).isoformat(timespec="microseconds")[:-6]
+    line = (
+        f'{{"time":"{moment}Z","level":"{level}","event":"call","method":"{method}","code":"{code}",'
+        f'"duration_ms":{round(seconds * 1000, 2)}'
+    )
+    if caller is not None:
+        line += f',"caller":{json.dumps(caller)}'
+    if reason is not None:
+        line += f',"reason":"{reason}"'
+    if is_call_request_id(call_request_id):  # else it is text of the caller's, and may be anything
+        line += f',"call_request_id":"{call_request_id}"'
+    return line + "}\n"

@@ -87,6 +87,7 @@ class Gateway:
             # Only workers share a port: a second gateway on it must fail, not take some of the calls.
             options=(*_CHANNEL_OPTIONS, ("grpc.so_reuseport", int(settings.workers > 1)))
         )
+        stack.callback(metrics.flush)
         guard: Any = Guard(server, metrics, self._access_log, await self._callers(stack))
         kept = KeptResults(settings.default_max_age, settings.final_max_age, settings.kept_bytes)
         await stack.enter_async_context(kept)

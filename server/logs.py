@@ -9,7 +9,7 @@ import json
 import logging
 import threading
 import traceback
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from typing import Any, TextIO
 
@@ -26,7 +26,7 @@ FIELDS = frozenset(
 )
 """The fields that may be logged. None of them ever holds what the vendor sent, nor a caller's text."""
 
-FLUSH_AFTER = 0.05
+FLUSH_AFTER = 0.02
 """Seconds for which lines of calls are gathered."""
 WHOLE = 4000
 """Characters that a pipe takes in one piece (PIPE_BUF is 4096 bytes, and such lines are ASCII)."""
@@ -58,7 +58,7 @@ def configure_logs(level: str, console: bool, lines: "Lines") -> None:
 
 
 class Lines:
-    """Lines on their way to a stream: those added within FLUSH_AFTER are written together, the others' order kept.
+    """Lines on their way to a stream: those added within FLUSH_AFTER are made and written together, all in order.
 
     A process that is killed loses what was added in that time. For structlog it is a file: write, flush, by any thread.
     A stream that takes nothing (its reader is gone) loses lines, never a call.
@@ -66,13 +66,16 @@ class Lines:
 
     def __init__(self, stream: TextIO) -> None:
         self._stream = stream
-        self._waiting: list[str] = []
+        self._waiting: list[tuple[Callable[..., str], tuple[Any, ...]]] = []
         self._flush_is_due = False
         self._one_at_a_time = threading.RLock()  # a warning while it writes comes back here
 
-    def add(self, line: str, *, soon: bool) -> None:
-        """Adds a line, which ends with a line break. Only in the event loop. soon: it is written at once."""
-        self._waiting.append(line)
+    def add(self, make: Callable[..., str], parts: tuple[Any, ...], *, soon: bool) -> None:
+        """Adds a line, which make(*parts) gives, with its line break, in any thread. soon: it is written at once.
+
+        Only in the event loop.
+        """
+        self._waiting.append((make, parts))
         if soon:
             self.flush()
         elif not self._flush_is_due:
@@ -81,7 +84,7 @@ class Lines:
 
     def write(self, text: str) -> None:
         """Adds text, to be flushed."""
-        self._waiting.append(text)
+        self._waiting.append((str, (text,)))
 
     def flush(self) -> None:
         """Writes what waits, in pieces that no other process's lines come between."""
@@ -89,7 +92,8 @@ class Lines:
         with self._one_at_a_time, suppress(OSError):
             waiting, self._waiting = self._waiting, []
             piece = ""
-            for line in waiting:
+            for make, parts in waiting:
+                line = make(*parts)
                 if len(piece) + len(line) > WHOLE:
                     self._stream.write(piece)
                     self._stream.flush()

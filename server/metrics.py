@@ -12,7 +12,8 @@ import prometheus_client.values
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, disable_created_metrics, generate_latest
 from prometheus_client.multiprocess import MultiProcessCollector, mark_process_dead
 
-from .vendor.quirks import Notes
+from .later import Later
+from .vendor.quirks import Notes, Quirk
 
 _SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0)
 _METHOD = ("grpc_type", "grpc_service", "grpc_method")
@@ -53,9 +54,10 @@ class SharedMetrics:
 
 
 class Metrics:
-    """Counts calls (named as in go-grpc-middleware) and what happens at the vendor."""
+    """Counts calls (named as in go-grpc-middleware) and what happens at the vendor, a little later."""
 
     def __init__(self) -> None:
+        self._later = Later()
         disable_created_metrics()  # type: ignore[no-untyped-call]  # a second series for each, which no one reads
         self._registry = CollectorRegistry()
         self._handled = self._counter("grpc_server_handled", "Calls ended, by status code.", *_METHOD, "grpc_code")
@@ -87,6 +89,7 @@ class Metrics:
         self._calls: dict[tuple[tuple[str, str, str], str | None, str], tuple[Counter, Histogram, Counter | None]] = {}
         self._requests: dict[tuple[str, str], Histogram] = {}
         self._sources: dict[str, Counter] = {}
+        self._by_quirk = {quirk: self._quirks.labels(quirk.value) for quirk in Quirk}
 
     def _counter(self, name: str, says: str, *labels: str) -> Counter:
         return Counter(name, says, labels, registry=self._registry)
@@ -101,6 +104,11 @@ class Metrics:
 
         caller: a name of the callers' file, or one for all that have none there; None: not counted by caller.
         """
+        self._later.do(self._count_call, method, caller, code, reason, seconds)
+
+    def _count_call(
+        self, method: tuple[str, str, str], caller: str | None, code: str, reason: str | None, seconds: float
+    ) -> None:
         key = (method, caller, code)
         counters = self._calls.get(key)
         if counters is None:  # finding them by their labels takes longer than counting
@@ -120,6 +128,9 @@ class Metrics:
 
     def vendor_request(self, operation: str, outcome: str, seconds: float) -> None:
         """Counts a request to the vendor."""
+        self._later.do(self._count_request, operation, outcome, seconds)
+
+    def _count_request(self, operation: str, outcome: str, seconds: float) -> None:
         histogram = self._requests.get((operation, outcome))
         if histogram is None:
             histogram = self._requests[operation, outcome] = self._vendor.labels(operation, outcome)
@@ -127,13 +138,20 @@ class Metrics:
 
     def vendor_reply(self, notes: Notes) -> None:
         """Counts the quirks and the unrecognised values of a reply."""
+        if notes.quirks or notes.unrecognized:
+            self._later.do(self._count_notes, notes)
+
+    def _count_notes(self, notes: Notes) -> None:
         for quirk in notes.quirks:
-            self._quirks.labels(quirk.value).inc()
+            self._by_quirk[quirk].inc()
         for field, _ in notes.unrecognized:
             self._unrecognized.labels(field).inc()
 
     def read(self, source: str) -> None:
         """Counts a read. source: kept, shared, vendor; throttled: refused; refresh: begun ahead of callers."""
+        self._later.do(self._count_read, source)
+
+    def _count_read(self, source: str) -> None:
         counter = self._sources.get(source)
         if counter is None:
             counter = self._sources[source] = self._reads.labels(source)
@@ -149,8 +167,26 @@ class Metrics:
 
     def in_flight(self, kind: str) -> Callable[[int], None]:
         """Gives what keeps the number of calls in flight of a kind."""
-        return self._in_flight.labels(kind).set
+        gauge, latest = self._in_flight.labels(kind), -1  # that is not told yet
+
+        def tell() -> None:
+            nonlocal latest
+            gauge.set(latest)
+            latest = -1
+
+        def changed(number: int) -> None:
+            nonlocal latest
+            if latest < 0:
+                self._later.do(tell)
+            latest = number
+
+        return changed
+
+    def flush(self) -> None:
+        """Counts what was put off."""
+        self._later.flush()
 
     def exposition(self) -> bytes:
         """All of it in Prometheus' text format."""
+        self.flush()
         return generate_latest(self._registry)

@@ -78,12 +78,12 @@ async def test_lines_are_written_together_and_soon() -> None:
     stream = _Pieces()
     lines = Lines(stream)
     for number in range(3):
-        lines.add(f"{number}\n", soon=False)
+        lines.add(str, (f"{number}\n",), soon=False)
     assert stream.pieces == []
     await asyncio.sleep(3 * FLUSH_AFTER)
     assert stream.pieces == ["0\n1\n2\n"]
-    lines.add("3\n", soon=False)
-    lines.add("4\n", soon=True)
+    lines.add(str, ("3\n",), soon=False)
+    lines.add(str, ("4\n",), soon=True)
     assert stream.pieces[1:] == ["3\n4\n"]
 
 
@@ -92,7 +92,7 @@ async def test_no_piece_is_too_long_for_a_pipe() -> None:
     stream = _Pieces()
     lines = Lines(stream)
     for number in range(200):
-        lines.add(f"{number:03}" + "x" * 150 + "\n", soon=False)
+        lines.add(str, (f"{number:03}" + "x" * 150 + "\n",), soon=False)
     lines.flush()
     assert "".join(stream.pieces) == "".join(f"{number:03}" + "x" * 150 + "\n" for number in range(200))
     assert all(len(piece) <= WHOLE and piece.endswith("\n") for piece in stream.pieces)
@@ -101,7 +101,7 @@ async def test_no_piece_is_too_long_for_a_pipe() -> None:
 async def test_a_log_that_nobody_takes_is_no_calls_failure() -> None:
     """A broken pipe loses lines, and raises nothing."""
     lines = Lines(_Gone())
-    lines.add("warning\n", soon=True)
+    lines.add(str, ("warning\n",), soon=True)
     lines.write("text\n")
     lines.flush()
 
@@ -118,7 +118,7 @@ async def test_any_thread_may_log_while_the_loop_does() -> None:
 
     writing = asyncio.create_task(asyncio.to_thread(write))
     for number in range(500):
-        lines.add(f"loop {number}\n", soon=False)
+        lines.add(str, (f"loop {number}\n",), soon=False)
         await asyncio.sleep(0)
     await writing
     lines.flush()
