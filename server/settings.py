@@ -119,7 +119,7 @@ class Settings(BaseSettings):
     final_max_age: Seconds = 3600.0
     kept_bytes: Annotated[int, Field(ge=0, le=1 << 34)] = 100_000_000
 
-    io_niceness: Annotated[int, Field(ge=0, le=19)] = 0
+    io_niceness: Annotated[int, Field(ge=0, le=19)] = 10
     workers: Annotated[int, Field(ge=1, le=64)] = 1
     max_reads: Annotated[int, Field(ge=1, le=100_000)] = 1000
     max_cancels: Annotated[int, Field(ge=1, le=100_000)] = 100
