@@ -14,7 +14,7 @@ NAMES = {
     "vanguard": "vanguard-go, a transcoder",
     "envoy": "Envoy, a transcoder",
     "floor": "grpc.aio, a constant answer",
-    "gateway": "this gateway, IO_NICENESS=10",
+    "gateway": "this gateway",
 }
 WIDTH, ROW, LEFT, BAR = 760, 34, 250, 400
 STYLE = """
