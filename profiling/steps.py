@@ -59,6 +59,8 @@ MODULES: dict[str, str | None] = {
     "embedded": REST,
     "end_signals": REST,
     "app": REST,
+    "lanes": REST,
+    "port": REST,
     "scheduling": REST,
     # The event loop is run from here.
     "__main__": None,

@@ -6,7 +6,6 @@ import time
 from contextlib import AsyncExitStack
 from typing import Any, Self
 
-import grpc
 from grpc_health.v1 import health, health_pb2, health_pb2_grpc
 
 from callrequest.v1.call_request_service_pb2_grpc import add_CallRequestServiceServicer_to_server
@@ -20,8 +19,10 @@ from .describe import add_reflection
 from .embedded import with_vendor
 from .guard import Guard
 from .kept_results import KeptResults
+from .lanes import LANES, Lanes
 from .limits import InFlight
 from .metrics import Metrics
+from .port import held
 from .results import Results
 from .scheduling import let_threads_yield
 from .service import SERVICE, CallRequestService
@@ -83,10 +84,13 @@ class Gateway:
         settings, metrics = self._settings, Metrics()
         ceiling = Ceiling(settings.vendor_max_calls_per_second)
         vendor = await self._vendor(stack, ceiling, metrics)
-        self._server = server = grpc.aio.server(
-            # Only workers share a port: a second gateway on it must fail, not take some of the calls.
-            options=(*_CHANNEL_OPTIONS, ("grpc.so_reuseport", int(settings.workers > 1)))
-        )
+        if settings.workers == 1:
+            listen, lanes = stack.enter_context(held(settings.listen)), LANES
+        else:
+            # The supervisor holds the port. With several lanes, clients that a worker sends away as it drains would
+            # connect to another lane of the same worker, in the moment in which it is closed, too.
+            listen, lanes = parse_address(settings.listen), 1
+        self._server = server = Lanes(lanes, _CHANNEL_OPTIONS)
         stack.callback(metrics.flush)
         guard: Any = Guard(server, metrics, self._access_log, await self._callers(stack))
         kept = KeptResults(settings.default_max_age, settings.final_max_age, settings.kept_bytes)
@@ -103,7 +107,7 @@ class Gateway:
         health_pb2_grpc.add_HealthServicer_to_server(self._health, guard)
         if settings.reflection:
             add_reflection([SERVICE, health.SERVICE_NAME], guard)
-        self.address = self._listen(server)
+        self.address = self._listen(server, listen)
         if settings.metrics_listen:
             from .operations import OperationsServer  # a worker has no use for an HTTP server
 
@@ -134,19 +138,15 @@ class Gateway:
         for service in ("", SERVICE):
             await self._health.set(service, status)
 
-    def _listen(self, server: grpc.aio.Server) -> Address:
-        settings = self._settings
-        host, _ = parse_address(settings.listen)
+    def _listen(self, server: Lanes, listen: Address) -> Address:
+        settings, credentials = self._settings, None
+        if settings.tls_key is not None and settings.tls_certificate is not None:
+            credentials = Certificates(settings.tls_certificate, settings.tls_key, settings.tls_client_ca).credentials
         try:
-            if settings.tls_key is None or settings.tls_certificate is None:
-                port = server.add_insecure_port(settings.listen)
-            else:
-                certificates = Certificates(settings.tls_certificate, settings.tls_key, settings.tls_client_ca)
-                port = server.add_secure_port(settings.listen, certificates.credentials())
+            return server.listen(listen, credentials)
         except RuntimeError:
             names = "GATEWAY_LISTEN" + (", GATEWAY_TLS_CERTIFICATE, GATEWAY_TLS_KEY" if settings.tls_key else "")
             raise SettingsError([f"{names}: cannot listen on {settings.listen}; is the port taken?"]) from None
-        return Address((host, port))
 
     async def _callers(self, stack: AsyncExitStack) -> Callers | None:
         settings = self._settings

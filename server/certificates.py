@@ -1,6 +1,7 @@
 """The server's certificate and the CAs of its clients, read anew when they are rotated."""
 
 import ssl
+import threading
 import time
 from pathlib import Path
 
@@ -32,6 +33,7 @@ class Certificates:
 
     def __init__(self, certificate: Path, key: Path, client_ca: Path | None) -> None:
         self._certificate, self._key, self._client_ca = certificate, key, client_ca
+        self._one_at_a_time = threading.Lock()  # servers ask at the same time
         paths = [certificate, key] + ([client_ca] if client_ca else [])
         try:
             self._current = Reloading(paths, self._load)
@@ -39,28 +41,36 @@ class Certificates:
             raise SettingsError([": ".join(error.args)]) from None
 
     def credentials(self) -> grpc.ServerCredentials:
-        """What a server needs for one port; connections made after a rotation have the new certificate.
+        """What one server needs for one port; connections made after a rotation have the new certificate.
 
         grpc can require clients' certificates or not ask for them, nothing between.
         """
+        known = self._current.value
+
+        def changed() -> grpc.ServerCertificateConfiguration | None:
+            """Asked by grpc before every handshake, in a thread of its own, under a lock: must be quick, not fail."""
+            nonlocal known
+            self._refresh()
+            if known is self._current.value:
+                return None
+            known = self._current.value
+            time.sleep(_PAUSE)
+            return known
+
         return grpc.dynamic_ssl_server_credentials(
-            self._current.value,
-            self._changed,  # type: ignore[arg-type]  # its types miss None: nothing has changed
+            known,
+            changed,  # type: ignore[arg-type]  # its types miss None: nothing has changed
             require_client_authentication=self._client_ca is not None,
         )
 
-    def _changed(self) -> grpc.ServerCertificateConfiguration | None:
-        """Asked by grpc before every handshake, in a thread of its own, under a lock: must be quick and not fail."""
-        try:
-            if not self._current.refresh():
-                return None
-        except _NoCertificatesError as error:
-            settings, why = error.args
-            get_log().error("certificates are broken, the old ones stay", settings=settings, error=why)
-            return None
-        get_log().info("certificates read again")
-        time.sleep(_PAUSE)
-        return self._current.value
+    def _refresh(self) -> None:
+        with self._one_at_a_time:
+            try:
+                if self._current.refresh():
+                    get_log().info("certificates read again")
+            except _NoCertificatesError as error:
+                settings, why = error.args
+                get_log().error("certificates are broken, the old ones stay", settings=settings, error=why)
 
     def _load(self) -> grpc.ServerCertificateConfiguration:
         """Tries the files with OpenSSL first: what grpc itself makes of broken ones shows only in its own log."""

@@ -22,6 +22,7 @@ from .access_log import AccessLog
 from .callers import PERMISSION_BY_METHOD, Callers
 from .callers_file import ANONYMOUS, UNKNOWN
 from .errors import GatewayError, invalid
+from .lanes import Lanes
 from .logs import describe, get_log
 from .metrics import Metrics
 from .status import pushback_of, status_of
@@ -46,7 +47,7 @@ class Guard:
     """
 
     def __init__(
-        self, server: grpc.aio.Server, metrics: Metrics, access_log: AccessLog, callers: Callers | None = None
+        self, server: grpc.aio.Server | Lanes, metrics: Metrics, access_log: AccessLog, callers: Callers | None = None
     ) -> None:
         self._server = server
         self._metrics = metrics

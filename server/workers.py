@@ -9,12 +9,10 @@ import asyncio
 import os
 import select
 import signal
-import socket
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
-from contextlib import AsyncExitStack, contextmanager
+from contextlib import AsyncExitStack
 from typing import Self
 
 from .embedded import with_vendor
@@ -22,7 +20,8 @@ from .end_signals import EndSignals
 from .logs import describe, get_log
 from .metrics import SharedMetrics
 from .operations import OperationsServer
-from .settings import Address, Settings, SettingsError, parse_address
+from .port import held
+from .settings import Address, Settings, parse_address
 from .worker_process import WorkerProcess
 
 LOOK_EVERY = 0.25
@@ -54,7 +53,7 @@ class Workers:
     async def __aenter__(self) -> Self:
         async with AsyncExitStack() as stack:
             settings = self._settings
-            self.address = stack.enter_context(_reserved(settings.listen))
+            self.address = stack.enter_context(held(settings.listen))
             folder = stack.enter_context(_folder())
             self._metrics = SharedMetrics(folder)
             vendor = await stack.enter_async_context(with_vendor(settings))
@@ -182,26 +181,3 @@ def _log_is_read() -> bool:
 def _folder() -> "tempfile.TemporaryDirectory[str]":
     place = IN_MEMORY if os.access(IN_MEMORY, os.W_OK) else None
     return tempfile.TemporaryDirectory(prefix="call-request-gateway-", dir=place)
-
-
-@contextmanager
-def _reserved(listen: str) -> Iterator[Address]:
-    """Holds the port for the workers, so that no other gateway can share it by mistake. Raises SettingsError."""
-    try:
-        host, port = parse_address(listen)
-        family, kind, protocol, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
-        with socket.socket(family, kind, protocol) as probe:
-            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            probe.bind(address)
-            probe.listen(1)
-        holder = socket.socket(family, kind, protocol)
-        holder.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
-        # To bind beside what connections of an earlier gateway left behind (TIME_WAIT); afterwards it would let another
-        # gateway in while no worker listens.
-        holder.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        holder.bind(address)
-        holder.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 0)
-    except OSError:
-        raise SettingsError([f"GATEWAY_LISTEN: cannot listen on {listen}; is the port taken?"]) from None
-    with holder:
-        yield Address((host, holder.getsockname()[1]))

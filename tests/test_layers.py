@@ -28,7 +28,7 @@ LAYERS = [
     {"vendor.rows"},
     {"vendor.readers"},
     {"vendor.document", "vendor.quirks"},
-    {"access_log", "ceiling", "later", "scheduling"},
+    {"access_log", "ceiling", "lanes", "later", "port", "scheduling"},
     {"validation", "logs", "settings", "callers_file", "reloading"},
     {"errors", "deadline"},
     {"__init__", "vendor.__init__"},
@@ -72,7 +72,7 @@ def test_imports_point_one_way(path: Path) -> None:
 
 
 KNOWN_IN = {
-    "grpc": {"app", "describe", "service", "guard", "healthcheck", "certificates"},
+    "grpc": {"lanes", "describe", "service", "guard", "healthcheck", "certificates"},
     "httpx": {"vendor.client", "vendor.exchange", "vendor.http1", "vendor.token_endpoint", "vendor.transport"},
     "aiohttp": {"operations"},
     "httptools": {"vendor.http1"},
