@@ -1,8 +1,10 @@
 """A connection to the vendor, over a real socket: whatever a server does with it, each request gets its own reply."""
 
 import asyncio
+import gc
 import random
 import ssl
+import tracemalloc
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from typing import Self
@@ -552,3 +554,29 @@ async def test_a_body_that_we_cut_off_is_not_whole() -> None:
             await asyncio.sleep(0.05)
         with pytest.raises(httpx.ReadError):
             await waiting
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        pytest.param(raw(reply(b"a" * MOST_BYTES)), id="idle"),
+        pytest.param(raw(b"HTTP/1.1 200 OK\r\n\r\n" + b"a" * (MOST_BYTES + 1)), id="cut-off"),
+        pytest.param(raw(b"HTTP/1.1 200 OK\r\ncontent-length: 99999\r\n\r\n" + b"a" * 99_000), id="late"),
+        pytest.param(raw(reply(b"a" * MOST_BYTES)[:-1], close=True), id="cut-short"),
+    ],
+)
+async def test_a_connection_keeps_nothing_of_a_reply(answer: Answer) -> None:
+    """Idle or closed, and before the garbage collector comes by: it is a guest's data, and up to most_bytes large."""
+    async with _Server(answer) as server, _to(server, most=10) as ask:
+        gc.collect()
+        gc.disable()
+        tracemalloc.start()
+        try:
+            await asyncio.gather(*(ask(read=0.5) for _ in range(10)), return_exceptions=True)
+            await asyncio.sleep(0.1)
+            kept, most = tracemalloc.get_traced_memory()
+        finally:
+            tracemalloc.stop()
+            gc.enable()
+        assert most > MOST_BYTES
+        assert kept < 3 * MOST_BYTES, f"{kept} bytes for 10 connections"

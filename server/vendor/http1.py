@@ -84,6 +84,7 @@ class Connection(asyncio.Protocol):
             self._arrived()
         else:
             self._failed(httpx.ReadError("sent, no whole reply"))
+        self._begin()
 
     def data_received(self, data: bytes) -> None:
         if self._expected is None or self._expected.done():
@@ -123,15 +124,16 @@ class Connection(asyncio.Protocol):
         self._complete = self._status >= 200  # else it is informational, and the reply is still to come
 
     def _begin(self) -> None:
+        """As before a reply. A connection that waits keeps nothing of the last one: it is large, and a guest's."""
         self._status = 0
         self._headers: Headers = []
         self._body = bytearray()
         self._keep_alive = self._until_closed = self._complete = False
 
     def _arrived(self) -> None:
-        self._complete = self._until_closed = False
         if self._expected is not None and not self._expected.done():
             self._expected.set_result(HttpReply(self._status, self._headers, bytes(self._body)))
+        self._begin()
 
     def _failed(self, error: httpx.TransportError) -> None:
         if self._expected is not None and not self._expected.done():
