@@ -5,9 +5,10 @@ from pathlib import Path
 
 import pytest
 
+from faults import __main__ as suite
 from faults import http2
-from faults.__main__ import ROWS
-from faults.row import Findings
+from faults.__main__ import MISSED, ONCE, ROWS, TRIES
+from faults.row import Findings, Form, Row
 
 PAGE = Path(__file__).parents[1] / "docs" / "faults.md"
 
@@ -36,6 +37,36 @@ def test_a_row_holds_when_every_figure_does(figures: list[tuple[str, bool]], hel
     for figure in figures:
         findings.saw(*figure)
     assert findings.held is held
+
+
+@pytest.mark.parametrize(
+    ("name", "holds_at", "tries", "ends_well"),
+    [
+        pytest.param("outage", 1, 1, True, id="holds"),
+        pytest.param("outage", TRIES, TRIES, True, id="holds at last"),
+        pytest.param("outage", None, TRIES, False, id="never holds"),
+        pytest.param(min(ONCE), 2, 1, False, id="must hold at once"),
+        pytest.param(min(MISSED), None, 1, True, id="is known not to hold"),
+    ],
+)
+async def test_a_run_ends_with_1_when_a_row_does_not_hold(
+    name: str, holds_at: int | None, tries: int, ends_well: bool, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Its last line names that row and what was measured, so that the end of a log is enough."""
+    tried = 0
+
+    async def measure(form: Form, findings: Findings) -> None:
+        nonlocal tried
+        tried += 1
+        findings.saw("+9 MB", tried == holds_at)
+
+    assert await suite.run([Row(name, "", "", measure)], Form()) is ends_well
+    assert tried == tries
+    last = capsys.readouterr().out.splitlines()[-1]
+    if tried == holds_at:
+        assert last.startswith("1 of 1 rows held")
+    else:
+        assert re.fullmatch(f"{name} does not hold(, as is known)?: NOT \\+9 MB", last)
 
 
 @pytest.mark.parametrize("length", [0, 1, 126, 127, 128, 254, 255, 300, 70_000])
