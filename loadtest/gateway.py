@@ -59,12 +59,17 @@ def started(log: Path, vendor_url: str | None, sandbox: str | None) -> Iterator[
         _until_ready(process, metrics, log)
         yield Target(listen, Lookout(metrics, process.pid), embedded if vendor_url is None else sandbox)
     finally:
-        process.terminate()
-        try:
-            process.wait(_LONGEST_END)
-        except subprocess.TimeoutExpired:
-            process.kill()
-            process.wait()
+        end(process)
+
+
+def end(process: "subprocess.Popen[bytes]") -> None:
+    """Ends a server, by force when it takes too long."""
+    process.terminate()
+    try:
+        process.wait(_LONGEST_END)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        process.wait()
 
 
 def _until_ready(process: "subprocess.Popen[bytes]", metrics: str, log: Path) -> None:

@@ -10,10 +10,10 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
-from loadtest.gateway import DidNotStartError, free_ports
+from loadtest.gateway import DidNotStartError, end, free_ports
 
 ROOT = Path(__file__).parents[1]
-_LONGEST_START, _LONGEST_END = 30.0, 10.0
+_LONGEST_START = 30.0
 
 
 @contextmanager
@@ -71,12 +71,7 @@ def _running(command: list[str], port: int, environment: Mapping[str, str] = {})
                 time.sleep(0.02)
             yield process.pid
         finally:
-            process.terminate()
-            try:
-                process.wait(_LONGEST_END)
-            except subprocess.TimeoutExpired:
-                process.kill()
-                process.wait()
+            end(process)
 
 
 def _answers(port: int) -> bool:

@@ -75,7 +75,7 @@ MODULES: dict[str, str | None] = {
 }
 """The step of each module of server/; None: of no call."""
 
-OF_CALLER = {"deadline": SHARE, "errors": GUARD, "validation": LOOK_UP, "vendor.quirks": TRANSLATE}
+OF_CALLER = {"deadline": SHARE, "errors": GUARD, "soon": LOG, "validation": LOOK_UP, "vendor.quirks": TRANSLATE}
 """Modules that serve many: what they do belongs to the step that called them, and to this one when none did."""
 
 FUNCTIONS = {

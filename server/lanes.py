@@ -1,12 +1,12 @@
 """Several gRPC servers on one port, which are one to everybody else."""
 
 import asyncio
-import socket
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import grpc
 
+from .port import CAN_BE_SHARED
 from .settings import Address
 
 LANES = 8
@@ -25,9 +25,8 @@ class Lanes:
     """
 
     def __init__(self, number: int, options: Sequence[tuple[str, Any]]) -> None:
-        shared = hasattr(socket, "SO_REUSEPORT")
-        options = (*options, ("grpc.so_reuseport", int(shared)))
-        self._servers = [grpc.aio.server(options=options) for _ in range(number if shared else 1)]
+        options = (*options, ("grpc.so_reuseport", int(CAN_BE_SHARED)))
+        self._servers = [grpc.aio.server(options=options) for _ in range(number if CAN_BE_SHARED else 1)]
 
     def add_registered_method_handlers(self, service: str, handlers: Mapping[str, Any]) -> None:
         """Registers a service's handlers."""

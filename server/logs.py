@@ -4,7 +4,6 @@ Results hold guests' data, and the vendor's token request holds a secret in its 
 harmless is left out, the texts of exceptions and of other libraries' messages included.
 """
 
-import asyncio
 import json
 import logging
 import threading
@@ -14,6 +13,8 @@ from contextlib import suppress
 from typing import Any, TextIO
 
 import structlog
+
+from .soon import Soon
 
 FIELDS = frozenset(
     {
@@ -26,8 +27,6 @@ FIELDS = frozenset(
 )
 """The fields that may be logged. None of them ever holds what the vendor sent, nor a caller's text."""
 
-FLUSH_AFTER = 0.02
-"""Seconds for which lines of calls are gathered."""
 WHOLE = 4000
 """Characters that a pipe takes in one piece (PIPE_BUF is 4096 bytes, and such lines are ASCII)."""
 
@@ -58,7 +57,7 @@ def configure_logs(level: str, console: bool, lines: "Lines") -> None:
 
 
 class Lines:
-    """Lines on their way to a stream: those added within FLUSH_AFTER are made and written together, all in order.
+    """Lines on their way to a stream: those added within soon.AFTER are made and written together, all in order.
 
     A process that is killed loses what was added in that time. For structlog it is a file: write, flush, by any thread.
     A stream that takes nothing (its reader is gone) loses lines, never a call.
@@ -67,7 +66,7 @@ class Lines:
     def __init__(self, stream: TextIO) -> None:
         self._stream = stream
         self._waiting: list[tuple[Callable[..., str], tuple[Any, ...]]] = []
-        self._flush_is_due = False
+        self._soon = Soon(self.flush)
         self._one_at_a_time = threading.RLock()  # a warning while it writes comes back here
 
     def add(self, make: Callable[..., str], parts: tuple[Any, ...], *, soon: bool) -> None:
@@ -78,9 +77,8 @@ class Lines:
         self._waiting.append((make, parts))
         if soon:
             self.flush()
-        elif not self._flush_is_due:
-            self._flush_is_due = True
-            asyncio.get_running_loop().call_later(FLUSH_AFTER, self._flush_when_due)
+        else:
+            self._soon.ask()
 
     def write(self, text: str) -> None:
         """Adds text, to be flushed."""
@@ -101,10 +99,6 @@ class Lines:
                 piece += line
             self._stream.write(piece)
             self._stream.flush()
-
-    def _flush_when_due(self) -> None:
-        self._flush_is_due = False
-        self.flush()
 
 
 def get_log() -> Log:

@@ -6,11 +6,14 @@ from contextlib import contextmanager
 
 from .settings import Address, SettingsError, parse_address
 
+CAN_BE_SHARED = hasattr(socket, "SO_REUSEPORT")
+"""Whether several sockets of this machine can listen on one port."""
+
 
 @contextmanager
 def held(listen: str) -> Iterator[Address]:
     """Holds a port for servers that share it: no other gateway can share it by mistake. Raises SettingsError."""
-    if not hasattr(socket, "SO_REUSEPORT"):
+    if not CAN_BE_SHARED:
         yield parse_address(listen)
         return
     try:

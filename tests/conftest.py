@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import aiohttp
 import grpc
+import httpx
 import pytest
 import structlog
 import uvloop
@@ -16,8 +17,12 @@ from pydantic import SecretStr
 
 from callrequest.v1.call_request_service_pb2_grpc import CallRequestServiceStub
 from server.app import Gateway
+from server.ceiling import Ceiling
 from server.logs import Lines, configure_logs
+from server.metrics import Metrics
 from server.settings import Settings
+from server.vendor.client import VendorClient
+from server.vendor.token_endpoint import Credentials
 from tests.scripted_vendor import ScriptedVendor
 
 if TYPE_CHECKING:
@@ -107,3 +112,18 @@ async def metrics_of(gateway: Gateway) -> str:
     async with aiohttp.ClientSession() as session, session.get(f"http://{gateway.metrics_address}/metrics") as reply:
         assert reply.status == 200
         return await reply.text()
+
+
+def vendor_client(transport: httpx.AsyncBaseTransport, url: str) -> VendorClient:
+    """A client of a vendor that is played at the transport."""
+    return VendorClient(
+        transport,
+        transport,
+        url,
+        Credentials("i", "s", "/token", "POST"),
+        cancel_path="/cancel",
+        connect_timeout=3,
+        attempt_timeout=8,
+        ceiling=Ceiling(None),
+        observer=Metrics(),
+    )

@@ -8,7 +8,8 @@ from typing import Any
 import pytest
 
 from server.access_log import AccessLog
-from server.logs import FLUSH_AFTER, WHOLE, Lines, configure_logs
+from server.logs import WHOLE, Lines, configure_logs
+from server.soon import AFTER
 
 ID = "77b2c4d5e6f7g890"
 CALLS: dict[str, tuple[Any, ...]] = {
@@ -74,13 +75,13 @@ async def test_calls_below_the_level_are_not_logged(level: str, seen: int) -> No
 
 
 async def test_lines_are_written_together_and_soon() -> None:
-    """Nothing at once, all after FLUSH_AFTER, in one piece; a warning at once, with those before it."""
+    """Nothing at once, all after AFTER, in one piece; a warning at once, with those before it."""
     stream = _Pieces()
     lines = Lines(stream)
     for number in range(3):
         lines.add(str, (f"{number}\n",), soon=False)
     assert stream.pieces == []
-    await asyncio.sleep(3 * FLUSH_AFTER)
+    await asyncio.sleep(3 * AFTER)
     assert stream.pieces == ["0\n1\n2\n"]
     lines.add(str, ("3\n",), soon=False)
     lines.add(str, ("4\n",), soon=True)

@@ -16,12 +16,9 @@ import pytest
 from callrequest.v1 import cancellation_pb2 as pb
 from callrequest.v1 import error_reason_pb2 as reasons
 from server.cancels_under_way import Cancellations
-from server.ceiling import Ceiling
 from server.deadline import Deadline, now
 from server.errors import GatewayError
-from server.metrics import Metrics
-from server.vendor.client import VendorClient
-from server.vendor.token_endpoint import Credentials
+from tests.conftest import vendor_client
 from tests.scripted_vendor import RESULT_ID, cancelled, failed, with_status
 from tests.virtual_time import run
 
@@ -134,17 +131,7 @@ async def _history(seed: int) -> int:
     """One history: one to three callers, some of whom leave, and a vendor that changes by itself. Gives its steps."""
     dice = random.Random(seed)
     vendor = ModelVendor(dice)
-    client = VendorClient(
-        vendor,
-        vendor,
-        "https://v.example",
-        Credentials("i", "s", "/token", "POST"),
-        cancel_path="/cancel",
-        connect_timeout=3,
-        attempt_timeout=8,
-        ceiling=Ceiling(None),
-        observer=Metrics(),
-    )
+    client = vendor_client(vendor, "https://v.example")
     settled: list[str] = []
     cancellations = Cancellations(client, lambda _: None, settled.append)
 

@@ -5,8 +5,9 @@ import json
 
 import pytest
 
-from server.later import AFTER, Later
+from server.later import Later
 from server.metrics import Metrics
+from server.soon import AFTER
 from tests.conftest import log_to_stdout
 
 

@@ -28,9 +28,10 @@ LAYERS = [
     {"vendor.rows"},
     {"vendor.readers"},
     {"vendor.document", "vendor.quirks"},
-    {"access_log", "ceiling", "lanes", "later", "port", "scheduling"},
+    {"access_log", "ceiling", "lanes", "later", "scheduling"},
+    {"port"},
     {"validation", "logs", "settings", "callers_file", "reloading"},
-    {"errors", "deadline"},
+    {"errors", "deadline", "soon"},
     {"__init__", "vendor.__init__"},
 ]
 """From the top: a module imports only from layers below its own."""

@@ -12,15 +12,12 @@ import trustme
 
 from callrequest.v1.call_request_service_pb2 import CancelCallRequestRequest, GetCallRequestResultRequest
 from server.app import Gateway
-from server.ceiling import Ceiling
 from server.deadline import Deadline
-from server.metrics import Metrics
 from server.retries import MOST_TRIES
-from server.vendor.client import VendorClient
 from server.vendor.token import Token
 from server.vendor.token_endpoint import Credentials
 from server.vendor.transport import Http1Transport
-from tests.conftest import SECRET, connected, settings_for, started
+from tests.conftest import SECRET, connected, settings_for, started, vendor_client
 from tests.failure import failure
 from tests.scripted_vendor import (
     RESULT_ID,
@@ -367,17 +364,7 @@ class _Recording(httpx.AsyncBaseTransport):
 async def test_the_vendors_address_may_have_a_path(path: str) -> None:
     """With whatever a path may hold: it goes before the vendor's own."""
     transport = _Recording()
-    client = VendorClient(
-        transport,
-        transport,
-        f"https://vendor.example{path}",
-        Credentials("i", "s", "/token", "POST"),
-        cancel_path="/cancel",
-        connect_timeout=3,
-        attempt_timeout=8,
-        ceiling=Ceiling(None),
-        observer=Metrics(),
-    )
+    client = vendor_client(transport, f"https://vendor.example{path}")
     await client.read_result(RESULT_ID, Deadline.after(5))
     assert transport.targets[-1].decode() == f"{path.rstrip('/')}/api/v1/call-request/{RESULT_ID}/result"
 

@@ -26,7 +26,7 @@ from faults.connection import Connection, Ended
 from faults.gateway import ROOT, GatewayProcess, free_ports, serving
 from faults.sockets import clients_of
 from faults.vendor import Vendor, after, always
-from server.later import AFTER
+from server.soon import AFTER
 from server.worker_process import LONGEST_PAUSE, Pauses, WorkerProcess
 from tests.scripted_vendor import RESULT_ID, never
 
