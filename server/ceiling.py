@@ -52,11 +52,14 @@ class Ceiling:
 
     async def _acquire(self, deadline: Deadline) -> None:
         assert self._limiter is not None
-        try:
-            async with asyncio.timeout(max(deadline.remaining() - LEAST, 0)):
-                await self._limiter.acquire()
-        except TimeoutError:
-            raise _limited(1 / self._rate) from None
+        while True:
+            try:
+                async with asyncio.timeout(max(deadline.remaining() - LEAST, 0)):
+                    await self._limiter.acquire()
+                return
+            except TimeoutError:
+                if deadline.remaining() <= LEAST:  # else a more patient reader has come meanwhile
+                    raise _limited(1 / self._rate) from None
 
 
 def _limited(seconds: float) -> GatewayError:

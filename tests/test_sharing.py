@@ -412,6 +412,20 @@ class TestCeiling:
             told = await failure(client.GetCallRequestResult(GET, timeout=0.5))
             assert (told.code, told.reason) == ("RESOURCE_EXHAUSTED", "VENDOR_RATE_LIMITED")
 
+    async def test_a_more_patient_reader_gives_the_read_more_time(self, vendor: ScriptedVendor) -> None:
+        """It joins a read that waits for its turn: the turn comes too late for the first reader, not for this one."""
+        async with (
+            started(vendor.url, vendor_max_calls_per_second=0.5) as gateway,
+            connected(gateway) as client,
+        ):
+            await client.GetCallRequestResult(GET)
+            hasty = asyncio.ensure_future(client.GetCallRequestResult(aged(0.01), timeout=0.5))
+            await asyncio.sleep(0.1)
+            patient = asyncio.ensure_future(client.GetCallRequestResult(aged(0.01), timeout=9))
+            assert (await failure(hasty)).reason in {"VENDOR_RATE_LIMITED", "DEADLINE_EXCEEDED"}
+            assert (await patient).call_request_result.call_request_id == RESULT_ID
+            assert len(vendor.requests("result")) == 2
+
     async def test_a_cancel_goes_before_the_reads_that_wait(self, vendor: ScriptedVendor) -> None:
         """Thirty reads wait for three seconds; a cancel waits for its own turn only."""
         async with (
