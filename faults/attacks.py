@@ -5,8 +5,10 @@ import random
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager, suppress
+from typing import Any
 
 import grpc
+from grpc_health.v1 import health_pb2, health_pb2_grpc
 
 from callrequest.v1.call_request_service_pb2 import GetCallRequestResultRequest
 
@@ -162,6 +164,27 @@ async def _idle(port: int, form: Form) -> str:
     return f"{number} connections"
 
 
+async def _names(port: int, form: Form) -> str:
+    """Each on a connection of its own, so that every server of the gateway gets some."""
+    sent, number = http2.hello() + http2.call(1, http2.call_headers("/no/\udcff\udcfe"), b""), form.of(200, 2000)
+    await asyncio.gather(*(_raw(port, sent, 1) for _ in range(number)))
+    return f"{number} calls"
+
+
+async def _watchers(port: int, form: Form) -> str:
+    """They take not one byte of what they are told; a watcher that reads is told all the same."""
+    number, request = form.of(100, 1000), health_pb2.HealthCheckRequest(service="callrequest.v1.CallRequestService")
+    watch = http2.call(1, http2.call_headers("/grpc.health.v1.Health/Watch"), request.SerializeToString())
+    stalled = asyncio.gather(*(_raw(port, http2.hello(window=0) + watch, 3) for _ in range(number)))
+    await asyncio.sleep(1)
+    async with grpc.aio.insecure_channel(f"127.0.0.1:{port}", options=CHANNEL) as channel:
+        told: Any = health_pb2_grpc.HealthStub(channel).Watch(request)  # type: ignore[attr-defined]  # as in ending.py
+        if (await asyncio.wait_for(told.read(), 1)).status != health_pb2.HealthCheckResponse.SERVING:
+            raise AssertionError("not serving")
+    await stalled
+    return f"{number} watchers"
+
+
 ATTACKS: dict[str, tuple[str, Attack]] = {
     "raw-bytes": ("bytes that are no HTTP/2", _bytes),
     "continued": ("20 header blocks of 1 MB that never end", _continued),
@@ -171,6 +194,8 @@ ATTACKS: dict[str, tuple[str, Attack]] = {
     "pings": ("floods of pings", _pings),
     "messages": ("messages of 5 MB", _messages),
     "metadata": ("metadata of 64 KB", _metadata),
+    "names": ("calls of methods whose names are no text", _names),
+    "watchers": ("watchers of health that do not read", _watchers),
     "idle": ("1 000 (long: 3 000) idle connections", _idle),
 }
 """By the name of their row: the words for it, and the attack."""

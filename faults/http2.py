@@ -20,17 +20,17 @@ def frame(kind: int, flags: int = 0, stream: int = 0, payload: bytes = b"") -> b
     return struct.pack(">I", len(payload))[1:] + struct.pack(">BBI", kind, flags, stream) + payload
 
 
-def hello() -> bytes:
-    """How a client begins: without header table, with all the window there is."""
-    wanted = ((_TABLE_SIZE, 0), (_INITIAL_WINDOW, 1 << 24), (_TRUE_BINARY, 1))
+def hello(window: int = 1 << 24) -> bytes:
+    """How a client begins: without header table. window: bytes that it takes of each stream before it says more."""
+    wanted = ((_TABLE_SIZE, 0), (_INITIAL_WINDOW, window), (_TRUE_BINARY, 1))
     settings = b"".join(struct.pack(">HI", *pair) for pair in wanted)
-    window = struct.pack(">I", (1 << 31) - 1 - 65_535)
-    return PREFACE + frame(SETTINGS, payload=settings) + frame(WINDOW_UPDATE, payload=window)
+    whole = struct.pack(">I", (1 << 31) - 1 - 65_535)
+    return PREFACE + frame(SETTINGS, payload=settings) + frame(WINDOW_UPDATE, payload=whole)
 
 
 def call_headers(path: str, timeout: float | None = None, *more: tuple[str, bytes]) -> bytes:
-    """The header block of a gRPC call. timeout: seconds, as the server is told of them."""
-    block = b"\x83\x86\x01" + _text(b"gateway") + b"\x04" + _text(path.encode())
+    """The header block of a gRPC call. path: surrogates stand for bytes. timeout: seconds, as the server is told."""
+    block = b"\x83\x86\x01" + _text(b"gateway") + b"\x04" + _text(path.encode("utf-8", "surrogateescape"))
     named = [("content-type", b"application/grpc"), ("te", b"trailers"), *more]
     if timeout is not None:
         named.append(("grpc-timeout", b"%dm" % round(timeout * 1000)))

@@ -92,7 +92,7 @@ class Guard:
             call.ended("OK")
             return response
 
-        async def yielding(received: Any, context: Context) -> AsyncIterator[bytes]:
+        async def yielding(received: Any, context: Context) -> None:
             call = begin(context)
             try:
                 call.admit()
@@ -100,7 +100,7 @@ class Guard:
                 async with aclosing(behaviour(call.request, context)) as responses:
                     async for response in responses:
                         call.admit()  # again: a caller that was struck off the file gets nothing more
-                        yield write(response)
+                        await context.write(write(response))  # yielded, it would fail outside of this
             except BaseException as error:
                 await call.failed(error)
                 raise
@@ -178,6 +178,9 @@ class _Call:
             self.ended("CANCELLED" if left is None or left > 0 else "DEADLINE_EXCEEDED")
         elif isinstance(error, GatewayError):
             await self._abort(error)
+        elif isinstance(error, grpc.aio.InternalError):  # what was written found no caller any more
+            self.ended("CANCELLED")
+            raise asyncio.CancelledError from None  # grpc.aio would log the other as a defect
         # A CancelledError that nobody asked for would leave the caller waiting until its deadline (grpc#29248).
         elif isinstance(error, Exception | asyncio.CancelledError):
             get_log().error("unexpected", method=self._label[2], **describe(error))

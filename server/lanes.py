@@ -6,6 +6,7 @@ from typing import Any
 
 import grpc
 
+from .grpc_server import GrpcServer
 from .port import CAN_BE_SHARED
 from .settings import Address
 
@@ -26,7 +27,8 @@ class Lanes:
 
     def __init__(self, number: int, options: Sequence[tuple[str, Any]]) -> None:
         options = (*options, ("grpc.so_reuseport", int(CAN_BE_SHARED)))
-        self._servers = [grpc.aio.server(options=options) for _ in range(number if CAN_BE_SHARED else 1)]
+        self._servers = [GrpcServer(options) for _ in range(number if CAN_BE_SHARED else 1)]
+        self._ends: list[asyncio.Future[bool]] = []
 
     def add_registered_method_handlers(self, service: str, handlers: Mapping[str, Any]) -> None:
         """Registers a service's handlers."""
@@ -50,7 +52,15 @@ class Lanes:
         """Begins to serve."""
         for server in self._servers:
             await server.start()
+        # They are never cancelled: that would cancel what stop() waits for.
+        self._ends = [asyncio.ensure_future(server.wait_for_termination()) for server in self._servers]
+
+    async def broken(self) -> None:
+        """Waits until one of them ends, which grpc.aio does by itself when something unforeseen happens in it."""
+        await asyncio.wait(self._ends, return_when=asyncio.FIRST_COMPLETED)
 
     async def stop(self, grace: float | None) -> None:
         """Takes no more calls; those under way have so many seconds to end. None: they are ended at once."""
-        await asyncio.gather(*(server.stop(grace) for server in self._servers))
+        # One that has ended by itself fails once more; the others are stopped all the same.
+        await asyncio.gather(*(server.stop(grace) for server in self._servers), return_exceptions=True)
+        await asyncio.gather(*self._ends, return_exceptions=True)
