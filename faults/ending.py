@@ -10,9 +10,10 @@ import grpc
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 
 from callrequest.v1.call_request_service_pb2 import GetCallRequestResultRequest
-from tests.scripted_vendor import never
+from tests.scripted_vendor import Answer, never
 
 from .calls import CHANNEL, at_rate, client_of, code_of, counted, identifier
+from .connection import connected
 from .gateway import GatewayProcess, free_ports, serving
 from .row import Findings, Form, Row
 from .vendor import Vendor, after, always
@@ -135,6 +136,36 @@ async def _blocking(gateway: GatewayProcess, vendor: Vendor) -> list["asyncio.Fu
     return await _calls(gateway, "blocking")
 
 
+async def _cancel_at_end(form: Form, findings: Findings) -> None:
+    """Cancels take effect, their replies hang: the last that their callers hear must not be a code that is repeated."""
+    grace = 3.0
+    for name, workers, twice in (("one process", 1, False), ("two workers", 2, False), ("a second SIGTERM", 2, True)):
+        async with (
+            Vendor() as vendor,
+            serving(vendor.url, DRAIN_DELAY=0.5, GRACE=grace, WORKERS=workers) as gateway,
+            connected(gateway.port, 8) as client,
+        ):
+
+            def commit(asked: str, vendor: Vendor = vendor) -> Answer:
+                vendor.commit(asked)
+                return never()
+
+            vendor.on_cancel = commit
+            ids = [identifier("end", number) for number in range(20)]
+            calls = [asyncio.ensure_future(client.cancel(each, 25)) for each in ids]
+            await vendor.until(lambda: vendor.posts.total() == len(ids))  # noqa: B023 (it is waited for here)
+            signalled = time.monotonic()
+            gateway.signal()
+            if twice:
+                await asyncio.sleep(0.2)
+                gateway.signal()
+            code = await gateway.ended(grace + _LATE)
+            took = time.monotonic() - signalled
+            told = [each.reason or f"code {each.code}" for each in await asyncio.gather(*calls)]
+        findings.saw(f"{name}: {counted(told)}", set(told) == {"CANCELLATION_OUTCOME_UNKNOWN"})
+        findings.saw(f"exit code {code} after {took:.1f} s of {grace:.0f}", code == 0 and took <= grace + _LATE)
+
+
 async def _killed(form: Form, findings: Findings) -> None:
     (port,) = free_ports(1)
     async with Vendor() as vendor, serving(vendor.url, port=port) as gateway, client_of(gateway.target) as client:
@@ -168,6 +199,12 @@ ROWS = (
     ),
     Row("sigterm-twice", "a second SIGTERM", "exit within GRACE", _hindered(8, _twice, "server")),
     Row("sigterm-hung", "SIGTERM while the vendor hangs", "exit within GRACE", _hindered(3, _hung_vendor, "server")),
+    Row(
+        "cancel-at-end",
+        "SIGTERM while cancels have been sent and their replies hang",
+        "CANCELLATION_OUTCOME_UNKNOWN, never UNAVAILABLE, exit within GRACE",
+        _cancel_at_end,
+    ),
     Row(
         "sigterm-ignored",
         "SIGTERM while a handler ignores its end",

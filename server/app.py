@@ -6,7 +6,7 @@ import time
 from contextlib import AsyncExitStack
 from typing import Any, Self
 
-from grpc_health.v1 import health, health_pb2, health_pb2_grpc
+from grpc_health.v1.health_pb2_grpc import add_HealthServicer_to_server
 
 from callrequest.v1.call_request_service_pb2_grpc import add_CallRequestServiceServicer_to_server
 
@@ -18,6 +18,8 @@ from .certificates import Certificates
 from .describe import add_reflection
 from .embedded import with_vendor
 from .guard import Guard
+from .health import NAME as HEALTH
+from .health import Health
 from .kept_results import KeptResults
 from .lanes import LANES, Lanes
 from .limits import InFlight
@@ -36,6 +38,8 @@ MOST_REQUEST_BYTES, MOST_METADATA_BYTES, MOST_STREAMS = 64 << 10, 8 << 10, 128
 
 TO_END = 0.5
 """Seconds of GRACE that are left to close what remains after the calls."""
+TO_TELL = 0.2
+"""The last seconds of calls, in which the callers of cancels that are ended are told what is known of them."""
 
 _CHANNEL_OPTIONS = (
     ("grpc.max_receive_message_length", MOST_REQUEST_BYTES),
@@ -65,7 +69,7 @@ class Gateway:
         self._settings = settings
         self._access_log = access_log or AccessLog(settings.log_level, None)
         self._stack = AsyncExitStack()
-        self._health = health.aio.HealthServicer()
+        self._health = Health([SERVICE])
         self._ready = False
         self.address: Address
         self.metrics_address: Address | None = None
@@ -78,6 +82,8 @@ class Gateway:
         return self
 
     async def __aexit__(self, *error: object) -> None:
+        # First, for the calls that a drain left: a second signal breaks it off.
+        self._stack.push_async_callback(self._end_calls, TO_TELL)
         await self._stack.aclose()
 
     async def _start(self, stack: AsyncExitStack) -> None:
@@ -96,17 +102,14 @@ class Gateway:
         kept = KeptResults(settings.default_max_age, settings.final_max_age, settings.kept_bytes)
         await stack.enter_async_context(kept)
         results = await stack.enter_async_context(Results(vendor, kept, ceiling, metrics))
-        self._cancellations = Cancellations(vendor, results.changed, metrics.cancellation_settled)
-        service = CallRequestService(
-            results,
-            self._cancellations,
-            reading=InFlight(settings.max_reads, metrics.in_flight("read")),
-            cancelling=InFlight(settings.max_cancels, metrics.in_flight("cancel")),
-        )
+        cancelling = InFlight(settings.max_cancels, metrics.in_flight("cancel"))
+        self._cancellations = Cancellations(vendor, cancelling, results.changed, metrics.cancellation_settled)
+        reading = InFlight(settings.max_reads, metrics.in_flight("read"))
+        service = CallRequestService(results, self._cancellations, reading)
         add_CallRequestServiceServicer_to_server(service, guard)
-        health_pb2_grpc.add_HealthServicer_to_server(self._health, guard)
+        add_HealthServicer_to_server(self._health, guard)
         if settings.reflection:
-            add_reflection([SERVICE, health.SERVICE_NAME], guard)
+            add_reflection([SERVICE, HEALTH], guard)
         self.address = self._listen(server, listen)
         if settings.metrics_listen:
             from .operations import OperationsServer  # a worker has no use for an HTTP server
@@ -117,8 +120,12 @@ class Gateway:
         stack.push_async_callback(server.stop, None)
         await server.start()
         let_threads_yield(settings.io_niceness)
-        await self._tell_health(health_pb2.HealthCheckResponse.SERVING)
+        self._health.tell(serving=True)
         self._ready = True
+
+    async def broken(self) -> None:
+        """Waits until a server of gRPC's has ended by itself: then some of the callers are served no more."""
+        await self._server.broken()
 
     async def drain(self, *, quick: bool = False) -> None:
         """Ends without losing a unary call, a little within GRACE. quick: for a person who waits, without the delay.
@@ -129,14 +136,21 @@ class Gateway:
         settings, begun = self._settings, time.monotonic()
         grace = settings.grace - min(TO_END, settings.grace / 10)
         self._ready = False
-        await self._tell_health(health_pb2.HealthCheckResponse.NOT_SERVING)
-        await asyncio.sleep(0 if quick else min(settings.drain_delay, grace))
-        await self._server.stop(max(grace - (time.monotonic() - begun), 0))
-        await self._cancellations.finish(max(grace - (time.monotonic() - begun), 0))
+        self._health.tell(serving=False)
+        await asyncio.sleep(0 if quick else min(settings.drain_delay, grace - TO_TELL))
+        await self._end_calls(max(grace - (time.monotonic() - begun), 0))
 
-    async def _tell_health(self, status: int) -> None:
-        for service in ("", SERVICE):
-            await self._health.set(service, status)
+    async def _end_calls(self, seconds: float) -> None:
+        """Takes no more calls; those under way have so many seconds, and cancels, called for or left, TO_TELL less.
+
+        The server cuts off what is left with UNAVAILABLE, which would be wrong for a cancel that may have been sent.
+        """
+        until = time.monotonic() + seconds - TO_TELL
+        async with asyncio.TaskGroup() as group:
+            stopping = group.create_task(self._server.stop(seconds))
+            # Until then a call that was just taken may begin a cancel.
+            await asyncio.wait({stopping}, timeout=max(seconds - TO_TELL, 0))
+            await self._cancellations.finish(until - time.monotonic())
 
     def _listen(self, server: Lanes, listen: Address) -> Address:
         settings, credentials = self._settings, None
@@ -167,11 +181,15 @@ class Gateway:
             tls = ssl.create_default_context(cafile=settings.vendor_ca)
         except ssl.SSLError:
             raise SettingsError(["GATEWAY_VENDOR_CA: holds no certificates in PEM"]) from None
+        except OSError:
+            raise SettingsError(["GATEWAY_VENDOR_CA: cannot be read"]) from None
         reads = Http1Transport(url, tls, settings.vendor_max_connections, MOST_BYTES)
-        reserved = Http1Transport(url, tls, settings.max_cancels + 1, MOST_BYTES)  # one is for tokens
+        reserved = Http1Transport(url, tls, settings.max_cancels, MOST_BYTES)
+        tokens = Http1Transport(url, tls, 1, MOST_BYTES)
         client = VendorClient(
             await stack.enter_async_context(reads),
             await stack.enter_async_context(reserved),
+            await stack.enter_async_context(tokens),
             url,
             Credentials(client_id, secret.get_secret_value(), settings.vendor_token_path, settings.vendor_token_method),
             cancel_path=settings.vendor_cancel_path,

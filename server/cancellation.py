@@ -7,7 +7,7 @@ cancel, refused ones included. The steps:
 2. In doubt (the connection broke, no answer in time, an answer that is none): read the status back after a while, three
    times. Still pending at the third: POST once more, and read back in the same way.
 3. Refused: read why. What is cancelled already is a success.
-4. Not settled in time: CANCELLATION_OUTCOME_UNKNOWN.
+4. Not settled in time, or before the gateway ends: CANCELLATION_OUTCOME_UNKNOWN.
 """
 
 import asyncio
@@ -55,11 +55,13 @@ class Cancel:
         self.settled_by = "error"
         self._posts = 0
 
-    def out_of_time(self) -> GatewayError:
-        """What a caller is told whose time is over before it is settled."""
+    def unsettled(self, *, out_of_time: bool) -> GatewayError:
+        """What a caller is told when its time is over, or the gateway's, before the cancel is settled."""
         if self._in_doubt:
-            return outcome_unknown(out_of_time=True)
-        return _not_allowed(CancellationRejected()) if self._refused else deadline_exceeded()
+            return outcome_unknown(out_of_time=out_of_time)
+        if self._refused:
+            return _not_allowed(CancellationRejected())
+        return deadline_exceeded() if out_of_time else not_cancelled()
 
     async def settle(self) -> Cancellation:
         """Goes through the steps. Raises GatewayError."""
@@ -196,6 +198,11 @@ SETTLED = {results.CALL_REQUEST_STATUS_CANCELLED, *REASON_BY_STATUS}
 
 def _not_allowed(rejected: CancellationRejected) -> GatewayError:
     return GatewayError(reasons.ERROR_REASON_CANCELLATION_NOT_ALLOWED, rejected=rejected)
+
+
+def not_cancelled() -> GatewayError:
+    """UNAVAILABLE: the gateway ends, and the vendor was sent nothing that had an effect. It may be repeated."""
+    return GatewayError(reasons.ERROR_REASON_VENDOR_UNAVAILABLE)
 
 
 def outcome_unknown(*, out_of_time: bool) -> GatewayError:

@@ -5,9 +5,10 @@ from collections.abc import Callable
 
 from callrequest.v1.cancellation_pb2 import Cancellation
 
-from .cancellation import Cancel
+from .cancellation import Cancel, not_cancelled
 from .deadline import Deadline
 from .errors import deadline_exceeded
+from .limits import InFlight
 from .vendor.client import VendorClient
 
 AHEAD = 0.02
@@ -17,37 +18,56 @@ AHEAD = 0.02
 class Cancellations:
     """Cancels call requests: one cancel at a time for an id, which goes on when its callers have left.
 
+    in_flight: bounds cancels, not callers: one that its callers have left still holds a connection.
     changed: is told the id when a cancel has ended, whatever came of it: what was read before may not be true any more.
     settled: is told how each ended. Callers of one id share its cancel; each waits for it within its own deadline.
     """
 
-    def __init__(self, vendor: VendorClient, changed: Callable[[str], None], settled: Callable[[str], None]) -> None:
+    def __init__(
+        self,
+        vendor: VendorClient,
+        in_flight: InFlight,
+        changed: Callable[[str], None],
+        settled: Callable[[str], None],
+    ) -> None:
         self._vendor = vendor
+        self._in_flight = in_flight
         self._changed = changed
         self._settled = settled
         self._under_way: dict[str, tuple[Cancel, asyncio.Task[Cancellation]]] = {}
+        self._over = False
 
     async def cancel(self, call_request_id: str, deadline: Deadline) -> Cancellation:
-        """Cancels. Raises GatewayError: CANCELLATION_OUTCOME_UNKNOWN when a POST may have arrived and time is up."""
+        """Cancels. Raises GatewayError: CANCELLATION_OUTCOME_UNKNOWN when a POST may have arrived and time is up.
+
+        OVERLOADED when there are too many cancels under way, and none of this id to share.
+        """
         cancel, task = self._under_way.get(call_request_id) or self._begin(call_request_id, deadline)
         cancel.deadline.extend(deadline.sooner(AHEAD))
         # Not awaited itself: a caller that leaves must not leave the cancel half done.
         await asyncio.wait({task}, timeout=max(deadline.remaining(), 0))
         if task.done() and not task.cancelled():
             return task.result()
-        raise cancel.out_of_time()
+        raise cancel.unsettled(out_of_time=not task.done())
 
     async def finish(self, seconds: float) -> None:
-        """Waits so long for the cancels under way, then ends them."""
+        """Waits so long for the cancels under way, then ends them: who waits is told at once what is known of it.
+
+        None begins any more: what is sent from now on could not be settled.
+        """
+        self._over = True
         tasks = [task for _, task in self._under_way.values()]
         if tasks:
-            await asyncio.wait(tasks, timeout=seconds)
+            await asyncio.wait(tasks, timeout=max(seconds, 0))
         for task in tasks:
             task.cancel()
 
     def _begin(self, call_request_id: str, deadline: Deadline) -> "tuple[Cancel, asyncio.Task[Cancellation]]":
+        if self._over:
+            raise not_cancelled()
         if deadline.spent():
             raise deadline_exceeded()
+        self._in_flight.begin()
         cancel = Cancel(self._vendor, call_request_id, deadline.sooner(AHEAD))
         task = asyncio.create_task(cancel.settle(), name="cancel")
         self._under_way[call_request_id] = (cancel, task)
@@ -56,6 +76,7 @@ class Cancellations:
 
     def _ended(self, call_request_id: str, cancel: Cancel, task: "asyncio.Task[Cancellation]") -> None:
         del self._under_way[call_request_id]
+        self._in_flight.end()
         self._changed(call_request_id)
         if not task.cancelled():
             task.exception()  # read, so that one nobody waits for any more is no "exception was never retrieved"

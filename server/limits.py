@@ -1,4 +1,4 @@
-"""Bounds on the calls in flight. Above one a call is refused at once, so that those within it are served in time."""
+"""Bounds on what is in flight. Above one a call is refused at once, so that those within it are served in time."""
 
 from collections.abc import Callable
 from types import TracebackType
@@ -9,10 +9,11 @@ from .errors import GatewayError
 
 
 class InFlight:
-    """`with in_flight:` around a call. Raises OVERLOADED when there are as many as the bound allows.
+    """`with in_flight:` around a call; begin() and end() around what goes on without its call.
 
-    Checked in the handler: grpc's own maximum_concurrent_rpcs also counts streams that never send a request, and so
-    lets anybody lock all others out. changed: is told the number of calls, for metrics.
+    Raises OVERLOADED when there are as many as the bound allows. Checked in the handler: grpc's own
+    maximum_concurrent_rpcs also counts streams that never send a request, and so lets anybody lock all others out.
+    changed: is told the number, for metrics.
     """
 
     def __init__(self, most: int, changed: Callable[[int], None]) -> None:
@@ -20,14 +21,22 @@ class InFlight:
         self._changed = changed
         self._number = 0
 
-    def __enter__(self) -> None:
+    def begin(self) -> None:
+        """Takes a place. Raises OVERLOADED when there is none."""
         if self._number >= self._most:
             raise GatewayError(reasons.ERROR_REASON_OVERLOADED)
         self._number += 1
         self._changed(self._number)
 
+    def end(self) -> None:
+        """Gives a place back."""
+        self._number -= 1
+        self._changed(self._number)
+
+    def __enter__(self) -> None:
+        self.begin()
+
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self._number -= 1
-        self._changed(self._number)
+        self.end()

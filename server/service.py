@@ -24,11 +24,10 @@ class CallRequestService(CallRequestServiceServicer):
     A method gives its response, or the bytes of one that was serialized before.
     """
 
-    def __init__(self, results: Results, cancellations: Cancellations, reading: InFlight, cancelling: InFlight) -> None:
+    def __init__(self, results: Results, cancellations: Cancellations, reading: InFlight) -> None:
         self._results = results
         self._cancellations = cancellations
         self._reading = reading
-        self._cancelling = cancelling
 
     async def GetCallRequestResult(  # type: ignore[override]  # noqa: N802 (the contract's name; so below)
         self,
@@ -49,8 +48,7 @@ class CallRequestService(CallRequestServiceServicer):
         context: Context,
     ) -> pb.CancelCallRequestResponse:
         call_request_id = check_call_request_id(request.call_request_id)
-        with self._cancelling:
-            cancellation = await self._cancellations.cancel(call_request_id, Deadline.after(context.time_remaining()))
+        cancellation = await self._cancellations.cancel(call_request_id, Deadline.after(context.time_remaining()))
         return pb.CancelCallRequestResponse(cancellation=cancellation)
 
     async def BatchGetCallRequestResults(  # noqa: N802

@@ -72,6 +72,7 @@ def settings_for(url: str | None, **changed: Any) -> Settings:
         "vendor_url": url,
         "vendor_client_id": "client",
         "vendor_client_secret": SecretStr(SECRET),
+        "allow_sandbox": True,  # with credentials, and then without a vendor
         "default_max_age": 0.0,  # nothing is kept or shared, unless a test is about that
         "final_max_age": 0.0,
         "drain_delay": 0.0,
@@ -117,6 +118,7 @@ async def metrics_of(gateway: Gateway) -> str:
 def vendor_client(transport: httpx.AsyncBaseTransport, url: str) -> VendorClient:
     """A client of a vendor that is played at the transport."""
     return VendorClient(
+        transport,
         transport,
         transport,
         url,

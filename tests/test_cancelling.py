@@ -1,15 +1,16 @@
 """Cancelling: OK only for what is cancelled, and a typed reason for what cannot be."""
 
 import asyncio
+from contextlib import AsyncExitStack
 from typing import TYPE_CHECKING
 
 import pytest
 
 from callrequest.v1 import call_request_pb2 as results
 from callrequest.v1 import cancellation_pb2 as pb
-from callrequest.v1.call_request_service_pb2 import CancelCallRequestRequest
+from callrequest.v1.call_request_service_pb2 import CancelCallRequestRequest, GetCallRequestResultRequest
 from tests.conftest import connected, metrics_of, started
-from tests.failure import failure
+from tests.failure import Failure, failure
 from tests.scripted_vendor import (
     RESULT_ID,
     Answer,
@@ -274,6 +275,91 @@ async def test_a_cancel_that_nobody_waits_for_is_finished_before_the_end(vendor:
         await gateway.drain()
         assert 'cancellations_total{settled_by="reply"} 1.0' in await metrics_of(gateway)
     assert vendor.left == 0
+
+
+async def _while_it_ends(
+    vendor: ScriptedVendor, stack: AsyncExitStack, operation: str, *, twice: bool
+) -> tuple[Failure, float]:
+    """How a cancel ends when the gateway does while that operation hangs, and the seconds that took.
+
+    twice: the drain is broken off, as by a second signal.
+    """
+    async with started(vendor.url, grace=1.0) as gateway:
+        client = await stack.enter_async_context(connected(gateway))
+        call = asyncio.ensure_future(failure(client.CancelCallRequest(CANCEL)))
+        await vendor.until(lambda: vendor.requests(operation))
+        begun = asyncio.get_running_loop().time()
+        draining = asyncio.ensure_future(gateway.drain())
+        if twice:
+            await asyncio.sleep(0.1)
+            draining.cancel()
+        await asyncio.wait({draining})
+    return await call, asyncio.get_running_loop().time() - begun
+
+
+@pytest.mark.parametrize("twice", [pytest.param(False, id="GRACE is over"), pytest.param(True, id="a second signal")])
+@pytest.mark.parametrize(
+    ("hangs", "before", "code", "reason"),
+    [
+        pytest.param("cancel", None, "UNKNOWN", "CANCELLATION_OUTCOME_UNKNOWN", id="sent"),
+        pytest.param("result", hang_up(), "UNKNOWN", "CANCELLATION_OUTCOME_UNKNOWN", id="being read back"),
+        pytest.param("result", refused("no"), "FAILED_PRECONDITION", "CANCELLATION_NOT_ALLOWED", id="refused"),
+        pytest.param("token", None, "UNAVAILABLE", "VENDOR_UNAVAILABLE", id="not sent"),
+    ],
+)
+async def test_a_cancel_that_the_end_overtakes_says_what_is_known_of_it(
+    vendor: ScriptedVendor, hangs: str, before: Answer | None, code: str, reason: str, twice: bool
+) -> None:
+    """UNAVAILABLE, which clients repeat by themselves, only when nothing was sent; and all are told within GRACE."""
+    vendor.answer(hangs, never())
+    if before:
+        vendor.answer("cancel", before)
+    async with AsyncExitStack() as stack:
+        got, seconds = await _while_it_ends(vendor, stack, hangs, twice=twice)
+    assert (got.code, got.reason) == (code, reason)
+    assert seconds <= (0.6 if twice else 1.0)
+    assert len(vendor.requests("cancel")) == (hangs != "token")
+
+
+async def test_while_it_ends_a_cancel_is_finished_when_there_is_time(vendor: ScriptedVendor) -> None:
+    """An end that the cancel is in time for changes nothing of its answer."""
+    vendor.answer("cancel", later(0.4, send(cancelled())))
+    async with started(vendor.url) as gateway, connected(gateway) as client:
+        call = asyncio.ensure_future(client.CancelCallRequest(CANCEL))
+        await vendor.until(lambda: vendor.requests("cancel"))
+        await gateway.drain()
+        assert (await call).cancellation.outcome == pb.CANCELLATION_OUTCOME_CANCELLED
+
+
+async def test_a_cancel_whose_caller_has_left_counts_as_long_as_it_goes_on(vendor: ScriptedVendor) -> None:
+    """MAX_CANCELS bounds what goes on at the vendor: more is OVERLOADED, but who shares a cancel takes no place."""
+    other = CancelCallRequestRequest(call_request_id="bcpFuj1ipoBKLz5G")
+    vendor.answer("cancel", later(1, send(cancelled(other.call_request_id))), send(cancelled()))
+    async with started(vendor.url, max_cancels=1) as gateway, connected(gateway) as client:
+        left = client.CancelCallRequest(other)
+        await vendor.until(lambda: vendor.requests("cancel"))
+        left.cancel()
+        await asyncio.sleep(0.1)
+        got = await failure(client.CancelCallRequest(CANCEL))
+        assert (got.code, got.reason, got.retry) == ("UNAVAILABLE", "OVERLOADED", 1.0)
+        assert 'calls_in_flight{kind="cancel"} 1.0' in await metrics_of(gateway)
+        await asyncio.gather(*(client.CancelCallRequest(other) for _ in range(3)))
+        assert len(vendor.requests("cancel")) == 1
+        assert 'calls_in_flight{kind="cancel"} 0.0' in await metrics_of(gateway)
+        await client.CancelCallRequest(CANCEL)
+
+
+async def test_cancels_that_hang_do_not_keep_others_from_a_token(vendor: ScriptedVendor) -> None:
+    """Tokens have a connection of their own: with as many cancels as may be, a revoked one is replaced."""
+    vendor.answer("cancel", never())
+    async with started(vendor.url, max_cancels=2, vendor_connect_timeout=0.5) as gateway, connected(gateway) as client:
+        hung = [client.CancelCallRequest(CancelCallRequestRequest(call_request_id=f"{n:016}")) for n in range(2)]
+        await vendor.until(lambda: len(vendor.requests("cancel")) == 2)
+        vendor.answer("result", send("", 401), send(pending()))
+        await client.GetCallRequestResult(GetCallRequestResultRequest(call_request_id=RESULT_ID), timeout=2)
+        assert len(vendor.requests("token")) == 2
+        for call in hung:
+            call.cancel()
 
 
 async def test_a_cancel_takes_the_time_that_its_caller_has(vendor: ScriptedVendor) -> None:

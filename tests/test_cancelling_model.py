@@ -18,6 +18,7 @@ from callrequest.v1 import error_reason_pb2 as reasons
 from server.cancels_under_way import Cancellations
 from server.deadline import Deadline, now
 from server.errors import GatewayError
+from server.limits import InFlight
 from tests.conftest import vendor_client
 from tests.scripted_vendor import RESULT_ID, cancelled, failed, with_status
 from tests.virtual_time import run
@@ -128,12 +129,15 @@ class ModelVendor(httpx.AsyncBaseTransport):
 
 
 async def _history(seed: int) -> int:
-    """One history: one to three callers, some of whom leave, and a vendor that changes by itself. Gives its steps."""
+    """One history: callers, some of whom leave, a vendor that changes by itself, an end at times. Gives its steps."""
     dice = random.Random(seed)
     vendor = ModelVendor(dice)
     client = vendor_client(vendor, "https://v.example")
-    settled: list[str] = []
-    cancellations = Cancellations(client, lambda _: None, settled.append)
+    ended: list[str] = []
+    posts_at_end: list[int] = []
+    number_in_flight: list[int] = []
+    in_flight = InFlight(1, number_in_flight.append)
+    cancellations = Cancellations(client, in_flight, ended.append, lambda _: None)
 
     async def changes() -> None:
         for status in (IN_PROGRESS, COMPLETED):
@@ -159,12 +163,21 @@ async def _history(seed: int) -> int:
         task.cancel()
         await asyncio.wait({task})
 
+    async def gateway_ends() -> None:
+        if dice.random() < 0.3:
+            await asyncio.sleep(dice.uniform(0, 5))
+            await cancellations.finish(dice.choice([0, 0.5, 5]))
+            await asyncio.sleep(0.001)  # for those that it ends
+            posts_at_end.append(vendor.posts)
+
     number = dice.choice([1, 1, 2, 3])
     callers = [dice.choice([call, call, leaving_call])() for _ in range(number)]
-    await asyncio.gather(changes(), *callers)
+    await asyncio.gather(changes(), gateway_ends(), *callers)
     await cancellations.finish(60)
+    assert all(posts == vendor.posts for posts in posts_at_end), "a POST after the end"
+    assert not ended or number_in_flight[-1] == 0, "a place is not given back"
     # Callers who came one after another may have begun a cancel each; at once they share one.
-    assert vendor.posts <= 2 * len(settled), f"{vendor.posts} POSTs for {len(settled)} cancels"
+    assert vendor.posts <= 2 * len(ended), f"{vendor.posts} POSTs for {len(ended)} cancels"
     return vendor.steps + number
 
 

@@ -13,7 +13,9 @@ import trustme
 from callrequest.v1.call_request_service_pb2 import CancelCallRequestRequest, GetCallRequestResultRequest
 from server.app import Gateway
 from server.deadline import Deadline
+from server.errors import GatewayError, Sent
 from server.retries import MOST_TRIES
+from server.vendor.exchange import MOST_BYTES
 from server.vendor.token import Token
 from server.vendor.token_endpoint import Credentials
 from server.vendor.transport import Http1Transport
@@ -236,23 +238,18 @@ async def test_after_calls_that_ran_out_of_time_connections_are_free(vendor: Scr
 
 
 async def test_with_no_connection_free_nothing_was_sent(vendor: ScriptedVendor) -> None:
-    """A cancel that waits for a connection in vain is UNAVAILABLE, not in doubt."""
+    """A cancel that waits for a connection in vain leaves no doubt."""
     vendor.answer("cancel", never())
-    async with started(vendor.url, max_cancels=5, vendor_connect_timeout=0.2) as gateway, connected(gateway) as client:
-        gateway_cancels = [
-            asyncio.ensure_future(client.CancelCallRequest(CancelCallRequestRequest(call_request_id=f"{number:016}")))
-            for number in range(5)
-        ]
-        await vendor.until(lambda: len(vendor.requests("cancel")) == 5)
-        for call in gateway_cancels:
-            call.cancel()  # they go on, and hold their connections
-        await asyncio.sleep(0.1)
-        held = client.CancelCallRequest(CancelCallRequestRequest(call_request_id=f"{5:016}"), timeout=3)
-        await vendor.until(lambda: len(vendor.requests("cancel")) == 6)  # the one that is there for tokens
-        got = await failure(client.CancelCallRequest(CANCEL))
-        held.cancel()
-    assert (got.code, got.reason) == ("UNAVAILABLE", "VENDOR_UNAVAILABLE")
-    assert len(vendor.requests("cancel")) == 6
+    async with Http1Transport(vendor.url, ssl.create_default_context(), 1, MOST_BYTES) as transport:
+        client = vendor_client(transport, vendor.url)
+        hung = asyncio.create_task(client.cancel(RESULT_ID, Deadline.after(5), 1))
+        await vendor.until(lambda: vendor.requests("cancel"))
+        with pytest.raises(GatewayError) as caught:
+            await client.cancel(RESULT_ID, Deadline.after(0.4), 1)
+        assert caught.value.sent is Sent.NOTHING
+        assert len(vendor.requests("cancel")) == 1
+        hung.cancel()
+        await asyncio.wait({hung})
 
 
 async def test_reads_that_hang_take_no_connection_from_cancels(vendor: ScriptedVendor) -> None:

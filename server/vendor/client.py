@@ -24,6 +24,7 @@ from .quirks import Notes
 from .token import TokenSource
 from .token_endpoint import Credentials, TokenEndpoint
 from .translate import Envelope, malformed, read_cancellation, read_envelope, read_result
+from .trouble import Trouble
 
 _Answer = TypeVar("_Answer")
 
@@ -31,8 +32,8 @@ _Answer = TypeVar("_Answer")
 class VendorClient:
     """Reads and cancels at the vendor. Safe to use by many tasks at once.
 
-    reserved: carries cancels, their readings back and token requests: reads that hang cannot take every connection from
-    them.
+    reserved: carries cancels and their readings back: reads that hang cannot take every connection from them.
+    tokens: carries token requests, one at a time: nothing else that hangs can hold them up.
     cancel_path: may hold `{id}`. connect_timeout: seconds for a connection to be free or made. attempt_timeout: seconds
     for the whole exchange of a read, however much time the caller has.
     """
@@ -41,6 +42,7 @@ class VendorClient:
         self,
         transport: httpx.AsyncBaseTransport,
         reserved: httpx.AsyncBaseTransport,
+        tokens: httpx.AsyncBaseTransport,
         base_url: str,
         credentials: Credentials,
         cancel_path: str,
@@ -57,9 +59,11 @@ class VendorClient:
         self._attempt_timeout = attempt_timeout
         self._ceiling = ceiling
         self._observer = observer
-        self._reads = Exchanges(transport, connect_timeout, observer)
-        self._reserved = Exchanges(reserved, connect_timeout, observer)
-        self._tokens = TokenSource(TokenEndpoint(self._reserved, self._base, credentials).fetch)
+        connecting = Trouble("no connection to the vendor", over="connected to the vendor again")
+        self._reads = Exchanges(transport, connect_timeout, observer, connecting)
+        self._reserved = Exchanges(reserved, connect_timeout, observer, connecting)
+        token_exchanges = Exchanges(tokens, connect_timeout, observer, connecting)
+        self._tokens = TokenSource(TokenEndpoint(token_exchanges, self._base, credentials).fetch)
 
     async def aclose(self) -> None:
         """Ends a token fetch under way; the transport is its owner's to close."""

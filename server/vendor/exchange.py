@@ -13,6 +13,7 @@ from server.errors import GatewayError, Sent, deadline_exceeded
 from .document import NotAnObject, Object, parse
 from .quirks import Notes
 from .translate import malformed
+from .trouble import Trouble
 
 MOST_BYTES = 1 << 20
 """A longer reply is malformed; it is not read further."""
@@ -39,13 +40,16 @@ class Reply(NamedTuple):
 class Exchanges:
     """Sends requests by a transport that gives whole replies, and keeps their times.
 
-    connect_timeout: seconds for a connection to be free or made.
+    connect_timeout: seconds for a connection to be free or made. connecting: is told why there was none.
     """
 
-    def __init__(self, transport: httpx.AsyncBaseTransport, connect_timeout: float, observer: Observer) -> None:
+    def __init__(
+        self, transport: httpx.AsyncBaseTransport, connect_timeout: float, observer: Observer, connecting: Trouble
+    ) -> None:
         self._transport = transport
         self._connect_timeout = connect_timeout
         self._observer = observer
+        self._connecting = connecting
 
     async def exchange(self, operation: str, request: httpx.Request, deadline: Deadline, longest: float) -> Reply:
         """Sends a request once; longest: seconds, however much time there is until the deadline.
@@ -64,9 +68,13 @@ class Exchanges:
         try:
             response = await self._transport.handle_async_request(request)
             outcome = f"{response.status_code // 100}xx"
-        except (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout):
+            self._connecting.passed()
+        except (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout) as error:
             outcome = "unreachable"
-            raise deadline_exceeded() if deadline.spent() else unavailable(Sent.NOTHING) from None
+            if deadline.spent():
+                raise deadline_exceeded() from None
+            self._connecting.met(type(error.__cause__ or error).__name__)
+            raise unavailable(Sent.NOTHING) from None
         except httpx.ReadTimeout:
             outcome = "timeout"
             spent = deadline.spent()

@@ -12,6 +12,7 @@ from server.errors import GatewayError, Sent
 
 from .exchange import Exchanges, unavailable
 from .token import Token, token_from
+from .trouble import Trouble
 
 TIMEOUT = 10.0
 """Seconds for one request, whoever waits for the token."""
@@ -37,6 +38,7 @@ class TokenEndpoint:
         self._exchanges = exchanges
         self._base = base_url
         self._credentials = credentials
+        self._trouble = Trouble("no token from the vendor", over="a token from the vendor again")
 
     async def fetch(self) -> Token:
         """Asks for a token, once more when the connection breaks: a kept one may have gone stale.
@@ -72,11 +74,17 @@ class TokenEndpoint:
             reply = await self._exchanges.exchange("token", request, Deadline.after(TIMEOUT), math.inf)
         except GatewayError as error:
             raise unavailable(error.sent) from None
-        if reply.status in (400, 401, 403):
-            raise GatewayError(reasons.ERROR_REASON_VENDOR_REJECTED_CREDENTIALS)
+        if not 200 <= reply.status <= 299:
+            self._trouble.met(f"HTTP {reply.status}")
+            if reply.status in (400, 401, 403):
+                raise GatewayError(reasons.ERROR_REASON_VENDOR_REJECTED_CREDENTIALS)
+            raise unavailable(Sent.NOTHING)
         try:
-            if reply.document is None or not 200 <= reply.status <= 299:
-                raise ValueError("no token reply")
-            return token_from(reply.document, asked_at)
+            if reply.document is None:
+                raise ValueError("no JSON")
+            token = token_from(reply.document, asked_at)
         except ValueError:
+            self._trouble.met("no token in the reply")
             raise unavailable(Sent.NOTHING) from None
+        self._trouble.passed()
+        return token
