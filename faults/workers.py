@@ -1,9 +1,12 @@
 """Rows: a gateway with two workers, of which one dies, hangs or is drained while clients call; and who gets what.
 
-The clients are those that clients/ recommends: they watch health and repeat reads that end with UNAVAILABLE.
+The clients have the service config that clients/ recommends: they watch health and repeat reads that end with
+UNAVAILABLE. After an attempt to connect that failed they wait for a second, as those of Java must. A call in the act of
+arriving may be answered CANCELLED (grpc#41785): it was not accepted.
 """
 
 import asyncio
+import itertools
 import os
 import signal
 import time
@@ -30,6 +33,8 @@ if TYPE_CHECKING:
 _CLIENTS = 8
 _RATE = 100.0  # calls a second
 _SOON = 5.0  # seconds until a worker is replaced
+_ARRIVING = 0.01  # the share of calls that may be in the act of arriving
+_PROMISED = "no accepted call lost to clients that retry, at most 1 % not accepted"
 _CONFIG = (ROOT / "clients" / "service_config.json").read_text()
 
 
@@ -47,16 +52,18 @@ async def _clients(target: str) -> "AsyncIterator[list[CallRequestServiceAsyncSt
 class _Calls:
     """What becomes of the calls of all clients, each with a connection of its own."""
 
-    def __init__(self, clients: "list[CallRequestServiceAsyncStub]") -> None:
+    def __init__(self, clients: "list[CallRequestServiceAsyncStub]", vendor: Vendor) -> None:
         self._clients = clients
-        self.codes: list[str] = []
+        self._vendor = vendor
+        self._ids = (identifier("call", number) for number in itertools.count())
+        self.codes: dict[str, str] = {}
         self.slowest = 0.0
 
     async def one(self, number: int) -> None:
         """One call, of the client whose turn it is."""
-        request = GetCallRequestResultRequest(call_request_id=identifier("call", len(self.codes) + number))
-        begun = time.monotonic()
-        self.codes.append(await code_of(self._clients[number % _CLIENTS].GetCallRequestResult(request)))
+        asked, begun = next(self._ids), time.monotonic()
+        request = GetCallRequestResultRequest(call_request_id=asked)
+        self.codes[asked] = await code_of(self._clients[number % _CLIENTS].GetCallRequestResult(request))
         self.slowest = max(self.slowest, time.monotonic() - begun)
 
     async def poll(self, client: int, enough: asyncio.Event) -> None:
@@ -67,7 +74,11 @@ class _Calls:
 
     def judge(self, findings: Findings) -> None:
         """Notes what became of them."""
-        findings.saw(f"{counted(self.codes)}; slowest {self.slowest:.1f} s", set(self.codes) == {"OK"})
+        failed = {asked: code for asked, code in self.codes.items() if code != "OK"}
+        lost = sum(self._vendor.reads[asked] > 0 for asked in failed)
+        arriving = set(failed.values()) <= {"CANCELLED"} and len(failed) <= len(self.codes) * _ARRIVING
+        findings.saw(f"{counted(self.codes.values())}, {lost} accepted and lost", not lost and arriving)
+        findings.saw(f"slowest {self.slowest:.1f} s")
 
 
 async def _replaced(gateway: GatewayProcess, place: int, findings: Findings, begin: Callable[[int], None]) -> None:
@@ -88,7 +99,7 @@ def _told(number: signal.Signals) -> Callable[[Form, Findings], Awaitable[None]]
             _clients(gateway.target) as clients,
         ):
             vendor.on_read = after(0.02, vendor.tell)
-            calls = _Calls(clients)
+            calls = _Calls(clients, vendor)
             load = asyncio.ensure_future(at_rate(_RATE, form.of(6.0, 30.0), calls.one))
             for place in (0, 1):
                 await asyncio.sleep(1.5)
@@ -100,13 +111,13 @@ def _told(number: signal.Signals) -> Callable[[Form, Findings], Awaitable[None]]
 
 
 async def _stuck(form: Form, findings: Findings) -> None:
-    """What waits on the stuck one is repeated once that is ended: retryThrottling allows for four calls at once."""
+    """What waits on the stuck one is repeated once that is ended."""
     async with (
         Vendor() as vendor,
         serving(vendor.url, WORKERS=2, path=ROOT / "faults" / "stuck_workers") as gateway,
         _clients(gateway.target) as clients,
     ):
-        calls, enough = _Calls(clients), asyncio.Event()
+        calls, enough = _Calls(clients, vendor), asyncio.Event()
         polling = [asyncio.ensure_future(calls.poll(client, enough)) for client in range(4)]
         await asyncio.sleep(1)
         connection = await Connection.to(gateway.port)
@@ -148,21 +159,21 @@ ROWS = (
     Row(
         "worker-killed",
         "each of two workers killed, 100 calls/s over 8 connections",
-        "replaced in under 5 s, no call lost to clients that retry",
+        f"replaced in under 5 s, {_PROMISED}",
         _told(signal.SIGKILL),
         most=60,
     ),
     Row(
         "worker-drained",
-        "each of two workers told to end (SIGINT), 100 calls/s over 8 connections",
-        "replaced in under 5 s, no call lost to clients that retry",
-        _told(signal.SIGINT),
+        "each of two workers told to end (SIGTERM), 100 calls/s over 8 connections",
+        f"replaced in under 5 s, {_PROMISED}",
+        _told(signal.SIGTERM),
         most=60,
     ),
     Row(
         "worker-stuck",
         "the event loop of one of two workers blocked, 4 clients that poll",
-        "replaced in under 5 s, its stack told, no call lost to clients that retry",
+        f"replaced in under 5 s, its stack told, {_PROMISED}",
         _stuck,
         most=60,
     ),

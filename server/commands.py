@@ -17,7 +17,16 @@ from . import __version__
 from .access_log import AccessLog
 from .end_signals import EndSignals
 from .logs import Lines, configure_logs, describe, get_log
-from .settings import Address, Settings, SettingsError, load_settings, parse_address, tune_grpc, unused_settings
+from .settings import (
+    Address,
+    Settings,
+    SettingsError,
+    cannot_listen,
+    load_settings,
+    parse_address,
+    tune_grpc,
+    unused_settings,
+)
 
 if TYPE_CHECKING:
     from .app import Gateway
@@ -67,7 +76,8 @@ def _parse() -> argparse.Namespace:
     parser = argparse.ArgumentParser(
         prog="call-request-gateway", description="A gRPC gateway to AI Voice call requests."
     )
-    commands = parser.add_subparsers(dest="command", required=True)
+    parser.add_argument("--version", action="version", version=f"%(prog)s {__version__}")
+    commands = parser.add_subparsers(dest="command", required=True, metavar="command")  # so worker is not listed
     serve = commands.add_parser("serve", help="run the gateway; its settings are in the environment, GATEWAY_…")
     serve.add_argument("--workers", help="how many processes serve on the port, instead of GATEWAY_WORKERS")
     sandbox = commands.add_parser(
@@ -85,6 +95,7 @@ def _parse() -> argparse.Namespace:
     worker.add_argument("--bond", type=int, required=True)
     worker.add_argument("--listen", required=True)
     worker.add_argument("--metrics", required=True)
+    worker.add_argument("--lock", type=int, required=True)
     worker.add_argument("--sandbox")
     return parser.parse_args()
 
@@ -119,9 +130,9 @@ async def _serve(settings: Settings, access_log: AccessLog) -> int:
     signals = _signals(settings.grace)
     async with Gateway(settings, access_log) as gateway:
         _say_serving(settings, gateway.address, gateway.metrics_address, gateway.sandbox_url)
-        await _until_drained(gateway, signals, signals.get)  # a second signal ends the drain
+        code = await _until_drained(gateway, signals, signals.get)  # a second signal ends the drain
     get_log().info("stopped")
-    return 0
+    return code
 
 
 async def _worker(options: argparse.Namespace, settings: Settings, access_log: AccessLog) -> int:
@@ -129,6 +140,7 @@ async def _worker(options: argparse.Namespace, settings: Settings, access_log: A
     from .embedded import of_sandbox
     from .heartbeat import Heartbeat
     from .metrics import count_in_place
+    from .metrics_folder import shared_folder
 
     faulthandler.enable()  # SIGABRT, by which a stuck worker is ended, writes where it was
     signals = _signals(settings.grace)
@@ -141,9 +153,17 @@ async def _worker(options: argparse.Namespace, settings: Settings, access_log: A
         "metrics_listen": "",
         "vendor_max_calls_per_second": ceiling and ceiling / settings.workers,
     }
-    async with Gateway(settings.model_copy(update=changed), access_log) as gateway, Heartbeat(options.bond) as bond:
-        await _until_drained(gateway, signals, bond.hurry.wait)
-    return 0
+    with shared_folder(options.metrics, options.lock):
+        try:
+            async with (
+                Gateway(settings.model_copy(update=changed), access_log) as gateway,
+                Heartbeat(options.bond, settings.grace) as bond,
+            ):
+                return await _until_drained(gateway, signals, bond.hurry.wait, bond.ends_alone)
+        except SettingsError as error:
+            # Not on stderr alone: what a running gateway's worker cannot read any more keeps it from coming back.
+            get_log().error("a worker cannot start", worker=options.place, error=error.lines)
+            raise
 
 
 async def _supervise(settings: Settings) -> int:
@@ -170,26 +190,42 @@ async def _supervise(settings: Settings) -> int:
 
 
 def _say_serving(settings: Settings, address: Address, metrics: Address | None, sandbox_url: str | None) -> None:
-    get_log().info("serving", address=str(address), metrics=str(metrics), version=__version__)
+    where = {"address": str(address)} | ({"metrics": str(metrics)} if metrics else {})
+    get_log().info("serving", **where, version=__version__)
     if sandbox_url and address.is_loopback and settings.callers is None:  # else they would need a token
         print(_calls_to_try(settings, address), file=sys.stderr, flush=True)  # noqa: T201
 
 
 async def _until_drained(
-    gateway: "Gateway", signals: EndSignals, hurried: Callable[[], Coroutine[Any, Any, object]]
-) -> None:
+    gateway: "Gateway",
+    signals: EndSignals,
+    hurried: Callable[[], Coroutine[Any, Any, object]],
+    alone: Callable[[], Coroutine[Any, Any, bool]] | None = None,
+) -> int:
     """Serves until a signal comes, then drains. For a person who pressed Ctrl-C and waits for the prompt: quickly.
 
-    hurried: waits until calls need not be finished any more.
+    Gives the exit code: 1 when no signal came, but a server of gRPC's has ended by itself. hurried: waits until calls
+    need not be finished any more. alone: tells of one of several workers whether the others serve on; then it drains
+    quickly, too, since its clients need not be told of another address.
     """
-    received = await signals.get()
-    get_log().info("draining", signal=received.name)
-    draining = asyncio.create_task(gateway.drain(quick=received == signal.SIGINT))
+    hearing, breaking = asyncio.create_task(signals.get()), asyncio.create_task(gateway.broken())
+    await asyncio.wait({hearing, breaking}, return_when=asyncio.FIRST_COMPLETED)
+    breaking.cancel()
+    if hearing.done():
+        received = hearing.result()
+        get_log().info("draining", signal=received.name)
+        code, quick = 0, received == signal.SIGINT or (alone is not None and await alone())
+    else:
+        hearing.cancel()
+        get_log().error("a server of gRPC's ended by itself: this process ends, to be started again")
+        code, quick = 1, True
+    draining = asyncio.create_task(gateway.drain(quick=quick))
     hurry = asyncio.create_task(hurried())
     await asyncio.wait({draining, hurry}, return_when=asyncio.FIRST_COMPLETED)
     for task in (draining, hurry):
         task.cancel()
     await asyncio.wait({draining, hurry})
+    return code
 
 
 async def _sandbox(listen: Address) -> int:
@@ -200,8 +236,8 @@ async def _sandbox(listen: Address) -> int:
         async with Sandbox(*listen) as sandbox:
             log.info("sandbox", vendor=sandbox.url)
             await signals.get()
-    except OSError:
-        raise SettingsError([f"--listen: cannot listen on {listen}; is the port taken?"]) from None
+    except OSError as error:
+        raise cannot_listen("--listen", listen, error) from None
     return 0
 
 

@@ -5,9 +5,10 @@ import socket
 import subprocess
 import sys
 import time
+from collections.abc import Sequence
 from contextlib import suppress
 
-from .heartbeat import HURRY
+from .heartbeat import ALL_END, HURRY
 
 STUCK_AFTER = 2.5
 """Seconds without a heartbeat after which a worker's event loop counts as stuck."""
@@ -34,15 +35,17 @@ class Pauses:
 class WorkerProcess:
     """A place and its process.
 
-    options: of its command line, beside place and socket. serves: whether it serves calls. has_finished: whether it has
-    drained, and only has to end. may_start_at: when a new one may be started (time.monotonic).
+    options: of its command line, beside place and socket. keeps: descriptors that it inherits besides. serves: whether
+    it serves calls. has_finished: whether it has drained, and only has to end. may_start_at: when a new one may be
+    started (time.monotonic).
     """
 
-    def __init__(self, place: int, options: list[str]) -> None:
+    def __init__(self, place: int, options: list[str], keeps: Sequence[int] = ()) -> None:
         self.place = place
         self.serves = self.has_finished = False
         self.may_start_at = 0.0
         self._options = options
+        self._keeps = keeps
         self._process: subprocess.Popen[bytes] | None = None
         self._beats: socket.socket
         self._started_at = self._last_beat = 0.0
@@ -81,7 +84,7 @@ class WorkerProcess:
                 bond = ["--place", str(self.place), "--bond", str(theirs.fileno())]
                 self._process = subprocess.Popen(  # noqa: S603 (our own command)
                     [sys.executable, "-m", "server", "worker", *self._options, *bond],
-                    pass_fds=[theirs.fileno()],
+                    pass_fds=[theirs.fileno(), *self._keeps],
                     process_group=0,  # a terminal's Ctrl-C reaches the supervisor alone, which passes it on once
                 )
         except OSError:
@@ -102,11 +105,14 @@ class WorkerProcess:
         """Takes a beat as come."""
         self._last_beat = time.monotonic()
 
+    def drain(self, received: signal.Signals) -> None:
+        """Passes on the signal that ends the whole gateway. The word that it does so comes first."""
+        self._say(ALL_END)
+        self.tell(received)
+
     def hurry(self) -> None:
         """Tells it that calls need not be finished any more."""
-        with suppress(BlockingIOError, ConnectionError):
-            if self.runs:
-                self._beats.send(HURRY)
+        self._say(HURRY)
 
     def tell(self, number: signal.Signals) -> None:
         """Sends it a signal, if there is a process."""
@@ -122,6 +128,11 @@ class WorkerProcess:
         self._process, self.serves = None, False
         self._count_end()
         return code
+
+    def _say(self, word: bytes) -> None:
+        with suppress(BlockingIOError, ConnectionError):
+            if self.runs:
+                self._beats.send(word)
 
     def _count_end(self) -> None:
         moment = time.monotonic()

@@ -6,11 +6,9 @@ nothing of gRPC, so that it has nothing that could get stuck.
 """
 
 import asyncio
-import os
 import select
 import signal
 import sys
-import tempfile
 import time
 from contextlib import AsyncExitStack
 from typing import Self
@@ -19,6 +17,7 @@ from .embedded import with_vendor
 from .end_signals import EndSignals
 from .logs import describe, get_log
 from .metrics import SharedMetrics
+from .metrics_folder import metrics_folder
 from .operations import OperationsServer
 from .port import held
 from .settings import Address, Settings, parse_address
@@ -32,12 +31,10 @@ TO_END = 0.3
 """Seconds of GRACE that are left to end workers by force; less than app.TO_END, in which they drain by themselves."""
 FOR_STACK = 0.2
 """Seconds for a stuck worker to write its stack."""
-IN_MEMORY = "/dev/shm"  # noqa: S108 (a folder of its own is made there)
-"""Where the metrics' files are, if it can be written: a container may have no other place."""
 
 
 class Workers:
-    """The workers of these settings: `async with Workers(settings) as workers: code = await workers.run(signals)`.
+    """The workers of these settings: in `async with Workers(settings) as workers`, start, then keep, at last drain.
 
     Entering raises SettingsError.
     """
@@ -54,14 +51,15 @@ class Workers:
         async with AsyncExitStack() as stack:
             settings = self._settings
             self.address = stack.enter_context(held(settings.listen))
-            folder = stack.enter_context(_folder())
+            folder, lock = stack.enter_context(metrics_folder())
             self._metrics = SharedMetrics(folder)
             vendor = await stack.enter_async_context(with_vendor(settings))
-            options = ["--workers", str(settings.workers), "--listen", str(self.address), "--metrics", folder]
+            options = ["--workers", str(settings.workers), "--listen", str(self.address)]
+            options += ["--metrics", folder, "--lock", str(lock)]
             if settings.vendor_url is None and vendor.vendor_url is not None:
                 self.sandbox_url = vendor.vendor_url
                 options += ["--sandbox", self.sandbox_url]
-            self._processes = [WorkerProcess(place, options) for place in range(settings.workers)]
+            self._processes = [WorkerProcess(place, options, [lock]) for place in range(settings.workers)]
             if settings.metrics_listen:
                 operations = OperationsServer(self._metrics.exposition, lambda: self.is_ready)
                 stack.push_async_callback(operations.aclose)
@@ -124,7 +122,7 @@ class Workers:
         self._ending = True
         until = time.monotonic() + self._settings.grace - min(TO_END, self._settings.grace / 20)
         for process in self._processes:
-            process.tell(received)
+            process.drain(received)
         codes: list[int] = []
         hurry = asyncio.create_task(signals.get())
         while any(process.runs for process in self._processes) and time.monotonic() < until:
@@ -176,8 +174,3 @@ async def _ended(processes: list[WorkerProcess], seconds: float) -> None:
 def _log_is_read() -> bool:
     _, ready, _ = select.select([], [sys.stdout], [], 0)
     return bool(ready)
-
-
-def _folder() -> "tempfile.TemporaryDirectory[str]":
-    place = IN_MEMORY if os.access(IN_MEMORY, os.W_OK) else None
-    return tempfile.TemporaryDirectory(prefix="call-request-gateway-", dir=place)

@@ -10,22 +10,28 @@ import signal
 import socket
 import subprocess
 import sys
+import tempfile
 import threading
 import time
+from collections import Counter
 from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
 from typing import Any, ClassVar, TypeAlias
 from weakref import WeakKeyDictionary
 
+import grpc
 import pytest
 
 from callrequest.v1 import call_request_pb2 as pb
-from faults.calls import identifier
+from callrequest.v1.call_request_service_pb2 import GetCallRequestResultRequest, GetCallRequestResultResponse
+from callrequest.v1.call_request_service_pb2_grpc import CallRequestServiceStub
+from faults.calls import CHANNEL, at_rate, code_of, identifier
 from faults.connection import Connection, Ended
 from faults.gateway import ROOT, GatewayProcess, free_ports, serving
 from faults.sockets import clients_of
 from faults.vendor import Vendor, after, always
+from server.metrics_folder import PREFIX, metrics_folder, shared_folder
 from server.soon import AFTER
 from server.worker_process import LONGEST_PAUSE, Pauses, WorkerProcess
 from tests.scripted_vendor import RESULT_ID, never
@@ -134,6 +140,32 @@ def began(port: int, metrics: int, sandbox: int) -> Iterator["subprocess.Popen[s
 def command_of(process: int) -> list[str]:
     """The words of a process' command line."""
     return Path(f"/proc/{process}/cmdline").read_text().split("\0")
+
+
+READ = GetCallRequestResultRequest(call_request_id=RESULT_ID)
+
+
+async def answering(port: int) -> grpc.aio.Server:
+    """A server that answers all reads."""
+
+    async def answer(request: GetCallRequestResultRequest, context: object) -> GetCallRequestResultResponse:
+        return GetCallRequestResultResponse()
+
+    server = grpc.aio.server()
+    handler = grpc.unary_unary_rpc_method_handler(
+        answer, GetCallRequestResultRequest.FromString, GetCallRequestResultResponse.SerializeToString
+    )
+    service = "callrequest.v1.CallRequestService"
+    server.add_registered_method_handlers(service, {"GetCallRequestResult": handler})
+    server.add_insecure_port(f"127.0.0.1:{port}")
+    await server.start()
+    return server
+
+
+def folder_of(gateway: GatewayProcess) -> Path:
+    """Where its workers count."""
+    command = command_of(gateway.workers()[0])
+    return Path(command[command.index("--metrics") + 1])
 
 
 def children(process: int) -> list[int]:
@@ -312,11 +344,36 @@ class TestStart:
     async def test_the_metrics_are_kept_in_memory_and_go_with_the_gateway(self) -> None:
         """A container may have nowhere else to write (docs/container.md); nothing is left behind."""
         async with started() as gateway:
-            (files,) = {word for word in command_of(gateway.workers()[0]) if "call-request-gateway-" in word}
-            assert files.startswith("/dev/shm/")
+            files = folder_of(gateway)
+            assert files.parent == Path("/dev/shm")
             gateway.signal()
             assert await gateway.ended(5) == 0
-            assert not await asyncio.to_thread(Path(files).exists)
+            assert not await asyncio.to_thread(files.exists)
+
+    def test_what_gateways_that_are_gone_left_in_memory_is_removed(self) -> None:
+        """At the next start; never the folder of one that lives, if only one worker of it does."""
+        left = Path(tempfile.mkdtemp(prefix=PREFIX, dir="/dev/shm"))
+        (left / "counter_0.db").touch()
+        with metrics_folder() as (first, lock):
+            assert not left.exists()
+            with metrics_folder() as (second, _):
+                assert Path(first).is_dir()
+                with shared_folder(second, os.dup(lock)):
+                    pass
+                assert Path(second).is_dir()
+            assert not Path(second).exists()
+
+    def test_the_last_worker_of_a_supervisor_that_is_gone_removes_it(self, tmp_path: Path) -> None:
+        """As long as another one counts there it stays."""
+        files = tmp_path / "metrics"
+        files.mkdir()
+        lock = os.open(files, os.O_RDONLY)
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        with shared_folder(str(files), lock):
+            with shared_folder(str(files), os.dup(lock)):
+                pass
+            assert files.exists()
+        assert not files.exists()
 
 
 class TestReplacing:
@@ -384,6 +441,23 @@ class TestReplacing:
             resource.prlimit(gateway.process.pid, resource.RLIMIT_NOFILE, (1 << 10, 1 << 10))
             await gateway.until(lambda: gateway.workers()[0] != before[0])
 
+    async def test_one_whose_settings_are_broken_by_now_says_what_is_wrong(self, tmp_path: Path) -> None:
+        """In the log, where its end is; it comes back when they are mended. No values of the file are told."""
+        file = tmp_path / "callers.toml"
+        callers = f'[[caller]]\nname = "desk"\ntoken_sha256 = "{"ab" * 32}"\nmay = ["read"]\n'
+        file.write_text(callers)
+        async with started(CALLERS=file) as gateway:
+            before = gateway.workers()
+            file.write_text(callers.replace("token_sha256", "secret_word"))
+            os.kill(before[0], signal.SIGKILL)
+            await gateway.until(lambda: gateway.told("a worker cannot start"))
+            told = gateway.told("a worker cannot start")[0]
+            assert (told["level"], told["worker"]) == ("error", 0)
+            assert "GATEWAY_CALLERS: " in str(told["error"])
+            assert "abab" not in str(told["error"])
+            file.write_text(callers)
+            await gateway.until(lambda: gateway.workers()[0] != before[0])
+
     @beside_others
     async def test_when_the_machine_stands_still_none_is_killed(self) -> None:
         """The supervisor itself was stopped for 5 s: who was silent for it is not stuck."""
@@ -423,6 +497,32 @@ class TestReplacing:
             assert "a worker ended" not in await reading
             for connection in connections:
                 connection.transport.abort()
+
+
+class TestClients:
+    """What clients/service_config.json does for those whose worker dies."""
+
+    async def test_a_second_without_a_connection_costs_no_read(self) -> None:
+        """A channel that failed to connect waits for a second: all reads of 8 busy channels are repeated until then."""
+        (port,) = free_ports(1)
+        config = (ROOT / "clients" / "service_config.json").read_text()
+        options = (*CHANNEL, ("grpc.service_config", config))
+        channels = [grpc.aio.insecure_channel(f"127.0.0.1:{port}", options) for _ in range(8)]
+        stubs = [CallRequestServiceStub(channel) for channel in channels]
+        before = await answering(port)
+        load = asyncio.create_task(
+            at_rate(100, 2, lambda number: code_of(stubs[number % 8].GetCallRequestResult(READ)))
+        )
+        await asyncio.sleep(0.5)
+        await before.stop(None)
+        await asyncio.sleep(0.1)  # in which all of them try
+        after = await answering(port)
+        ended = Counter(await load)
+        assert ended["OK"] >= 196, ended  # a few in the act of arriving: CANCELLED
+        assert set(ended) <= {"OK", "CANCELLED"}
+        for channel in channels:
+            await channel.close()
+        await after.stop(None)
 
 
 class TestMetrics:
@@ -542,15 +642,19 @@ class TestEnd:
 
     @beside_others
     async def test_workers_without_a_supervisor_end_by_themselves(self) -> None:
-        """After kill -9 of the supervisor they drain within GRACE, and one whose event loop is stuck ends then, too."""
+        """After kill -9 of the supervisor they drain within GRACE, and one whose event loop is stuck ends then, too.
+
+        They serve on for DRAIN_DELAY: the whole gateway ends. The last of them leaves nothing behind.
+        """
         async with Vendor() as vendor:
             vendor.on_read = after(1, vendor.tell)
             async with (
                 started(vendor.url, path=STUCK) as stuck,
                 connected(stuck) as to_stuck,
-                started(vendor.url) as gateway,
+                started(vendor.url, DRAIN_DELAY=1) as gateway,
                 connected(gateway, each=2) as connections,
             ):
+                files = folder_of(gateway)
                 blocked = asyncio.create_task(to_stuck[1][0].read("blocking00000000", 30))
                 calls = read_on(connections, "orphan")
                 await vendor.until(lambda: vendor.waiting == 4)
@@ -559,14 +663,23 @@ class TestEnd:
                 begun = time.monotonic()
                 stuck.signal(signal.SIGKILL)
                 gateway.signal(signal.SIGKILL)
+                await asyncio.sleep(0.5)
+                calls += read_on(connections, "late")
                 assert await codes(calls) == {0}
                 await gateway.until(lambda: not any(map(alive, processes)))
+                assert not await asyncio.to_thread(files.exists)
                 assert time.monotonic() - begun < 5.5
                 assert (await blocked).code is None
 
     async def test_one_worker_that_is_told_to_end_drains_and_is_replaced(self, vendor: Vendor) -> None:
-        """SIGTERM by hand to one of them: its calls are finished, the others serve on."""
-        async with started(vendor.url) as gateway, connected(gateway, each=2) as connections:
+        """SIGTERM by hand to one of them: its calls are finished, the others serve on.
+
+        Without DRAIN_DELAY: its clients know no other address to turn to, and are sent to the others at once.
+        """
+        async with (
+            started(vendor.url, DRAIN_DELAY=20, GRACE=30) as gateway,
+            connected(gateway, each=2) as connections,
+        ):
             before = gateway.workers()
             calls = read_on(connections, "before")
             await vendor.until(lambda: vendor.waiting == 4)
@@ -577,13 +690,25 @@ class TestEnd:
             (told,) = gateway.told("a worker ended")
             assert told["exit"] == 0
 
+    @beside_others
+    async def test_one_worker_drains_at_once_when_the_supervisor_is_stuck(self) -> None:
+        """It says nothing then, and the worker does not wait for its word."""
+        async with started(DRAIN_DELAY=20, GRACE=30) as gateway:
+            before = gateway.workers()
+            gateway.signal(signal.SIGSTOP)
+            os.kill(before[0], signal.SIGTERM)
+            await gateway.until(lambda: not alive(before[0]), 5)
+            assert alive(before[1])
+
     async def test_sigterm_to_all_processes_at_once_is_one_signal(self, vendor: Vendor) -> None:
-        """So does systemd, by default (KillMode=control-group): no call is lost by that."""
-        async with started(vendor.url) as gateway, connected(gateway, each=2) as connections:
+        """So does systemd, by default (KillMode=control-group): no call is lost, and all serve on for DRAIN_DELAY."""
+        async with started(vendor.url, DRAIN_DELAY=0.8) as gateway, connected(gateway, each=2) as connections:
             calls = read_on(connections, "before")
             await vendor.until(lambda: vendor.waiting == 4)
             for process in (*gateway.workers().values(), gateway.process.pid):
                 os.kill(process, signal.SIGTERM)
+            await asyncio.sleep(0.5)
+            calls += read_on(connections, "after")
             assert await codes(calls) == {0}
             assert await gateway.ended(5) == 0
 

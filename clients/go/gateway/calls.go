@@ -23,7 +23,7 @@ func NewClient(channel grpc.ClientConnInterface) *Client {
 func (client *Client) Read(ctx context.Context, id string) (*pb.CallRequestResult, error) {
 	answer, err := client.service.GetCallRequestResult(ctx, &pb.GetCallRequestResultRequest{CallRequestId: id})
 	if err != nil {
-		return nil, failedRead(err)
+		return nil, failedRead(ctx, err)
 	}
 	return answer.GetCallRequestResult(), nil
 }
@@ -32,7 +32,7 @@ func (client *Client) Read(ctx context.Context, id string) (*pb.CallRequestResul
 func (client *Client) Cancel(ctx context.Context, id string) (*pb.Cancellation, error) {
 	answer, err := client.service.CancelCallRequest(ctx, &pb.CancelCallRequestRequest{CallRequestId: id})
 	if err != nil {
-		return nil, failedCancel(err)
+		return nil, failedCancel(ctx, err)
 	}
 	return answer.GetCancellation(), nil
 }

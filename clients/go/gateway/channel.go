@@ -5,8 +5,10 @@ package gateway
 import (
 	"context"
 	_ "embed"
+	"time"
 
 	"google.golang.org/grpc"
+	"google.golang.org/grpc/backoff"
 	"google.golang.org/grpc/credentials"
 	"google.golang.org/grpc/credentials/insecure"
 	_ "google.golang.org/grpc/health" // without it the service config's healthCheckConfig does nothing
@@ -39,11 +41,20 @@ func Connect(settings Settings, more ...grpc.DialOption) (*grpc.ClientConn, erro
 	options := []grpc.DialOption{
 		grpc.WithTransportCredentials(transport),
 		grpc.WithDefaultServiceConfig(serviceConfig),
+		grpc.WithConnectParams(grpc.ConnectParams{Backoff: quicklyAtFirst(), MinConnectTimeout: 20 * time.Second}),
 	}
 	if settings.Token != "" {
 		options = append(options, grpc.WithPerRPCCredentials(bearer(settings.Token)))
 	}
 	return grpc.NewClient(settings.Address, append(options, more...)...)
+}
+
+// quicklyAtFirst is how long to wait between attempts to connect. A process that ends may still take a connection, and
+// break it: by default the channel would then wait for a second before it tries another.
+func quicklyAtFirst() backoff.Config {
+	config := backoff.DefaultConfig
+	config.BaseDelay = 100 * time.Millisecond
+	return config
 }
 
 // bearer is a token that goes with each call.

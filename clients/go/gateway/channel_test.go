@@ -121,6 +121,30 @@ func TestWatchesHealth(t *testing.T) {
 	becomes(t, channel, connectivity.Ready)
 }
 
+// After an attempt to connect that failed the next one comes in less than the second that gRPC waits by itself.
+func TestConnectsAgainSoon(t *testing.T) {
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	address := listener.Addr().String()
+	listener.Close()
+	channel := connect(t, Settings{Address: address})
+	becomes(t, channel, connectivity.TransientFailure)
+
+	begun := time.Now()
+	if listener, err = net.Listen("tcp", address); err != nil {
+		t.Fatal(err)
+	}
+	server := grpc.NewServer()
+	go server.Serve(listener)
+	t.Cleanup(server.Stop)
+	becomes(t, channel, connectivity.Ready)
+	if took := time.Since(begun); took > 600*time.Millisecond {
+		t.Errorf("took %v", took)
+	}
+}
+
 // drainingGateway is not serving until that is over. It is no health.Server: importing that would make up for an
 // import that the client lacks.
 type drainingGateway struct {

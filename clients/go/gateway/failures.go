@@ -1,6 +1,7 @@
 package gateway
 
 import (
+	"context"
 	"fmt"
 	"time"
 
@@ -61,14 +62,18 @@ func (failure *Failure) Error() string {
 	return fmt.Sprintf("%v %s: %s", failure.Code, failure.Reason, failure.Message)
 }
 
-func failedRead(err error) *Failure {
+func failedRead(ctx context.Context, err error) *Failure {
 	failure := decode(status.Convert(err))
 	failure.Decision = failure.decide()
+	if failure.Code == codes.Canceled && failure.Reason == "" && ctx.Err() == nil {
+		// Not by the program's own doing: a server that stops may answer so to a call in the act of arriving (grpc#41785).
+		failure.Decision = WaitAndRepeat
+	}
 	return failure
 }
 
-func failedCancel(err error) *Failure {
-	failure := failedRead(err)
+func failedCancel(ctx context.Context, err error) *Failure {
+	failure := failedRead(ctx, err)
 	if failure.mayHaveBeenSent() {
 		failure.Decision = LookAgain
 	}
@@ -80,7 +85,7 @@ func (failure *Failure) mayHaveBeenSent() bool {
 	if failure.Reason != "" {
 		return failure.Reason == "INTERNAL" // a defect, before the cancel was sent or after
 	}
-	switch failure.Code { // nothing from the gateway: the connection broke, the time was over, or the context ended
+	switch failure.Code { // nothing from the gateway: it broke off or stopped, the time was over, or the context ended
 	case codes.Unavailable, codes.DeadlineExceeded, codes.Canceled:
 		return true
 	default:

@@ -1,6 +1,7 @@
 package gateway
 
 import (
+	"context"
 	"os"
 	"regexp"
 	"strings"
@@ -76,7 +77,8 @@ func TestDecidesForEveryReason(t *testing.T) {
 		{codes.Unavailable, fromProxy, WaitAndRepeat, LookAgain},
 		{codes.Unavailable, fromGateway, WaitAndRepeat, WaitAndRepeat},
 		{codes.DeadlineExceeded, nil, WaitAndRepeat, LookAgain},
-		{codes.Canceled, nil, TellAPerson, LookAgain},
+		{codes.Canceled, nil, WaitAndRepeat, LookAgain},
+		{codes.Canceled, fromProxy, WaitAndRepeat, LookAgain},
 		{codes.Canceled, fromGateway, TellAPerson, TellAPerson},
 		{codes.Internal, defect, TellAPerson, LookAgain},
 		{codes.Internal, nil, TellAPerson, TellAPerson},
@@ -90,12 +92,22 @@ func TestDecidesForEveryReason(t *testing.T) {
 		if unknown.info != nil {
 			failed, _ = failed.WithDetails(unknown.info)
 		}
-		if got := failedRead(failed.Err()).Decision; got != unknown.read {
+		if got := failedRead(t.Context(), failed.Err()).Decision; got != unknown.read {
 			t.Errorf("read, %v with %v: got %s, want %s", unknown.code, unknown.info, got, unknown.read)
 		}
-		if got := failedCancel(failed.Err()).Decision; got != unknown.cancel {
+		if got := failedCancel(t.Context(), failed.Err()).Decision; got != unknown.cancel {
 			t.Errorf("cancel, %v with %v: got %s, want %s", unknown.code, unknown.info, got, unknown.cancel)
 		}
+	}
+}
+
+// A read that the program itself gave up is not to be repeated.
+func TestAReadThatWasGivenUpIsNotRepeated(t *testing.T) {
+	ctx, giveUp := context.WithCancel(t.Context())
+	giveUp()
+	err := status.Error(codes.Canceled, context.Canceled.Error())
+	if got := failedRead(ctx, err).Decision; got != TellAPerson {
+		t.Errorf("got %s", got)
 	}
 }
 

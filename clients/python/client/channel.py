@@ -50,8 +50,10 @@ class Gateway:
         return grpc.aio.secure_channel(self.address, self._credentials(self.ca), self._options)
 
     @property
-    def _options(self) -> tuple[tuple[str, str], ...]:
-        return (("grpc.service_config", self.service_config),)
+    def _options(self) -> tuple[tuple[str, str | int], ...]:
+        # A process that ends may still take a connection, and break it: without the second one the channel would then
+        # wait for a second before it tries another.
+        return (("grpc.service_config", self.service_config), ("grpc.initial_reconnect_backoff_ms", 100))
 
     def _credentials(self, ca: bytes) -> grpc.ChannelCredentials:
         tls = grpc.ssl_channel_credentials(ca)

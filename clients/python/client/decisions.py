@@ -56,7 +56,7 @@ BY_CODE: Mapping[grpc.StatusCode, Decision] = {
 """For reasons that are newer than this program, and for failures without one: of a proxy, or of grpc itself."""
 
 UNANSWERED = frozenset({grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.DEADLINE_EXCEEDED, grpc.StatusCode.CANCELLED})
-"""Without a reason: the connection broke, the time was over, or the caller gave the call up."""
+"""Without a reason: the connection broke, the time was over, the server stopped, or the caller gave the call up."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,6 +97,10 @@ class Failure:
         reason = ErrorReason.DESCRIPTOR.values_by_name.get(f"ERROR_REASON_{self.reason}")
         if reason is not None and reason.number in DECISIONS:
             return DECISIONS[ErrorReason.ValueType(reason.number)]
+        if self.code is grpc.StatusCode.CANCELLED and not self.reason:
+            # A server that stops may answer so to a call in the act of arriving (grpc#41785). Whoever gave the call up
+            # itself does not ask: asyncio raises CancelledError then, and a future FutureCancelledError.
+            return Decision.WAIT_AND_REPEAT
         return BY_CODE.get(self.code, Decision.TELL_A_PERSON)
 
     def _may_have_been_sent(self) -> bool:

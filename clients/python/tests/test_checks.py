@@ -1,8 +1,10 @@
 """What every client is checked for, in each language by the same names: tools/clients."""
 
 import json
+import socket
 import time
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from datetime import timedelta
 
@@ -127,6 +129,9 @@ def test_decides_by_code_without_a_known_reason(reason: str) -> None:
     codes = grpc.StatusCode
     for code in (codes.UNAVAILABLE, codes.RESOURCE_EXHAUSTED, codes.DEADLINE_EXCEEDED):
         assert decisions.pop(code) == Decision.WAIT_AND_REPEAT
+    # Without any reason it is a server that stops, or the caller itself; with one the gateway has answered.
+    cancelled = Decision.TELL_A_PERSON if reason else Decision.WAIT_AND_REPEAT
+    assert decisions.pop(codes.CANCELLED) == cancelled
     for code in (codes.INVALID_ARGUMENT, codes.NOT_FOUND):
         assert decisions.pop(code) == Decision.FIX_REQUEST
     assert set(decisions.values()) == {Decision.TELL_A_PERSON}
@@ -196,6 +201,21 @@ def test_watches_health(gateway: Gateway, connect: Connect) -> None:
     unhealthy = failure(connect(replace(gateway, service_config=json.dumps(config))).read, PENDING)
     assert unhealthy.code == grpc.StatusCode.UNAVAILABLE
     assert "unhealthy" in unhealthy.text
+
+
+def test_connects_again_soon() -> None:
+    """After an attempt to connect that failed the next one comes in less than the second that gRPC waits by itself."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        address = f"127.0.0.1:{free.getsockname()[1]}"
+    with Gateway(address).channel() as channel:
+        ready = grpc.channel_ready_future(channel)
+        time.sleep(0.2)
+        server = grpc.server(ThreadPoolExecutor(1))
+        server.add_insecure_port(address)
+        server.start()
+        ready.result(0.4)
+        server.stop(None)
 
 
 def test_meets_the_unknown(connect: Connect) -> None:

@@ -17,6 +17,8 @@ export interface Tls {
 const RECOMMENDED: ChannelOptions = {
   "grpc.service_config": readFileSync(new URL(import.meta.resolve("@callrequest/v1/service_config.json")), "utf8"),
   "grpc.service_config_disable_resolution": 1, // or a TXT record in DNS would replace it
+  // A process that ends may still take a connection, and break it: else the channel would wait for a second then.
+  "grpc.initial_reconnect_backoff_ms": 100,
 };
 
 /**

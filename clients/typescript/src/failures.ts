@@ -75,6 +75,10 @@ function decide(code: status, reason: string | undefined, cancelling: boolean): 
   if (reason !== undefined && Object.hasOwn(DECISIONS, reason)) {
     return DECISIONS[reason as KnownReason];
   }
+  if (code === status.CANCELLED && reason === undefined) {
+    // A server that stops may answer so to a call in the act of arriving (grpc#41785); calls.ts gives none up itself.
+    return "WAIT_AND_REPEAT";
+  }
   return DECISIONS_BY_CODE[code] ?? "TELL_A_PERSON";
 }
 
@@ -83,7 +87,7 @@ function mayHaveBeenSent(code: status, reason: string | undefined): boolean {
   if (reason !== undefined) {
     return reason === "INTERNAL"; // a defect, before the cancel was sent or after
   }
-  // Nothing from the gateway: the connection broke, the time was over, or the caller gave the call up.
+  // Nothing from the gateway: it broke off or stopped, the time was over, or the caller gave the call up.
   return code === status.UNAVAILABLE || code === status.DEADLINE_EXCEEDED || code === status.CANCELLED;
 }
 

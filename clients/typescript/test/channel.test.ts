@@ -1,8 +1,10 @@
 import assert from "node:assert/strict";
 import { readFileSync } from "node:fs";
+import { setTimeout as pause } from "node:timers/promises";
+import { promisify } from "node:util";
 
 import { CallRequestServiceClient, CallRequestStatus } from "@callrequest/v1";
-import { credentials, status } from "@grpc/grpc-js";
+import { Server, ServerCredentials, credentials, status } from "@grpc/grpc-js";
 import { service as health } from "grpc-health-check";
 
 import { cancel, readResult } from "../src/calls.js";
@@ -50,6 +52,26 @@ scenario("retries_reads_by_service_config", ["CALL_REQUEST_GATEWAY", "CALL_REQUE
   const failure = await failing(readResult(bare, await sandbox.make(failsOften)));
   assert.equal(failure.code, status.UNAVAILABLE);
   assert.equal(failure.reason, "VENDOR_UNAVAILABLE");
+});
+
+// After an attempt to connect that failed the next one comes in less than the second that gRPC waits by itself.
+scenario("connects_again_soon", [], async (_, t) => {
+  const listen = async (port: number) => {
+    const server = new Server();
+    t.after(() => {
+      server.forceShutdown();
+    });
+    const bind = promisify<string, ServerCredentials, number>(server.bindAsync.bind(server));
+    return { server, port: await bind(`127.0.0.1:${port.toString()}`, ServerCredentials.createInsecure()) };
+  };
+  const { server, port } = await listen(0);
+  server.forceShutdown();
+
+  const gateway = closing(t, connect(`127.0.0.1:${port.toString()}`));
+  const ready = promisify<number>(gateway.waitForReady.bind(gateway))(Date.now() + 600);
+  await pause(200);
+  await listen(port);
+  await ready;
 });
 
 // @grpc/grpc-js has no client-side health checking, so a program that wants to know asks, on the channel it has.

@@ -54,7 +54,8 @@ scenario("decides_for_every_reason", [], () => {
   assert.equal(decision(status.UNAVAILABLE, undefined, { cancelling }), "LOOK_AGAIN");
   assert.equal(decision(status.DEADLINE_EXCEEDED, undefined, { cancelling }), "LOOK_AGAIN");
   assert.equal(decision(status.CANCELLED, undefined, { cancelling }), "LOOK_AGAIN");
-  assert.equal(decision(status.CANCELLED, undefined), "TELL_A_PERSON");
+  assert.equal(decision(status.CANCELLED, undefined), "WAIT_AND_REPEAT");
+  assert.equal(decision(status.CANCELLED, "VENDOR_ON_THE_MOON"), "TELL_A_PERSON");
   assert.equal(decision(status.CANCELLED, "VENDOR_ON_THE_MOON", { cancelling }), "TELL_A_PERSON");
   assert.equal(decision(status.INTERNAL, "INTERNAL", { cancelling }), "LOOK_AGAIN");
   assert.equal(decision(status.INTERNAL, undefined, { cancelling }), "TELL_A_PERSON");

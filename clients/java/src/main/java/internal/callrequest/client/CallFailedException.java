@@ -10,6 +10,7 @@ import com.google.rpc.ErrorInfo;
 import com.google.rpc.RetryInfo;
 import internal.callrequest.v1.CancellationRejected;
 import internal.callrequest.v1.ErrorReason;
+import io.grpc.Context;
 import io.grpc.Status;
 import io.grpc.StatusRuntimeException;
 import io.grpc.protobuf.StatusProto;
@@ -23,7 +24,7 @@ import java.util.Set;
 public final class CallFailedException extends Exception {
   private static final long serialVersionUID = 1;
 
-  /** Without a reason: the connection broke, the time was over, or the caller's context ended. */
+  /** Without a reason: it broke off or stopped, the time was over, or the caller gave up. */
   private static final Set<Status.Code> UNANSWERED =
       EnumSet.of(Status.Code.UNAVAILABLE, Status.Code.DEADLINE_EXCEEDED, Status.Code.CANCELLED);
 
@@ -85,6 +86,10 @@ public final class CallFailedException extends Exception {
     if (cancelling && mayHaveBeenSent()) {
       return Decision.LOOK_AGAIN;
     }
+    if (code() == Status.Code.CANCELLED && reason().isEmpty() && !givenUp()) {
+      // A server that stops may answer so to a call in the act of arriving (grpc#41785).
+      return Decision.WAIT_AND_REPEAT;
+    }
     return reason()
         .flatMap(CallFailedException::knownReason)
         .flatMap(Decision::about)
@@ -94,6 +99,11 @@ public final class CallFailedException extends Exception {
   /** Whether a cancel that failed so may have cancelled: INTERNAL is a defect, at any time. */
   private boolean mayHaveBeenSent() {
     return reason().map("INTERNAL"::equals).orElseGet(() -> UNANSWERED.contains(code()));
+  }
+
+  /** Whether the program itself ended the call. */
+  private static boolean givenUp() {
+    return Context.current().isCancelled() || Thread.currentThread().isInterrupted();
   }
 
   private static Optional<ErrorReason> knownReason(String name) {

@@ -25,6 +25,7 @@ import internal.callrequest.v1.ErrorReason;
 import internal.callrequest.v1.UnrecognizedValue;
 import io.grpc.ChannelCredentials;
 import io.grpc.CompositeChannelCredentials;
+import io.grpc.Context;
 import io.grpc.Grpc;
 import io.grpc.ManagedChannel;
 import io.grpc.Status;
@@ -193,13 +194,18 @@ class GatewayTest {
     assertEquals(Decision.LOOK_AGAIN, CallFailedException.cancelling(defect).decision());
 
     StatusRuntimeException ended = Status.CANCELLED.asRuntimeException();
-    assertEquals(Decision.TELL_A_PERSON, CallFailedException.reading(ended).decision());
+    assertEquals(Decision.WAIT_AND_REPEAT, CallFailedException.reading(ended).decision());
     assertEquals(Decision.LOOK_AGAIN, CallFailedException.cancelling(ended).decision());
+    Context.CancellableContext givenUp = Context.current().withCancellation();
+    givenUp.cancel(null);
+    givenUp.run(
+        () -> assertEquals(Decision.TELL_A_PERSON, CallFailedException.reading(ended).decision()));
 
     StatusRuntimeException late = Status.DEADLINE_EXCEEDED.asRuntimeException();
     assertEquals(Decision.LOOK_AGAIN, CallFailedException.cancelling(late).decision());
 
     StatusRuntimeException answered = failed(Status.Code.CANCELLED, "OF_TOMORROW");
+    assertEquals(Decision.TELL_A_PERSON, CallFailedException.reading(answered).decision());
     assertEquals(Decision.TELL_A_PERSON, CallFailedException.cancelling(answered).decision());
     StatusRuntimeException unsent = failed(Status.Code.UNAVAILABLE, "VENDOR_UNAVAILABLE");
     assertEquals(Decision.WAIT_AND_REPEAT, CallFailedException.cancelling(unsent).decision());
