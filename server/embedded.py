@@ -4,7 +4,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
 from .logs import get_log
-from .settings import Settings, SettingsError, parse_address
+from .settings import Settings, cannot_listen, parse_address
 
 
 @asynccontextmanager
@@ -15,11 +15,12 @@ async def with_vendor(settings: Settings) -> AsyncIterator[Settings]:
         return
     from .sandbox import Sandbox  # a gateway with a vendor has no use for its modules
 
-    sandbox = Sandbox(*parse_address(settings.sandbox_listen))
+    listen = parse_address(settings.sandbox_listen)
+    sandbox = Sandbox(*listen)
     try:
         await sandbox.__aenter__()
-    except OSError:
-        raise SettingsError(["GATEWAY_SANDBOX_LISTEN: cannot listen there; is the port taken?"]) from None
+    except OSError as error:
+        raise cannot_listen("GATEWAY_SANDBOX_LISTEN", listen, error) from None
     try:
         get_log().warning("no vendor is configured: the sandbox plays it", vendor=sandbox.url)
         yield of_sandbox(settings, sandbox.url)

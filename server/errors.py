@@ -1,6 +1,6 @@
 """The catalogue of failures: everything a call can fail with, as one table.
 
-Use cases and the vendor's client raise GatewayError; interceptors.py turns it into a status. A new failure is a value
+Use cases and the vendor's client raise GatewayError; guard.py turns it into a status. A new failure is a value
 of ErrorReason in the contract and a row here.
 """
 

@@ -37,7 +37,7 @@ def configure_logs(level: str, console: bool, lines: "Lines") -> None:
     """Sends the project's and all libraries' messages from that level on to those lines, as JSON or readably."""
     number = logging.getLevelNamesMapping()[level.upper()]
     renderer = (
-        structlog.dev.ConsoleRenderer(colors=True, pad_event_to=10)
+        structlog.dev.ConsoleRenderer(colors=True, pad_event_to=10, sort_keys=False, timestamp_key="time")
         if console
         else structlog.processors.JSONRenderer(serializer=_compact)
     )

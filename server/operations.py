@@ -4,7 +4,7 @@ from collections.abc import Callable
 
 from aiohttp import web
 
-from .settings import Address, SettingsError
+from .settings import Address, cannot_listen
 
 
 class OperationsServer:
@@ -24,8 +24,8 @@ class OperationsServer:
         host, port = address
         try:
             await web.TCPSite(self._runner, host, port).start()
-        except OSError:
-            raise SettingsError(["GATEWAY_METRICS_LISTEN: cannot listen there; is the port taken?"]) from None
+        except OSError as error:
+            raise cannot_listen("GATEWAY_METRICS_LISTEN", address, error) from None
         return Address((host, self._runner.addresses[0][1]))
 
     async def aclose(self) -> None:

@@ -1,7 +1,9 @@
 """The settings: the only reader of the environment."""
 
+import errno
 import os
 import re
+import socket
 from ipaddress import ip_address
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
@@ -10,6 +12,7 @@ from urllib.parse import urlsplit
 from pydantic import AfterValidator, Field, SecretStr, ValidationError, model_validator
 from pydantic_core import ErrorDetails
 from pydantic_settings import BaseSettings, SettingsConfigDict
+from pydantic_settings import SettingsError as SourceError
 
 PREFIX = "GATEWAY_"
 
@@ -22,7 +25,7 @@ NOT_BUILT = {
 
 
 class SettingsError(Exception):
-    """Settings are wrong or missing: one line for each, naming it and never its value."""
+    """Settings are wrong or missing: one line for each, naming it; of values none but an address to listen on."""
 
     def __init__(self, lines: list[str]) -> None:
         self.lines = lines
@@ -53,7 +56,23 @@ def parse_address(value: object) -> Address:
     match = re.fullmatch(r"(?:\[([0-9A-Fa-f:.]+)\]|([^:\s\[\]]+)):(\d{1,5})", str(value))
     if match is None or int(match[3]) > 65535:
         raise ValueError("must be host:port, with a port from 0 to 65535")
-    return Address((match[1] or match[2], int(match[3])))
+    host = match[1] or match[2]
+    try:
+        host.encode("idna")  # as every resolver does, beyond the reach of those who expect OSError
+    except UnicodeError:
+        raise ValueError("must be host:port, with a host name of parts of 1 to 63 characters") from None
+    return Address((host, int(match[3])))
+
+
+def cannot_listen(name: str, address: Address, error: OSError) -> SettingsError:
+    """What to raise when a setting's address cannot be listened on."""
+    if isinstance(error, socket.gaierror):
+        why = "the host cannot be resolved"
+    elif error.errno == errno.EADDRINUSE:
+        why = "is the port taken?"
+    else:
+        why = os.strerror(error.errno or 0).lower()  # the text of the error itself may be a library's own
+    return SettingsError([f"{name}: cannot listen on {address}; {why}"])
 
 
 def _no_address(value: str) -> str:
@@ -69,13 +88,25 @@ def _path(value: str) -> str:
 
 
 def _base_url(value: str) -> str:
-    parts = urlsplit(value)
-    if parts.scheme not in ("https", "http") or not parts.hostname or parts.query or parts.fragment:
-        raise ValueError("must be an https:// address without query")
+    wrong = "must be an https:// address, without query and blanks"
+    try:
+        parts = urlsplit(value)
+        parts.port  # noqa: B018 (raises ValueError for a wrong one)
+        host = parts.hostname or ""
+        host.encode("idna")
+        if "[" in parts.netloc:
+            ip_address(host)
+    except ValueError:  # its text may repeat the value
+        raise ValueError(wrong) from None
+    if " " in value or not value.isprintable():  # urlsplit passes over some of them
+        raise ValueError(wrong)
+    if parts.scheme not in ("https", "http") or not re.fullmatch(r"[\w.-]+|.*:.*", host):
+        raise ValueError(wrong)
+    if parts.query or parts.fragment:
+        raise ValueError(wrong)
     if parts.username or parts.password:
         raise ValueError("must not hold credentials")
-    parts.port  # noqa: B018 (raises ValueError for a wrong one)
-    if parts.scheme == "http" and not Address((parts.hostname, 0)).is_loopback:
+    if parts.scheme == "http" and not Address((host, 0)).is_loopback:
         raise ValueError("must be https: http is for loopback only")
     return value
 
@@ -150,13 +181,22 @@ class Settings(BaseSettings):
                 f"{PREFIX}LISTEN: beyond loopback it needs {PREFIX}TLS_CERTIFICATE and {PREFIX}TLS_KEY, "
                 f"or {PREFIX}ALLOW_PLAINTEXT=true"
             )
-        if self.vendor_url is None and not self.allow_sandbox and not parse_address(self.listen).is_loopback:
+        credentials = [name for name in ("vendor_client_id", "vendor_client_secret") if getattr(self, name) is not None]
+        if self.vendor_url is None and credentials and not self.allow_sandbox:
+            # Whoever has credentials means the vendor: its address was forgotten, or its name is misspelt.
+            names = " and ".join(PREFIX + name.upper() for name in credentials)
+            lines.append(f"{PREFIX}VENDOR_URL: needed beside {names}; for the sandbox {PREFIX}ALLOW_SANDBOX=true")
+        elif self.vendor_url is None and not self.allow_sandbox and not parse_address(self.listen).is_loopback:
             # A forgotten setting must not make others believe in results that the sandbox made up.
             lines.append(f"{PREFIX}VENDOR_URL: needed beyond loopback, or {PREFIX}ALLOW_SANDBOX=true")
+        if self.drain_delay and self.drain_delay >= self.grace:
+            lines.append(
+                f"{PREFIX}DRAIN_DELAY, {PREFIX}GRACE: the delay, 5 unless set, must be shorter: it is a part of GRACE"
+            )
         lines += [
             f"{PREFIX}{name.upper()}: cannot be read"
             for name in ("vendor_ca", "tls_certificate", "tls_key", "tls_client_ca", "callers")
-            if (path := getattr(self, name)) is not None and not os.access(path, os.R_OK)
+            if (path := getattr(self, name)) is not None and not _is_readable(path)
         ]
         if lines:
             raise SettingsError(lines)
@@ -184,6 +224,8 @@ def load_settings(workers: str | None = None) -> Settings:
         return Settings(_secrets_dir=secrets, **({} if workers is None else {"workers": workers}))  # type: ignore[arg-type]
     except ValidationError as error:
         raise SettingsError([_line(part) for part in error.errors(include_input=False, include_url=False)]) from None
+    except SourceError:
+        raise SettingsError([f"{PREFIX}SECRETS_DIR: a file in it cannot be read, or is no UTF-8"]) from None
 
 
 def tune_grpc() -> None:
@@ -200,6 +242,10 @@ def unused_settings() -> list[str]:
     ours = {f"{PREFIX}{name.upper()}" for name in Settings.model_fields} | {f"{PREFIX}{name}" for name in NOT_BUILT}
     names = {name.upper() for name in os.environ if name.upper().startswith(PREFIX)}
     return sorted(names - ours - {f"{PREFIX}SECRETS_DIR"})
+
+
+def _is_readable(path: Path) -> bool:
+    return path.exists() and not path.is_dir() and os.access(path, os.R_OK)  # a pipe is as good as a file
 
 
 def _line(error: ErrorDetails) -> str:

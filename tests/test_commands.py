@@ -18,6 +18,7 @@ import trustme
 
 from callrequest.v1.call_request_service_pb2 import GetCallRequestResultRequest
 from callrequest.v1.call_request_service_pb2_grpc import CallRequestServiceStub
+from server import __version__
 from server.settings import NOT_BUILT, PREFIX, Settings
 from tests.scripted_vendor import RESULT_ID
 
@@ -126,6 +127,49 @@ def test_a_port_that_is_taken_ends_the_start() -> None:
         ended = _run("serve", LISTEN=f"127.0.0.1:{port}", METRICS_LISTEN="", SANDBOX_LISTEN="127.0.0.1:0")
     assert ended.returncode == 2
     assert "GATEWAY_LISTEN: cannot listen" in ended.stderr
+
+
+def test_every_port_that_is_taken_is_told_with_its_address() -> None:
+    """The gateway's, the metrics', the sandbox's in it and alone; a host that is none is told as such."""
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        port = taken.getsockname()[1]
+        free = dict.fromkeys(("LISTEN", "METRICS_LISTEN", "SANDBOX_LISTEN"), "127.0.0.1:0")
+        for address, why in (
+            (f"127.0.0.1:{port}", "is the port taken?"),
+            ("no.invalid:1", "the host cannot be resolved"),
+        ):
+            for name in ("METRICS_LISTEN", "SANDBOX_LISTEN"):
+                ended = _run("serve", **free | {name: address})
+                assert ended.returncode == 2
+                assert ended.stderr == f"GATEWAY_{name}: cannot listen on {address}; {why}\n"
+            ended = _run("sandbox", "--listen", address)
+            assert (ended.returncode, ended.stderr) == (2, f"--listen: cannot listen on {address}; {why}\n")
+
+
+def test_the_help_and_the_version_are_for_people() -> None:
+    """Commands that people use, not those that it starts itself; the version as it is logged."""
+    ended = _run("--help")
+    assert ended.returncode == 0
+    assert re.findall(r"^    (\w+)", ended.stdout, re.MULTILINE) == ["serve", "sandbox", "healthcheck"]
+    assert "worker," not in ended.stdout
+    assert ",worker" not in ended.stdout
+    assert _run("--version").stdout == f"call-request-gateway {__version__}\n"
+
+
+def test_the_log_for_people_begins_with_the_time() -> None:
+    """Time, level, event, and then the fields in their order; metrics that are off have no field."""
+    with running(LOG_FORMAT="console", METRICS_LISTEN="") as gateway:
+        with grpc.insecure_channel(f"127.0.0.1:{gateway.gateway}") as channel:
+            CallRequestServiceStub(channel).GetCallRequestResult(GET)
+        _, out, _ = gateway.end()
+    lines = [re.sub(r"\x1b\[\d*m", "", line) for line in out.splitlines()]
+    serving = next(line for line in lines if "serving" in line)
+    call = next(line for line in lines if "GetCallRequestResult" in line)
+    at = rf"\d{{4}}-\d\d-\d\dT[\d:.]+Z \[info +\] serving +address=127.0.0.1:{gateway.gateway} version=\S+"
+    assert re.fullmatch(at, serving)
+    assert re.findall(r"(\w+)=", call)[:2] == ["method", "code"]
 
 
 def test_the_sandboxs_help_lists_its_ids() -> None:

@@ -2,8 +2,10 @@
 
 import asyncio
 import socket
+import threading
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -35,6 +37,16 @@ class _Slow(CallRequestServiceServicer):
 
     CancelCallRequest = BatchGetCallRequestResults = GetCallRequestResult
     WatchCallRequestResult: Any = GetCallRequestResult
+
+
+def _has_ipv6() -> bool:
+    with suppress(OSError), socket.socket(socket.AF_INET6) as probe:
+        probe.bind(("::1", 0))
+        return True
+    return False
+
+
+with_ipv6 = pytest.mark.skipif(not _has_ipv6(), reason="this machine has no IPv6")
 
 
 def listeners(port: int) -> int:
@@ -92,3 +104,73 @@ async def test_a_port_is_held_for_one_gateway() -> None:
             is_taken(address)
     with held(str(address)) as again:
         assert again == address
+
+
+def test_of_two_that_start_at_the_same_time_one_holds_the_port() -> None:
+    """However their steps fall between each other's, never do both."""
+    with held("127.0.0.1:0") as address:
+        pass
+    together = threading.Barrier(2)
+
+    def holds(_: int) -> bool:
+        together.wait()
+        try:
+            with held(str(address)):
+                together.wait()
+                return True
+        except SettingsError:
+            together.wait()
+            return False
+
+    with ThreadPoolExecutor(2) as both:
+        held_by = [sum(both.map(holds, range(2))) for _ in range(500)]
+    assert max(held_by) == 1
+
+
+@with_ipv6
+@pytest.mark.parametrize(
+    ("first", "second"),
+    [
+        ("[::1]", "localhost"),
+        ("127.0.0.1", "localhost"),
+        ("localhost", "[::1]"),
+        ("localhost", "127.0.0.1"),
+        ("[::1]", "0.0.0.0"),
+        ("127.0.0.1", "[::]"),
+        ("0.0.0.0", "[::1]"),
+        ("[::]", "127.0.0.1"),
+        ("0.0.0.0", "[::]"),
+        ("[::]", "0.0.0.0"),
+        ("[::]", "[::ffff:127.0.0.1]"),
+    ],
+)
+def test_a_port_is_held_on_each_address_that_grpc_takes(first: str, second: str) -> None:
+    """Names and wildcards stand for several addresses: no other gateway has one of them."""
+    with held(f"{first}:0") as (_, port), pytest.raises(SettingsError, match="is the port taken"):  # noqa: SIM117
+        with held(f"{second}:{port}"):
+            pass
+    with held(f"{second}:{port}") as again:
+        assert again[1] == port
+
+
+@with_ipv6
+@pytest.mark.parametrize("host", ["localhost", "0.0.0.0", "::"])
+async def test_lanes_listen_on_what_is_held(host: str) -> None:
+    """What holds the port does not stand in the lanes' own way, on any of several addresses."""
+    with held(str(Address((host, 0)))) as address:
+        async with started(1, address):
+            for each in ("127.0.0.1", "::1"):
+                socket.create_connection((each, address[1]), 1).close()
+
+
+@pytest.mark.parametrize(
+    ("listen", "why"),
+    [
+        pytest.param("no-such-host.invalid:1", "; the host cannot be resolved", id="no such host"),
+        pytest.param("192.0.2.1:1", "; cannot assign requested address", id="another machine's"),
+    ],
+)
+def test_it_is_told_why_a_port_cannot_be_held(listen: str, why: str) -> None:
+    """Only a port that is taken is called so."""
+    with pytest.raises(SettingsError, match=f"^GATEWAY_LISTEN: cannot listen on {listen}{why}$"), held(listen):
+        pass

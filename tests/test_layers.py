@@ -13,10 +13,10 @@ LAYERS = [
     {"__main__"},
     {"commands"},
     {"healthcheck", "app", "workers"},
-    {"embedded", "worker_process", "end_signals"},
+    {"embedded", "worker_process", "end_signals", "metrics_folder"},
     {"heartbeat"},
     {"describe"},
-    {"operations", "service", "guard"},
+    {"operations", "service", "guard", "health"},
     {"results", "cancels_under_way", "status"},
     {"cancellation", "shared_reads", "retries", "throttle", "limits"},
     {"kept_results"},
@@ -27,9 +27,9 @@ LAYERS = [
     {"vendor.translate"},
     {"vendor.rows"},
     {"vendor.readers"},
-    {"vendor.document", "vendor.quirks"},
+    {"vendor.document", "vendor.quirks", "vendor.trouble"},
     {"access_log", "ceiling", "lanes", "later", "scheduling"},
-    {"port"},
+    {"port", "grpc_server"},
     {"validation", "logs", "settings", "callers_file", "reloading"},
     {"errors", "deadline", "soon"},
     {"__init__", "vendor.__init__"},
@@ -73,7 +73,7 @@ def test_imports_point_one_way(path: Path) -> None:
 
 
 KNOWN_IN = {
-    "grpc": {"lanes", "describe", "service", "guard", "healthcheck", "certificates"},
+    "grpc": {"grpc_server", "lanes", "describe", "service", "guard", "health", "healthcheck", "certificates"},
     "httpx": {"vendor.client", "vendor.exchange", "vendor.http1", "vendor.token_endpoint", "vendor.transport"},
     "aiohttp": {"operations"},
     "httptools": {"vendor.http1"},

@@ -21,6 +21,7 @@ from server.sandbox.faults import FAULTS
 from server.sandbox.known import KNOWN, known
 from server.sandbox.tokens import MOST_TOKENS, Tokens
 from server.sandbox.world import MOST_CALL_REQUESTS, MOST_FAULTS, Full, World
+from server.vendor.quirks import Quirk
 
 DOCS = Path(__file__).parent.parent / "docs" / "sandbox.md"
 PENDING = "66a1b2c3d4e5f678"
@@ -639,6 +640,20 @@ async def test_wrong_control_input_is_refused_in_one_sentence(
 
 
 @pytest.mark.parametrize(
+    ("path", "body", "said"),
+    [
+        ("faults", {"operation": "result", "fualt": "unavailable"}, 'There is no field "fualt" here.'),
+        ("call-requests", {"times": 1, "seconds": 2, "fualt": "slow"}, 'There is no field "fualt" here.'),
+        ("call-requests", {"times": 1}, "times goes with fault, which is missing."),
+        ("clock", {"advance": 1, "times": 1}, 'There is no field "times" here.'),
+    ],
+)
+async def test_it_is_the_wrong_field_that_is_named(caller: Caller, path: str, body: Any, said: str) -> None:
+    """One that is misspelt, not those beside it that make no sense without it."""
+    assert (await caller.control("POST", path, body)).json == {"error": said}
+
+
+@pytest.mark.parametrize(
     "body",
     [
         pytest.param(b"{", id="broken"),
@@ -769,8 +784,8 @@ def _texts(value: Any) -> list[Any]:
 
 
 def test_every_quirk_has_a_known_id() -> None:
-    """Q01 to Q19 of the notes on the vendor's pages."""
-    assert {row.id[:3] for row in KNOWN["Quirks"]} == {f"q{number:02}" for number in range(1, 20)}
+    """All that the gateway counts, and no other."""
+    assert {row.id[:3] for row in KNOWN["Quirks"]} == {quirk.value.lower() for quirk in Quirk}
 
 
 @pytest.mark.parametrize(

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from server.app import Gateway
 from server.settings import SettingsError, load_settings, unused_settings
 
 VENDOR = {
@@ -44,6 +45,21 @@ WRONG = {
     "credentials in the address": ({**VENDOR, "GATEWAY_VENDOR_URL": "https://a:s3cr3t@b.example"}, "VENDOR_URL"),
     "a query in the address": ({**VENDOR, "GATEWAY_VENDOR_URL": "https://b.example/?s3cr3t=1"}, "VENDOR_URL"),
     "a wrong port": ({**VENDOR, "GATEWAY_VENDOR_URL": "https://b.example:99999"}, "VENDOR_URL"),
+    "a port that is no number": ({**VENDOR, "GATEWAY_VENDOR_URL": "https://b.example:s3cr3t"}, "VENDOR_URL"),
+    "a host that is none": ({**VENDOR, "GATEWAY_VENDOR_URL": "https://s3cr3t\u2100b/"}, "VENDOR_URL"),
+    "a host with an empty part": ({**VENDOR, "GATEWAY_VENDOR_URL": "https://b..example"}, "VENDOR_URL"),
+    "a host of a future IP": ({**VENDOR, "GATEWAY_VENDOR_URL": "https://[v1.s3cr3t]"}, "VENDOR_URL"),
+    "a host with a sign": ({**VENDOR, "GATEWAY_VENDOR_URL": "https://b<example"}, "VENDOR_URL"),
+    "a blank in the host": ({**VENDOR, "GATEWAY_VENDOR_URL": "https://b .example/"}, "VENDOR_URL"),
+    "a blank before the address": ({**VENDOR, "GATEWAY_VENDOR_URL": " https://b.example"}, "VENDOR_URL"),
+    "a line break in the address": ({**VENDOR, "GATEWAY_VENDOR_URL": "https://b.exa\nmple"}, "VENDOR_URL"),
+    "credentials without an address": ({**VENDOR, "GATEWAY_VENDOR_URL": ""}, "VENDOR_URL"),
+    "a client id without an address": ({"GATEWAY_VENDOR_CLIENT_ID": "client"}, "VENDOR_URL"),
+    "a secret without an address": ({"GATEWAY_VENDOR_CLIENT_SECRET": "s3cr3t"}, "VENDOR_URL"),
+    "credentials alone, beyond loopback": (
+        {"GATEWAY_VENDOR_CLIENT_ID": "client", "GATEWAY_LISTEN": "0.0.0.0:1", "GATEWAY_ALLOW_PLAINTEXT": "true"},
+        "VENDOR_URL",
+    ),
     "no secret": ({**VENDOR, "GATEWAY_VENDOR_CLIENT_SECRET": ""}, "VENDOR_CLIENT_SECRET"),
     "no client id": ({**VENDOR, "GATEWAY_VENDOR_CLIENT_ID": ""}, "VENDOR_CLIENT_ID"),
     "plaintext beyond loopback": ({**VENDOR, "GATEWAY_LISTEN": "0.0.0.0:50051"}, "LISTEN"),
@@ -54,17 +70,24 @@ WRONG = {
     ),
     "no port": ({"GATEWAY_LISTEN": "127.0.0.1"}, "LISTEN"),
     "metrics, no port": ({"GATEWAY_METRICS_LISTEN": "localhost"}, "METRICS_LISTEN"),
+    "a host that no resolver takes": ({"GATEWAY_LISTEN": "..:1"}, "LISTEN"),
+    "metrics, a host that no resolver takes": ({"GATEWAY_METRICS_LISTEN": "..:1"}, "METRICS_LISTEN"),
+    "the sandbox, a host that no resolver takes": ({"GATEWAY_SANDBOX_LISTEN": f"{'a' * 64}:1"}, "SANDBOX_LISTEN"),
     "a key without its certificate": ({"GATEWAY_TLS_KEY": __file__}, "TLS_CERTIFICATE"),
     "no such file": ({"GATEWAY_TLS_KEY": "/no/key", "GATEWAY_TLS_CERTIFICATE": __file__}, "TLS_KEY"),
     "no number": ({"GATEWAY_GRACE": "s3cr3t"}, "GRACE"),
     "a negative number": ({"GATEWAY_DRAIN_DELAY": "-1"}, "DRAIN_DELAY"),
     "not a number": ({"GATEWAY_GRACE": "nan"}, "GRACE"),
+    "a delay that leaves nothing": ({"GATEWAY_DRAIN_DELAY": "9", "GATEWAY_GRACE": "9"}, "DRAIN_DELAY, GATEWAY_GRACE"),
+    "the usual delay and less": ({"GATEWAY_GRACE": "3"}, "DRAIN_DELAY, GATEWAY_GRACE"),
     "an unknown level": ({"GATEWAY_LOG_LEVEL": "loud"}, "LOG_LEVEL"),
     "a path that climbs": ({"GATEWAY_VENDOR_CANCEL_PATH": "/../{id}"}, "VENDOR_CANCEL_PATH"),
     "a path with a query": ({"GATEWAY_VENDOR_TOKEN_PATH": "/token?a=b"}, "VENDOR_TOKEN_PATH"),
     "another method": ({"GATEWAY_VENDOR_TOKEN_METHOD": "PUT"}, "VENDOR_TOKEN_METHOD"),
     "no such folder": ({"GATEWAY_SECRETS_DIR": "/no/folder"}, "SECRETS_DIR"),
     "no such file of callers": ({"GATEWAY_CALLERS": "/no/callers.toml"}, "CALLERS"),
+    "a folder of callers": ({"GATEWAY_CALLERS": str(Path(__file__).parent)}, "CALLERS"),
+    "a folder of CAs": ({**VENDOR, "GATEWAY_VENDOR_CA": str(Path(__file__).parent)}, "VENDOR_CA"),
     "clients' certificates without TLS": ({"GATEWAY_TLS_CLIENT_CA": __file__}, "TLS_CLIENT_CA"),
     "no workers": ({"GATEWAY_WORKERS": "0"}, "WORKERS"),
     "workers that are no number": ({"GATEWAY_WORKERS": "many"}, "WORKERS"),
@@ -112,6 +135,57 @@ def test_a_secret_may_come_from_a_file(monkeypatch: pytest.MonkeyPatch, tmp_path
     assert "from-a-file" not in repr(load_settings())
 
 
+@pytest.mark.parametrize(
+    ("name", "content", "named"),
+    [
+        pytest.param("gateway_vendor_client_secret", b"s3cr3t\xff", "SECRETS_DIR", id="no UTF-8"),
+        pytest.param("gateway_callers", b"s3cr3t\0", "CALLERS", id="no path"),
+    ],
+)
+def test_a_file_of_secrets_that_cannot_be_used_is_a_wrong_setting(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, name: str, content: bytes, named: str
+) -> None:
+    """A line as for all others, not a traceback."""
+    (tmp_path / name).write_bytes(content)
+    monkeypatch.setenv("GATEWAY_SECRETS_DIR", str(tmp_path))
+    with pytest.raises(SettingsError, match=f"^GATEWAY_{named}: [^;]*cannot be read") as caught:
+        load_settings()
+    assert "s3cr3t" not in str(caught.value)
+
+
+async def test_cas_that_are_gone_by_the_start_are_a_wrong_setting(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """A file may be replaced after it was looked at."""
+    (tmp_path / "ca.pem").touch()
+    _set(monkeypatch, VENDOR | {"GATEWAY_VENDOR_CA": str(tmp_path / "ca.pem")})
+    settings = load_settings()
+    (tmp_path / "ca.pem").unlink()
+    with pytest.raises(SettingsError, match=r"^GATEWAY_VENDOR_CA: cannot be read$"):
+        await Gateway(settings).__aenter__()
+
+
+def test_without_a_delay_the_end_may_be_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """For tests, which wait for nobody."""
+    _set(monkeypatch, {"GATEWAY_DRAIN_DELAY": "0", "GATEWAY_GRACE": "0"})
+    assert load_settings().grace == 0
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "https://vendor.example:8443/base/",
+        "https://b\u00fccher.example",
+        "http://[::1]:80",
+        "https://under_score.example.",
+    ],
+)
+def test_every_usual_address_of_a_vendor_is_taken(monkeypatch: pytest.MonkeyPatch, url: str) -> None:
+    """With a port, a path, an IP address, letters of other languages."""
+    _set(monkeypatch, VENDOR | {"GATEWAY_VENDOR_URL": url})
+    assert load_settings().vendor_url == url
+
+
 @pytest.mark.parametrize("listen", ["127.0.0.1:0", "localhost:50051", "[::1]:50051", "127.9.9.9:1"])
 def test_plaintext_on_loopback_needs_no_permission(monkeypatch: pytest.MonkeyPatch, listen: str) -> None:
     """Every spelling of loopback is loopback."""
@@ -129,6 +203,12 @@ def test_the_sandbox_beyond_loopback_can_be_allowed(monkeypatch: pytest.MonkeyPa
     """Results that are made up reach others only when an operator says so."""
     allowed = ("GATEWAY_ALLOW_PLAINTEXT", "GATEWAY_ALLOW_SANDBOX")
     _set(monkeypatch, {"GATEWAY_LISTEN": "0.0.0.0:50051", **dict.fromkeys(allowed, "true")})
+    assert load_settings().vendor_url is None
+
+
+def test_the_sandbox_beside_credentials_can_be_allowed(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whoever has credentials means the vendor, unless they say that they do not."""
+    _set(monkeypatch, VENDOR | {"GATEWAY_VENDOR_URL": "", "GATEWAY_ALLOW_SANDBOX": "true"})
     assert load_settings().vendor_url is None
 
 

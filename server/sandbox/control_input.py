@@ -31,6 +31,7 @@ class Fields:
         if not isinstance(values, dict):
             raise WrongInput("The body is not a JSON object.")
         self._values = {name: value for name, value in values.items() if value is not None}
+        self._go_with: dict[str, str] = {}
 
     def seconds(self, name: str, least: float = -MOST_AHEAD, most: float = MOST_AHEAD) -> float | None:
         value = self._values.pop(name, None)
@@ -64,10 +65,17 @@ class Fields:
             raise WrongInput(f"{name} must be a JSON object.")
         return value
 
+    def go_with(self, missing: str, names: Collection[str]) -> None:
+        """Fields that mean something beside one that is missing: left here, they are told as such."""
+        self._go_with |= dict.fromkeys(names, missing)
+
     def end(self) -> None:
-        """Raises WrongInput when there are fields that nobody has taken."""
-        if self._values:
-            raise WrongInput(f"There is no field {json.dumps(next(iter(self._values))[:50])} here.")
+        """Raises WrongInput when there are fields that nobody has taken: at first for one that nobody knows."""
+        for name in self._values:
+            if name not in self._go_with:
+                raise WrongInput(f"There is no field {json.dumps(name[:50])} here.")
+        for name in self._values:
+            raise WrongInput(f"{name} goes with {self._go_with[name]}, which is missing.")
 
 
 def read_id(call_request_id: str) -> str:
@@ -100,6 +108,7 @@ def read_fault(fields: Fields) -> FaultPlan | None:
     """A fault, if the fields name one; what goes with it stays untaken otherwise."""
     name = fields.word("fault", FAULTS)
     if name is None:
+        fields.go_with("fault", ("operation", "times", "seconds"))
         return None
     operation = fields.word("operation", (*OPERATIONS, ANY)) or ANY
     return FaultPlan(
