@@ -162,6 +162,7 @@ async def serving(
         "VENDOR_URL": vendor,
         "VENDOR_CLIENT_ID": "client",
         "VENDOR_CLIENT_SECRET": "secret",
+        "ALLOW_SANDBOX": "true",  # with credentials, and then without a vendor
         "LOG_FORMAT": "json",
         "DEFAULT_MAX_AGE": "0",  # every read asks the vendor: that is where the faults are
         "FINAL_MAX_AGE": "0",

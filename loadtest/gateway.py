@@ -48,6 +48,7 @@ def started(log: Path, vendor_url: str | None, sandbox: str | None) -> Iterator[
         "GATEWAY_LOG_FORMAT": "json",
         # Empty is unset, wherever else it may be set: no vendor gets this load unless it was asked for here.
         "GATEWAY_VENDOR_URL": vendor_url or "",
+        "GATEWAY_ALLOW_SANDBOX": "true",  # beside credentials that the environment may have
     }
     log.parent.mkdir(parents=True, exist_ok=True)
     with log.open("wb") as out:

@@ -4,13 +4,24 @@ isort:skip_file
 Reads the results of DerbySoft AI Voice call requests and cancels call requests, typed and without the vendor's
 quirks.
 
-Every failed call carries a google.rpc.Status in its trailing metadata (`grpc-status-details-bin`) with:
+Every failure that the gateway decides carries a google.rpc.Status in its trailing metadata
+(`grpc-status-details-bin`) with:
 
   * google.rpc.ErrorInfo always: `reason` is the name of an ErrorReason without its prefix, `domain` is
     `callrequest.v1`;
   * google.rpc.RetryInfo where waiting helps: how long to wait before calling again;
   * google.rpc.BadRequest for INVALID_REQUEST: which field was wrong, and how;
   * CancellationRejected for CANCELLATION_NOT_ALLOWED: why the call request cannot be cancelled any more.
+
+A failure without ErrorInfo is UNIMPLEMENTED, or gRPC's own, at either end, or a proxy's:
+
+  * UNIMPLEMENTED: the method is not available yet, or not known to this gateway.
+  * RESOURCE_EXHAUSTED: the request has more than 64 KiB, or its metadata more than 8 KiB (from there to 16 KiB it
+    may pass). Do not repeat it as it is.
+  * UNAVAILABLE or CANCELLED, when the caller itself did not cancel: there was no connection, it broke, or the server
+    was ending, and had not taken the call or had no more time for it. Repeat a read. A cancel may have been sent to
+    the vendor: read the result, or cancel again.
+  * DEADLINE_EXCEEDED: the caller's library ended the call before an answer came. The same.
 
 Decide by ErrorReason, not by the text of the status: the text is for people and may change.
 
@@ -49,8 +60,9 @@ class GetCallRequestResultRequest(_message.Message):
     """The id that the vendor gave the call request: exactly 16 characters of A–Z, a–z and 0–9."""
     @_builtins.property
     def max_age(self) -> _duration_pb2.Duration:
-        """How old an answer may be. Unset: the server's default, 1 s unless it was set otherwise. 0: ask the vendor now.
-        Negative is an error; very long values are cut to the server's maximum.
+        """How old an answer may be. Unset: the server's defaults, 1 s, and an hour for a final result (COMPLETED with its
+        outcome, or CANCELLED), unless they were set otherwise. 0: ask the vendor now. Negative is an error; more than the
+        server keeps results, an hour unless it was set otherwise, counts as that.
         """
 
     def __init__(

@@ -4,13 +4,24 @@ isort:skip_file
 Reads the results of DerbySoft AI Voice call requests and cancels call requests, typed and without the vendor's
 quirks.
 
-Every failed call carries a google.rpc.Status in its trailing metadata (`grpc-status-details-bin`) with:
+Every failure that the gateway decides carries a google.rpc.Status in its trailing metadata
+(`grpc-status-details-bin`) with:
 
   * google.rpc.ErrorInfo always: `reason` is the name of an ErrorReason without its prefix, `domain` is
     `callrequest.v1`;
   * google.rpc.RetryInfo where waiting helps: how long to wait before calling again;
   * google.rpc.BadRequest for INVALID_REQUEST: which field was wrong, and how;
   * CancellationRejected for CANCELLATION_NOT_ALLOWED: why the call request cannot be cancelled any more.
+
+A failure without ErrorInfo is UNIMPLEMENTED, or gRPC's own, at either end, or a proxy's:
+
+  * UNIMPLEMENTED: the method is not available yet, or not known to this gateway.
+  * RESOURCE_EXHAUSTED: the request has more than 64 KiB, or its metadata more than 8 KiB (from there to 16 KiB it
+    may pass). Do not repeat it as it is.
+  * UNAVAILABLE or CANCELLED, when the caller itself did not cancel: there was no connection, it broke, or the server
+    was ending, and had not taken the call or had no more time for it. Repeat a read. A cancel may have been sent to
+    the vendor: read the result, or cancel again.
+  * DEADLINE_EXCEEDED: the caller's library ended the call before an answer came. The same.
 
 Decide by ErrorReason, not by the text of the status: the text is for people and may change.
 

@@ -118,8 +118,9 @@ class _ErrorReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ErrorReas
     """
 
 class ErrorReason(_ErrorReason, metaclass=_ErrorReasonEnumTypeWrapper):
-    """What went wrong, for programs. Travels as google.rpc.ErrorInfo in the details of every failed status: `reason` is the
-    value's name without `ERROR_REASON_`, `domain` is `callrequest.v1`.
+    """What went wrong, for programs. Travels as google.rpc.ErrorInfo in the details of every failure that the gateway
+    decides: `reason` is the value's name without `ERROR_REASON_`, `domain` is `callrequest.v1`. A failure without it is
+    gRPC's own: the comment of the package says what to do then.
 
     A later version may add values: treat an unknown one by the status code alone.
     """
