@@ -61,7 +61,7 @@ MODULES: dict[str, str | None] = {
     "end_signals": REST,
     "app": REST,
     "lanes": REST,
-    "grpc_server": REST,
+    "grpc_server": GRPC,  # it makes the tasks that grpc.aio would make
     "health": REST,
     "port": REST,
     "scheduling": REST,
