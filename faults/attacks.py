@@ -5,15 +5,14 @@ import random
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager, suppress
-from typing import Any
 
 import grpc
-from grpc_health.v1 import health_pb2, health_pb2_grpc
+from grpc_health.v1 import health_pb2
 
 from callrequest.v1.call_request_service_pb2 import GetCallRequestResultRequest
 
 from . import http2
-from .calls import CHANNEL, client_of, code_of, counted, identifier
+from .calls import CHANNEL, client_of, code_of, counted, health_watch, identifier
 from .connection import SERVICE, Connection
 from .row import Form
 
@@ -173,12 +172,11 @@ async def _names(port: int, form: Form) -> str:
 
 async def _watchers(port: int, form: Form) -> str:
     """They take not one byte of what they are told; a watcher that reads is told all the same."""
-    number, request = form.of(100, 1000), health_pb2.HealthCheckRequest(service="callrequest.v1.CallRequestService")
+    number, request = form.of(100, 1000), health_pb2.HealthCheckRequest(service=SERVICE.strip("/"))
     watch = http2.call(1, http2.call_headers("/grpc.health.v1.Health/Watch"), request.SerializeToString())
     stalled = asyncio.gather(*(_raw(port, http2.hello(window=0) + watch, 3) for _ in range(number)))
     await asyncio.sleep(1)
-    async with grpc.aio.insecure_channel(f"127.0.0.1:{port}", options=CHANNEL) as channel:
-        told: Any = health_pb2_grpc.HealthStub(channel).Watch(request)  # type: ignore[attr-defined]  # as in ending.py
+    async with health_watch(f"127.0.0.1:{port}") as told:
         if (await asyncio.wait_for(told.read(), 1)).status != health_pb2.HealthCheckResponse.SERVING:
             raise AssertionError("not serving")
     await stalled

@@ -4,13 +4,14 @@ import asyncio
 from collections import Counter
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Sequence
 from contextlib import asynccontextmanager
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import grpc
+from grpc_health.v1 import health_pb2, health_pb2_grpc
 
 from callrequest.v1.call_request_service_pb2_grpc import CallRequestServiceStub
 
-from .connection import Ended
+from .connection import SERVICE, Ended
 from .row import Findings
 
 if TYPE_CHECKING:
@@ -35,6 +36,14 @@ async def client_of(target: str) -> "AsyncIterator[CallRequestServiceAsyncStub]"
     """A client of the generated stubs, on a connection of its own."""
     async with grpc.aio.insecure_channel(target, options=CHANNEL) as channel:
         yield CallRequestServiceStub(channel)
+
+
+@asynccontextmanager
+async def health_watch(target: str) -> AsyncIterator[Any]:
+    """A watch of the service's health, on a connection of its own."""
+    async with grpc.aio.insecure_channel(target, options=CHANNEL) as channel:
+        watch: Any = health_pb2_grpc.HealthStub(channel).Watch  # type: ignore[attr-defined]  # its types know Check
+        yield watch(health_pb2.HealthCheckRequest(service=SERVICE.strip("/")))
 
 
 async def at_rate(rate: float, seconds: float, begin: Callable[[int], Awaitable[_Result]]) -> list[_Result]:

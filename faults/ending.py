@@ -4,15 +4,14 @@ import asyncio
 import signal
 import time
 from collections.abc import Awaitable, Callable
-from typing import Any
 
 import grpc
-from grpc_health.v1 import health_pb2, health_pb2_grpc
+from grpc_health.v1 import health_pb2
 
 from callrequest.v1.call_request_service_pb2 import GetCallRequestResultRequest
 from tests.scripted_vendor import Answer, never
 
-from .calls import CHANNEL, at_rate, client_of, code_of, counted, identifier
+from .calls import at_rate, client_of, code_of, counted, health_watch, identifier
 from .connection import connected
 from .gateway import GatewayProcess, free_ports, serving
 from .row import Findings, Form, Row
@@ -29,11 +28,9 @@ def _get(call_request_id: str) -> GetCallRequestResultRequest:
 
 async def _not_serving(target: str) -> float | None:
     """When the health stream says NOT_SERVING; None when it ends without."""
-    async with grpc.aio.insecure_channel(target, options=CHANNEL) as channel:
-        request = health_pb2.HealthCheckRequest(service="callrequest.v1.CallRequestService")
+    async with health_watch(target) as watch:
         try:
-            watch: Any = health_pb2_grpc.HealthStub(channel).Watch  # type: ignore[attr-defined]  # its types know Check
-            async for response in watch(request):
+            async for response in watch:
                 if response.status == _NOT_SERVING:
                     return time.monotonic()
         except grpc.aio.AioRpcError:

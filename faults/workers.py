@@ -39,7 +39,8 @@ _CONFIG = (ROOT / "clients" / "service_config.json").read_text()
 
 
 @asynccontextmanager
-async def _clients(target: str) -> "AsyncIterator[list[CallRequestServiceAsyncStub]]":
+async def recommended_clients(target: str) -> "AsyncIterator[list[CallRequestServiceAsyncStub]]":
+    """Clients with the service config that clients/ recommends, each with a connection of its own."""
     options = (*CHANNEL, ("grpc.service_config", _CONFIG))
     channels = [grpc.aio.insecure_channel(target, options=options) for _ in range(_CLIENTS)]
     try:
@@ -96,7 +97,7 @@ def _told(number: signal.Signals) -> Callable[[Form, Findings], Awaitable[None]]
         async with (
             Vendor() as vendor,
             serving(vendor.url, WORKERS=2) as gateway,
-            _clients(gateway.target) as clients,
+            recommended_clients(gateway.target) as clients,
         ):
             vendor.on_read = after(0.02, vendor.tell)
             calls = _Calls(clients, vendor)
@@ -115,7 +116,7 @@ async def _stuck(form: Form, findings: Findings) -> None:
     async with (
         Vendor() as vendor,
         serving(vendor.url, WORKERS=2, path=ROOT / "faults" / "stuck_workers") as gateway,
-        _clients(gateway.target) as clients,
+        recommended_clients(gateway.target) as clients,
     ):
         calls, enough = _Calls(clients, vendor), asyncio.Event()
         polling = [asyncio.ensure_future(calls.poll(client, enough)) for client in range(4)]

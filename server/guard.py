@@ -79,6 +79,7 @@ class Guard:
         )
         read, write = _reader(handler), _writer(handler)
         behaviour: Any = handler.unary_unary or handler.unary_stream or handler.stream_unary or handler.stream_stream
+        yields = inspect.isasyncgenfunction(behaviour)
 
         async def single(received: Any, context: Context) -> bytes:
             call = begin(context)
@@ -92,26 +93,19 @@ class Guard:
             call.ended("OK")
             return response
 
-        async def yielding(received: Any, context: Context) -> None:
+        async def streaming(received: Any, context: Context) -> None:
             call = begin(context)
             try:
                 call.admit()
                 call.request = read(received)
-                async with aclosing(behaviour(call.request, context)) as responses:
-                    async for response in responses:
-                        call.admit()  # again: a caller that was struck off the file gets nothing more
-                        await context.write(write(response))  # yielded, it would fail outside of this
-            except BaseException as error:
-                await call.failed(error)
-                raise
-            call.ended("OK")
-
-        async def writing(received: Any, context: Context) -> None:
-            call = begin(context)
-            try:
-                call.admit()
-                call.request = read(received)
-                await behaviour(call.request, context)
+                if yields:
+                    async with aclosing(behaviour(call.request, context)) as responses:
+                        async for response in responses:
+                            call.admit()  # again: a caller that was struck off the file gets nothing more
+                            # Yielded, it would fail outside of this; serialized by grpc, with a text of grpc's.
+                            await context.write(write(response))
+                else:
+                    await behaviour(call.request, context)  # it hands its messages to context.write itself
             except BaseException as error:
                 await call.failed(error)
                 raise
@@ -127,9 +121,7 @@ class Guard:
         make = (
             grpc.stream_stream_rpc_method_handler if handler.request_streaming else grpc.unary_stream_rpc_method_handler
         )
-        if inspect.isasyncgenfunction(behaviour):
-            return make(yielding)
-        return make(writing, response_serializer=write)  # it hands its messages to context.write itself
+        return make(streaming, response_serializer=write)
 
 
 class _Call:

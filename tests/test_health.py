@@ -6,16 +6,18 @@ from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from typing import Any
 
+import aiohttp
 import grpc
 import pytest
 from grpc_health.v1 import health_pb2 as pb
 from grpc_health.v1.health_pb2_grpc import HealthStub
 
+from callrequest.v1.call_request_service_pb2 import GetCallRequestResultRequest
 from faults.http2 import call, call_headers, hello
 from server.app import Gateway
 from server.service import SERVICE
-from tests.conftest import log_to_stdout, metrics_of, silence_logs, started
-from tests.scripted_vendor import ScriptedVendor
+from tests.conftest import connected, log_to_stdout, metrics_of, silence_logs, started
+from tests.scripted_vendor import RESULT_ID, ScriptedVendor
 
 SERVING, NOT_SERVING = pb.HealthCheckResponse.SERVING, pb.HealthCheckResponse.NOT_SERVING
 WATCH = call(
@@ -39,6 +41,37 @@ async def _stalled(gateway: Gateway) -> AsyncIterator[asyncio.StreamWriter]:
 async def _stub(gateway: Gateway) -> AsyncIterator[Any]:
     async with grpc.aio.insecure_channel(str(gateway.address)) as channel:
         yield HealthStub(channel)
+
+
+async def _ready(gateway: Gateway) -> int:
+    async with aiohttp.ClientSession() as session, session.get(f"http://{gateway.metrics_address}/ready") as reply:
+        return reply.status
+
+
+@pytest.mark.parametrize("service", ["", SERVICE])
+async def test_health_is_told_for_the_server_and_the_service(gateway: Gateway, service: str) -> None:
+    """SERVING once calls are welcome, under either name; an unknown service is NOT_FOUND."""
+    async with _stub(gateway) as health:
+        assert (await health.Check(pb.HealthCheckRequest(service=service))).status == SERVING
+        with pytest.raises(grpc.aio.AioRpcError) as caught:
+            await health.Check(pb.HealthCheckRequest(service="no.such.Service"))
+        assert caught.value.code() == grpc.StatusCode.NOT_FOUND
+
+
+async def test_health_can_be_watched_and_says_when_draining_begins(vendor: ScriptedVendor) -> None:
+    """A watching client gets SERVING, then NOT_SERVING before the port closes; readiness follows."""
+    async with started(vendor.url, drain_delay=0.5) as gateway:
+        async with _stub(gateway) as health:
+            watch = health.Watch(pb.HealthCheckRequest(service=SERVICE))
+            assert (await watch.read()).status == SERVING
+            assert await _ready(gateway) == 200
+            draining = asyncio.ensure_future(gateway.drain())
+            assert (await watch.read()).status == NOT_SERVING
+            assert await _ready(gateway) == 503
+            async with connected(gateway) as client:
+                await client.GetCallRequestResult(GetCallRequestResultRequest(call_request_id=RESULT_ID))
+            watch.cancel()
+        await draining
 
 
 async def test_a_watcher_that_does_not_read_keeps_nobody_waiting(vendor: ScriptedVendor) -> None:
@@ -76,14 +109,11 @@ async def test_watchers_that_go_are_no_defect(vendor: ScriptedVendor, capsys: py
 
 
 async def test_a_service_that_there_is_not_is_watched_as_unknown(gateway: Gateway) -> None:
-    """As the protocol has it: it might come; asked for its health once, it is NOT_FOUND."""
+    """As the protocol has it: it might come."""
     async with _stub(gateway) as health:
         watch = health.Watch(pb.HealthCheckRequest(service="no.such.Service"))
         assert (await watch.read()).status == pb.HealthCheckResponse.SERVICE_UNKNOWN
         watch.cancel()
-        with pytest.raises(grpc.aio.AioRpcError) as caught:
-            await health.Check(pb.HealthCheckRequest(service="no.such.Service"))
-        assert caught.value.code() == grpc.StatusCode.NOT_FOUND
 
 
 async def test_all_services_can_be_listed(gateway: Gateway) -> None:

@@ -1,14 +1,13 @@
-"""The server around the service: health, reflection, limits, TLS, and its end."""
+"""The server around the service: reflection, limits, TLS, and its end."""
 
 import asyncio
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import aiohttp
 import grpc
 import pytest
 import trustme
-from grpc_health.v1 import health_pb2, health_pb2_grpc
+from grpc_health.v1 import health_pb2
 from grpc_reflection.v1alpha.proto_reflection_descriptor_database import ProtoReflectionDescriptorDatabase
 
 from callrequest.v1.call_request_service_pb2 import (
@@ -30,44 +29,6 @@ if TYPE_CHECKING:
 GET = GetCallRequestResultRequest(call_request_id=RESULT_ID)
 SERVICE = "callrequest.v1.CallRequestService"
 SERVING, NOT_SERVING = health_pb2.HealthCheckResponse.SERVING, health_pb2.HealthCheckResponse.NOT_SERVING
-
-
-async def _health(gateway: Gateway, service: str = SERVICE) -> int:
-    async with grpc.aio.insecure_channel(str(gateway.address)) as channel:
-        stub: Any = health_pb2_grpc.HealthStub(channel)
-        reply = await stub.Check(health_pb2.HealthCheckRequest(service=service))
-        return int(reply.status)
-
-
-@pytest.mark.parametrize("service", ["", SERVICE])
-async def test_health_is_told_for_the_server_and_the_service(gateway: Gateway, service: str) -> None:
-    """SERVING once calls are welcome, under either name; an unknown service is NOT_FOUND."""
-    assert await _health(gateway, service) == SERVING
-    with pytest.raises(grpc.aio.AioRpcError) as caught:
-        await _health(gateway, "no.such.Service")
-    assert caught.value.code() == grpc.StatusCode.NOT_FOUND
-
-
-async def test_health_can_be_watched_and_says_when_draining_begins(vendor: ScriptedVendor) -> None:
-    """A watching client gets SERVING, then NOT_SERVING before the port closes; readiness follows."""
-    async with started(vendor.url, drain_delay=0.5) as gateway:
-        async with grpc.aio.insecure_channel(str(gateway.address)) as channel:
-            stub: Any = health_pb2_grpc.HealthStub(channel)
-            watch = stub.Watch(health_pb2.HealthCheckRequest(service=SERVICE))
-            assert (await watch.read()).status == SERVING
-            assert await _ready(gateway) == 200
-            draining = asyncio.ensure_future(gateway.drain())
-            assert (await watch.read()).status == NOT_SERVING
-            assert await _ready(gateway) == 503
-            async with connected(gateway) as client:
-                await client.GetCallRequestResult(GET)
-            watch.cancel()
-        await draining
-
-
-async def _ready(gateway: Gateway) -> int:
-    async with aiohttp.ClientSession() as session, session.get(f"http://{gateway.metrics_address}/ready") as reply:
-        return reply.status
 
 
 def _reflected(gateway: Gateway) -> list[str]:

@@ -25,12 +25,12 @@ import pytest
 
 from callrequest.v1 import call_request_pb2 as pb
 from callrequest.v1.call_request_service_pb2 import GetCallRequestResultRequest, GetCallRequestResultResponse
-from callrequest.v1.call_request_service_pb2_grpc import CallRequestServiceStub
-from faults.calls import CHANNEL, at_rate, code_of, identifier
+from faults.calls import at_rate, code_of, identifier
 from faults.connection import Connection, Ended
 from faults.gateway import ROOT, GatewayProcess, free_ports, serving
 from faults.sockets import clients_of
 from faults.vendor import Vendor, after, always
+from faults.workers import recommended_clients
 from server.metrics_folder import PREFIX, metrics_folder, shared_folder
 from server.soon import AFTER
 from server.worker_process import LONGEST_PAUSE, Pauses, WorkerProcess
@@ -505,23 +505,19 @@ class TestClients:
     async def test_a_second_without_a_connection_costs_no_read(self) -> None:
         """A channel that failed to connect waits for a second: all reads of 8 busy channels are repeated until then."""
         (port,) = free_ports(1)
-        config = (ROOT / "clients" / "service_config.json").read_text()
-        options = (*CHANNEL, ("grpc.service_config", config))
-        channels = [grpc.aio.insecure_channel(f"127.0.0.1:{port}", options) for _ in range(8)]
-        stubs = [CallRequestServiceStub(channel) for channel in channels]
         before = await answering(port)
-        load = asyncio.create_task(
-            at_rate(100, 2, lambda number: code_of(stubs[number % 8].GetCallRequestResult(READ)))
-        )
-        await asyncio.sleep(0.5)
-        await before.stop(None)
-        await asyncio.sleep(0.1)  # in which all of them try
-        after = await answering(port)
-        ended = Counter(await load)
-        assert ended["OK"] >= 196, ended  # a few in the act of arriving: CANCELLED
-        assert set(ended) <= {"OK", "CANCELLED"}
-        for channel in channels:
-            await channel.close()
+        async with recommended_clients(f"127.0.0.1:{port}") as clients:
+            assert len(clients) == 8
+            load = asyncio.create_task(
+                at_rate(100, 2, lambda number: code_of(clients[number % 8].GetCallRequestResult(READ)))
+            )
+            await asyncio.sleep(0.5)
+            await before.stop(None)
+            await asyncio.sleep(0.1)  # in which all of them try
+            after = await answering(port)
+            ended = Counter(await load)
+            assert ended["OK"] >= 196, ended  # a few in the act of arriving: CANCELLED
+            assert set(ended) <= {"OK", "CANCELLED"}
         await after.stop(None)
 
 

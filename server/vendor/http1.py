@@ -84,7 +84,6 @@ class Connection(asyncio.Protocol):
             self._arrived()
         else:
             self._failed(httpx.ReadError("sent, no whole reply"))
-        self._begin()
 
     def data_received(self, data: bytes) -> None:
         if self._expected is None or self._expected.done():
@@ -105,7 +104,6 @@ class Connection(asyncio.Protocol):
     def on_message_begin(self) -> None:
         if self._complete:
             raise ValueError("a second reply to one request")
-        self._begin()
 
     def on_header(self, name: bytes, value: bytes) -> None:
         self._headers.append((name, value))
@@ -121,7 +119,10 @@ class Connection(asyncio.Protocol):
         self._body += data
 
     def on_message_complete(self) -> None:
-        self._complete = self._status >= 200  # else it is informational, and the reply is still to come
+        if self._status >= 200:
+            self._complete = True
+        else:
+            self._begin()  # it is informational, and the reply is still to come
 
     def _begin(self) -> None:
         """As before a reply. A connection that waits keeps nothing of the last one: it is large, and a guest's."""
@@ -138,3 +139,4 @@ class Connection(asyncio.Protocol):
     def _failed(self, error: httpx.TransportError) -> None:
         if self._expected is not None and not self._expected.done():
             self._expected.set_exception(error)
+        self._begin()
