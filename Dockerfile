@@ -12,6 +12,7 @@ RUN pip --python /venv/bin/python install --no-cache-dir --no-compile --only-bin
     && python -m compileall -q -j 0 --invalidation-mode unchecked-hash /venv
 COPY LICENSE /app/
 COPY callrequest /app/callrequest
+COPY sandbox /app/sandbox
 COPY server /app/server
 # chmod: a clone made under a strict umask must be readable to the image's user too.
 RUN python -m compileall -q --invalidation-mode unchecked-hash /app && chmod -R a+rX,go-w /app

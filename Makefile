@@ -36,18 +36,18 @@ stubs: setup  ## Builds what teams take of the contract into dist/stubs: package
 	$(BIN)/python -m tools.stubs
 
 faults: setup  ## Runs the fault suite and prints its table, some 5 minutes: docs/faults.md. LONG=1: its full times.
-	$(BIN)/python -m faults $(if $(LONG),--long)
+	$(BIN)/python -m measure.faults $(if $(LONG),--long)
 
 soak: setup  ## Runs a mixed load with faults for SECONDS (600), and prints memory slope, added latency and own errors.
-	$(BIN)/python -m faults --soak $(or $(SECONDS),600)
+	$(BIN)/python -m measure.faults --soak $(or $(SECONDS),600)
 
 loadtest: setup  ## Runs the load tests with ghz, some 2 minutes, and writes build/loadtest/report.html. QUICK=1: 25 s.
 	tools/go/install
-	$(BIN)/python -m loadtest $(if $(QUICK),--quick)
+	$(BIN)/python -m measure.loadtest $(if $(QUICK),--quick)
 
 profile: setup  ## Shows where a call's CPU goes, against its budget: docs/profile.md.
 	tools/go/install
-	$(BIN)/python -m profiling
+	$(BIN)/python -m measure.profiling
 
 check: setup  ## Checks format, lint, types, protos, generated code and the Dockerfile.
 	$(BIN)/ruff format --check .

@@ -10,42 +10,43 @@ from grpc_health.v1.health_pb2_grpc import add_HealthServicer_to_server
 
 from callrequest.v1.call_request_service_pb2_grpc import add_CallRequestServiceServicer_to_server
 
-from .access_log import AccessLog
-from .callers import Callers
-from .cancels_under_way import Cancellations
-from .ceiling import Ceiling
-from .certificates import Certificates
-from .describe import add_reflection
-from .embedded import with_vendor
-from .guard import Guard
-from .health import NAME as HEALTH
-from .health import Health
-from .kept_results import KeptResults
-from .lanes import LANES, Lanes
-from .limits import InFlight
-from .metrics import Metrics
-from .port import held
-from .results import Results
-from .scheduling import let_threads_yield
-from .service import SERVICE, CallRequestService
+from .cancelling.in_progress import CancelsInProgress
+from .concurrency_limit import ConcurrencyLimit
+from .observability.access_log import AccessLog
+from .observability.metrics import Metrics
+from .process.embedded_sandbox import with_vendor
+from .process.port import held
+from .reading.result_cache import ResultCache
+from .reading.results import Results
+from .rpc.callers import Callers
+from .rpc.certificates import Certificates
+from .rpc.health import NAME as HEALTH
+from .rpc.health import Health
+from .rpc.interceptor import Interceptor
+from .rpc.reflection import add_reflection
+from .rpc.server_group import DEFAULT_SERVERS, ServerGroup
+from .rpc.service import SERVICE, CallRequestService
+from .rpc.thread_priority import let_threads_yield
 from .settings import Address, Settings, SettingsError, parse_address
-from .vendor.client import VendorClient
-from .vendor.exchange import MOST_BYTES
-from .vendor.token_endpoint import Credentials
-from .vendor.transport import Http1Transport
+from .vendor_api.client import VendorClient
+from .vendor_api.exchange import MAX_BYTES
+from .vendor_api.quirks import Quirk
+from .vendor_api.rate_limit import RateLimiter
+from .vendor_api.token_endpoint import Credentials
+from .vendor_api.transport import Http1Transport
 
-MOST_REQUEST_BYTES, MOST_METADATA_BYTES, MOST_STREAMS = 64 << 10, 8 << 10, 128
+MAX_REQUEST_BYTES, MAX_METADATA_BYTES, MAX_STREAMS = 64 << 10, 8 << 10, 128
 
-TO_END = 0.5
+CLOSE_MARGIN = 0.5
 """Seconds of GRACE that are left to close what remains after the calls."""
-TO_TELL = 0.2
+REPLY_MARGIN = 0.2
 """The last seconds of calls, in which the callers of cancels that are ended are told what is known of them."""
 
 _CHANNEL_OPTIONS = (
-    ("grpc.max_receive_message_length", MOST_REQUEST_BYTES),
-    ("grpc.max_metadata_size", MOST_METADATA_BYTES),
-    ("grpc.absolute_max_metadata_size", 2 * MOST_METADATA_BYTES),
-    ("grpc.max_concurrent_streams", MOST_STREAMS),
+    ("grpc.max_receive_message_length", MAX_REQUEST_BYTES),
+    ("grpc.max_metadata_size", MAX_METADATA_BYTES),
+    ("grpc.absolute_max_metadata_size", 2 * MAX_METADATA_BYTES),
+    ("grpc.max_concurrent_streams", MAX_STREAMS),
     # Clients may ping every 10 s, with or without calls: with only one of the two they get too_many_pings.
     ("grpc.http2.min_ping_interval_without_data_ms", 10_000),
     ("grpc.keepalive_permit_without_calls", 1),
@@ -83,36 +84,36 @@ class Gateway:
 
     async def __aexit__(self, *error: object) -> None:
         # First, for the calls that a drain left: a second signal breaks it off.
-        self._stack.push_async_callback(self._end_calls, TO_TELL)
+        self._stack.push_async_callback(self._end_calls, REPLY_MARGIN)
         await self._stack.aclose()
 
     async def _start(self, stack: AsyncExitStack) -> None:
-        settings, metrics = self._settings, Metrics()
-        ceiling = Ceiling(settings.vendor_max_calls_per_second)
-        vendor = await self._vendor(stack, ceiling, metrics)
+        settings, metrics = self._settings, Metrics(quirks=[quirk.value for quirk in Quirk])
+        rate_limiter = RateLimiter(settings.vendor_max_calls_per_second)
+        vendor = await self._vendor(stack, rate_limiter, metrics)
         if settings.workers == 1:
-            listen, lanes = stack.enter_context(held(settings.listen)), LANES
+            listen, server_group = stack.enter_context(held(settings.listen)), DEFAULT_SERVERS
         else:
-            # The supervisor holds the port. With several lanes, clients that a worker sends away as it drains would
-            # connect to another lane of the same worker, in the moment in which it is closed, too.
-            listen, lanes = parse_address(settings.listen), 1
-        self._server = server = Lanes(lanes, _CHANNEL_OPTIONS)
+            # The supervisor holds the port. With several servers, clients that a worker sends away as it drains would
+            # connect to another server of the same worker, in the moment in which it is closed, too.
+            listen, server_group = parse_address(settings.listen), 1
+        self._server = server = ServerGroup(server_group, _CHANNEL_OPTIONS)
         stack.callback(metrics.flush)
-        guard: Any = Guard(server, metrics, self._access_log, await self._callers(stack))
-        kept = KeptResults(settings.default_max_age, settings.final_max_age, settings.kept_bytes)
-        await stack.enter_async_context(kept)
-        results = await stack.enter_async_context(Results(vendor, kept, ceiling, metrics))
-        cancelling = InFlight(settings.max_cancels, metrics.in_flight("cancel"))
-        self._cancellations = Cancellations(vendor, cancelling, results.changed, metrics.cancellation_settled)
-        reading = InFlight(settings.max_reads, metrics.in_flight("read"))
+        interceptor: Any = Interceptor(server, metrics, self._access_log, await self._callers(stack))
+        cache = ResultCache(settings.default_max_age, settings.final_max_age, settings.cache_bytes)
+        await stack.enter_async_context(cache)
+        results = await stack.enter_async_context(Results(vendor, cache, rate_limiter, metrics))
+        cancelling = ConcurrencyLimit(settings.max_cancels, metrics.in_flight("cancel"))
+        self._cancellations = CancelsInProgress(vendor, cancelling, results.invalidate, metrics.cancellation_settled)
+        reading = ConcurrencyLimit(settings.max_reads, metrics.in_flight("read"))
         service = CallRequestService(results, self._cancellations, reading)
-        add_CallRequestServiceServicer_to_server(service, guard)
-        add_HealthServicer_to_server(self._health, guard)
+        add_CallRequestServiceServicer_to_server(service, interceptor)
+        add_HealthServicer_to_server(self._health, interceptor)
         if settings.reflection:
-            add_reflection([SERVICE, HEALTH], guard)
+            add_reflection([SERVICE, HEALTH], interceptor)
         self.address = self._listen(server, listen)
         if settings.metrics_listen:
-            from .operations import OperationsServer  # a worker has no use for an HTTP server
+            from .observability.operations import OperationsServer  # a worker has no use for an HTTP server
 
             operations = OperationsServer(metrics.exposition, lambda: self._ready)
             stack.push_async_callback(operations.aclose)
@@ -134,25 +135,25 @@ class Gateway:
         the port closes: a call that arrives in that moment would be lost. Then calls under way are finished.
         """
         settings, begun = self._settings, time.monotonic()
-        grace = settings.grace - min(TO_END, settings.grace / 10)
+        grace = settings.grace - min(CLOSE_MARGIN, settings.grace / 10)
         self._ready = False
         self._health.tell(serving=False)
-        await asyncio.sleep(0 if quick else min(settings.drain_delay, grace - TO_TELL))
+        await asyncio.sleep(0 if quick else min(settings.drain_delay, grace - REPLY_MARGIN))
         await self._end_calls(max(grace - (time.monotonic() - begun), 0))
 
     async def _end_calls(self, seconds: float) -> None:
-        """Takes no more calls; those under way have so many seconds, and cancels, called for or left, TO_TELL less.
+        """Accepts no more calls. Calls in progress have so many seconds, and cancels REPLY_MARGIN less.
 
         The server cuts off what is left with UNAVAILABLE, which would be wrong for a cancel that may have been sent.
         """
-        until = time.monotonic() + seconds - TO_TELL
+        until = time.monotonic() + seconds - REPLY_MARGIN
         async with asyncio.TaskGroup() as group:
             stopping = group.create_task(self._server.stop(seconds))
             # Until then a call that was just taken may begin a cancel.
-            await asyncio.wait({stopping}, timeout=max(seconds - TO_TELL, 0))
+            await asyncio.wait({stopping}, timeout=max(seconds - REPLY_MARGIN, 0))
             await self._cancellations.finish(until - time.monotonic())
 
-    def _listen(self, server: Lanes, listen: Address) -> Address:
+    def _listen(self, server: ServerGroup, listen: Address) -> Address:
         settings, credentials = self._settings, None
         if settings.tls_key is not None and settings.tls_certificate is not None:
             credentials = Certificates(settings.tls_certificate, settings.tls_key, settings.tls_client_ca).credentials
@@ -169,7 +170,7 @@ class Gateway:
         callers = Callers(settings.callers, certificates=settings.tls_client_ca is not None)
         return await stack.enter_async_context(callers)
 
-    async def _vendor(self, stack: AsyncExitStack, ceiling: Ceiling, metrics: Metrics) -> VendorClient:
+    async def _vendor(self, stack: AsyncExitStack, rate_limiter: RateLimiter, metrics: Metrics) -> VendorClient:
         settings = await stack.enter_async_context(with_vendor(self._settings))
         url, client_id, secret = settings.vendor_url, settings.vendor_client_id, settings.vendor_client_secret
         assert url is not None
@@ -183,9 +184,9 @@ class Gateway:
             raise SettingsError(["GATEWAY_VENDOR_CA: holds no certificates in PEM"]) from None
         except OSError:
             raise SettingsError(["GATEWAY_VENDOR_CA: cannot be read"]) from None
-        reads = Http1Transport(url, tls, settings.vendor_max_connections, MOST_BYTES)
-        reserved = Http1Transport(url, tls, settings.max_cancels, MOST_BYTES)
-        tokens = Http1Transport(url, tls, 1, MOST_BYTES)
+        reads = Http1Transport(url, tls, settings.vendor_max_connections, MAX_BYTES)
+        reserved = Http1Transport(url, tls, settings.max_cancels, MAX_BYTES)
+        tokens = Http1Transport(url, tls, 1, MAX_BYTES)
         client = VendorClient(
             await stack.enter_async_context(reads),
             await stack.enter_async_context(reserved),
@@ -195,7 +196,7 @@ class Gateway:
             cancel_path=settings.vendor_cancel_path,
             connect_timeout=settings.vendor_connect_timeout,
             attempt_timeout=settings.vendor_timeout,
-            ceiling=ceiling,
+            rate_limiter=rate_limiter,
             observer=metrics,
         )
         stack.push_async_callback(client.aclose)

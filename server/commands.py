@@ -14,9 +14,9 @@ from typing import TYPE_CHECKING, Any
 import uvloop
 
 from . import __version__
-from .access_log import AccessLog
-from .end_signals import EndSignals
-from .logs import Lines, configure_logs, describe, get_log
+from .observability.access_log import AccessLog
+from .observability.logs import Lines, configure_logs, describe, get_log
+from .process.signals import ShutdownSignals
 from .settings import (
     Address,
     Settings,
@@ -91,8 +91,8 @@ def _parse() -> argparse.Namespace:
     commands.add_parser("healthcheck", help="ask the gateway of these settings whether it serves; exit code 0 or 1")
     worker = commands.add_parser("worker")  # started by serve, not by people
     worker.add_argument("--workers", required=True)
-    worker.add_argument("--place", type=int, required=True)
-    worker.add_argument("--bond", type=int, required=True)
+    worker.add_argument("--slot", type=int, required=True)
+    worker.add_argument("--control", type=int, required=True)
     worker.add_argument("--listen", required=True)
     worker.add_argument("--metrics", required=True)
     worker.add_argument("--lock", type=int, required=True)
@@ -101,9 +101,10 @@ def _parse() -> argparse.Namespace:
 
 
 def _known() -> str:
-    from .sandbox import describe_known
+    from .process.embedded_sandbox import sandbox_package
 
-    return describe_known()
+    known: str = sandbox_package().describe_known()
+    return known
 
 
 def _address(value: str) -> Address:
@@ -137,40 +138,40 @@ async def _serve(settings: Settings, access_log: AccessLog) -> int:
 
 async def _worker(options: argparse.Namespace, settings: Settings, access_log: AccessLog) -> int:
     from .app import Gateway
-    from .embedded import of_sandbox
-    from .heartbeat import Heartbeat
-    from .metrics import count_in_place
-    from .metrics_folder import shared_folder
+    from .observability.metrics import count_in_slot
+    from .process.embedded_sandbox import of_sandbox
+    from .process.heartbeat import Heartbeat
+    from .process.metrics_folder import shared_folder
 
     faulthandler.enable()  # SIGABRT, by which a stuck worker is ended, writes where it was
     signals = _signals(settings.grace)
-    count_in_place(options.place, options.metrics)
+    count_in_slot(options.slot, options.metrics)
     if options.sandbox:
         settings = of_sandbox(settings, options.sandbox)
-    ceiling = settings.vendor_max_calls_per_second
+    rate = settings.vendor_max_calls_per_second
     changed = {
         "listen": options.listen,
         "metrics_listen": "",
-        "vendor_max_calls_per_second": ceiling and ceiling / settings.workers,
+        "vendor_max_calls_per_second": rate and rate / settings.workers,
     }
     with shared_folder(options.metrics, options.lock):
         try:
             async with (
                 Gateway(settings.model_copy(update=changed), access_log) as gateway,
-                Heartbeat(options.bond, settings.grace) as bond,
+                Heartbeat(options.control, settings.grace) as control,
             ):
-                return await _until_drained(gateway, signals, bond.hurry.wait, bond.ends_alone)
+                return await _until_drained(gateway, signals, control.hurry.wait, control.ends_alone)
         except SettingsError as error:
             # Not on stderr alone: what a running gateway's worker cannot read any more keeps it from coming back.
-            get_log().error("a worker cannot start", worker=options.place, error=error.lines)
+            get_log().error("a worker cannot start", worker=options.slot, error=error.lines)
             raise
 
 
 async def _supervise(settings: Settings) -> int:
-    from .workers import Workers
+    from .process.supervisor import Supervisor
 
     signals = _signals(settings.grace)
-    async with Workers(settings) as workers:
+    async with Supervisor(settings) as workers:
         starting, hearing = asyncio.create_task(workers.start()), asyncio.create_task(signals.get())
         await asyncio.wait({starting, hearing}, return_when=asyncio.FIRST_COMPLETED)
         if starting.done():
@@ -198,7 +199,7 @@ def _say_serving(settings: Settings, address: Address, metrics: Address | None, 
 
 async def _until_drained(
     gateway: "Gateway",
-    signals: EndSignals,
+    signals: ShutdownSignals,
     hurried: Callable[[], Coroutine[Any, Any, object]],
     alone: Callable[[], Coroutine[Any, Any, bool]] | None = None,
 ) -> int:
@@ -229,11 +230,11 @@ async def _until_drained(
 
 
 async def _sandbox(listen: Address) -> int:
-    from .sandbox import Sandbox
+    from .process.embedded_sandbox import sandbox_package
 
     log, signals = get_log(), _signals(grace=5)
     try:
-        async with Sandbox(*listen) as sandbox:
+        async with sandbox_package().Sandbox(*listen) as sandbox:
             log.info("sandbox", vendor=sandbox.url)
             await signals.get()
     except OSError as error:
@@ -241,10 +242,12 @@ async def _sandbox(listen: Address) -> int:
     return 0
 
 
-def _signals(grace: float) -> EndSignals:
+def _signals(grace: float) -> ShutdownSignals:
     """What asks the process to end; what nobody catches goes to the log, without its text."""
     asyncio.get_running_loop().set_exception_handler(_log_unexpected)
-    return EndSignals(grace, lambda: get_log().error("ended by force: calls, or the event loop, did not end in time"))
+    return ShutdownSignals(
+        grace, lambda: get_log().error("ended by force: calls, or the event loop, did not end in time")
+    )
 
 
 def _log_unexpected(loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:

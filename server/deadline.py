@@ -2,7 +2,7 @@
 
 import asyncio
 
-USUAL, LONGEST, LEAST = 10.0, 30.0, 0.05
+DEFAULT_SECONDS, MAX_SECONDS, MIN_SECONDS = 10.0, 30.0, 0.05
 """Seconds given to a caller that sets no deadline; given to anyone at most; with less left nothing is begun."""
 
 
@@ -25,8 +25,8 @@ class Deadline:
 
         It is a little sooner, so that the answer that time is up still reaches the caller, with its details.
         """
-        whole = min(USUAL if seconds is None else seconds, LONGEST)
-        return cls(now() + whole - min(LEAST, whole / 10))
+        whole = min(DEFAULT_SECONDS if seconds is None else seconds, MAX_SECONDS)
+        return cls(now() + whole - min(MIN_SECONDS, whole / 10))
 
     def remaining(self) -> float:
         """Seconds left; negative once it has passed."""
@@ -34,13 +34,13 @@ class Deadline:
 
     def spent(self) -> bool:
         """Whether too little is left to begin anything."""
-        return self.remaining() < LEAST
+        return self.remaining() < MIN_SECONDS
 
     def part(self, share: float) -> "Deadline":
         """The moment at which so large a share of the time left will be over."""
         return Deadline(now() + max(self.remaining(), 0) * share)
 
-    def sooner(self, seconds: float) -> "Deadline":
+    def earlier(self, seconds: float) -> "Deadline":
         """The moment so long before this one."""
         return Deadline(self._at - seconds)
 

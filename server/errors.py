@@ -1,6 +1,6 @@
 """The catalogue of failures: everything a call can fail with, as one table.
 
-Use cases and the vendor's client raise GatewayError; guard.py turns it into a status. A new failure is a value
+Use cases and the vendor's client raise GatewayError; interceptor.py turns it into a status. A new failure is a value
 of ErrorReason in the contract and a row here.
 """
 
@@ -17,12 +17,12 @@ from callrequest.v1.error_reason_pb2 import ErrorReason
 
 Reason: TypeAlias = ErrorReason.ValueType
 
-LEAST_WAIT, MOST_WAIT, USUAL_WAIT = 0.1, 300.0, 1.0
+MIN_WAIT, MAX_WAIT, DEFAULT_WAIT = 0.1, 300.0, 1.0
 """Bounds of RetryInfo and what it says when nothing better is known, in seconds."""
 
 
 @dataclass(frozen=True, slots=True)
-class Row:
+class ErrorSpec:
     """One failure as callers see it.
 
     code: a google.rpc.Code. text: ours alone, for people, at most 256 bytes. wait: whether RetryInfo is sent.
@@ -33,43 +33,47 @@ class Row:
     wait: bool = False
 
 
-CATALOGUE: Mapping[Reason, Row] = {
-    reasons.ERROR_REASON_INVALID_REQUEST: Row(codes.INVALID_ARGUMENT, "The request is not valid."),
-    reasons.ERROR_REASON_CALL_REQUEST_NOT_FOUND: Row(codes.NOT_FOUND, "The vendor knows no such call request."),
-    reasons.ERROR_REASON_CANCELLATION_NOT_ALLOWED: Row(
+CATALOGUE: Mapping[Reason, ErrorSpec] = {
+    reasons.ERROR_REASON_INVALID_REQUEST: ErrorSpec(codes.INVALID_ARGUMENT, "The request is not valid."),
+    reasons.ERROR_REASON_CALL_REQUEST_NOT_FOUND: ErrorSpec(codes.NOT_FOUND, "The vendor knows no such call request."),
+    reasons.ERROR_REASON_CANCELLATION_NOT_ALLOWED: ErrorSpec(
         codes.FAILED_PRECONDITION, "The call request cannot be cancelled any more."
     ),
-    reasons.ERROR_REASON_VENDOR_REJECTED_REQUEST: Row(codes.INVALID_ARGUMENT, "The vendor calls the request bad."),
-    reasons.ERROR_REASON_VENDOR_REJECTED_CREDENTIALS: Row(
+    reasons.ERROR_REASON_VENDOR_REJECTED_REQUEST: ErrorSpec(
+        codes.INVALID_ARGUMENT, "The vendor calls the request bad."
+    ),
+    reasons.ERROR_REASON_VENDOR_REJECTED_CREDENTIALS: ErrorSpec(
         codes.INTERNAL, "The vendor refuses the gateway's credentials. Its operators must renew them."
     ),
-    reasons.ERROR_REASON_VENDOR_UNAVAILABLE: Row(codes.UNAVAILABLE, "The vendor is not available.", wait=True),
-    reasons.ERROR_REASON_VENDOR_RATE_LIMITED: Row(
+    reasons.ERROR_REASON_VENDOR_UNAVAILABLE: ErrorSpec(codes.UNAVAILABLE, "The vendor is not available.", wait=True),
+    reasons.ERROR_REASON_VENDOR_RATE_LIMITED: ErrorSpec(
         codes.RESOURCE_EXHAUSTED, "The vendor takes no more calls for now.", wait=True
     ),
-    reasons.ERROR_REASON_VENDOR_FAILED: Row(codes.INTERNAL, "The vendor failed."),
-    reasons.ERROR_REASON_VENDOR_MALFORMED_RESPONSE: Row(
+    reasons.ERROR_REASON_VENDOR_FAILED: ErrorSpec(codes.INTERNAL, "The vendor failed."),
+    reasons.ERROR_REASON_VENDOR_MALFORMED_RESPONSE: ErrorSpec(
         codes.INTERNAL, "The vendor's reply is none that its API describes."
     ),
-    reasons.ERROR_REASON_VENDOR_ERROR: Row(codes.UNKNOWN, "The vendor answered with an unknown error."),
-    reasons.ERROR_REASON_DEADLINE_EXCEEDED: Row(codes.DEADLINE_EXCEEDED, "The deadline was over before an answer."),
-    reasons.ERROR_REASON_VENDOR_TIMEOUT: Row(codes.UNAVAILABLE, "The vendor did not answer in time.", wait=True),
-    reasons.ERROR_REASON_CANCELLATION_OUTCOME_UNKNOWN: Row(
+    reasons.ERROR_REASON_VENDOR_ERROR: ErrorSpec(codes.UNKNOWN, "The vendor answered with an unknown error."),
+    reasons.ERROR_REASON_DEADLINE_EXCEEDED: ErrorSpec(
+        codes.DEADLINE_EXCEEDED, "The deadline was over before an answer."
+    ),
+    reasons.ERROR_REASON_VENDOR_TIMEOUT: ErrorSpec(codes.UNAVAILABLE, "The vendor did not answer in time.", wait=True),
+    reasons.ERROR_REASON_CANCELLATION_OUTCOME_UNKNOWN: ErrorSpec(
         codes.UNKNOWN, "The vendor may or may not have cancelled the call request. Read its result, or cancel again."
     ),
-    reasons.ERROR_REASON_OVERLOADED: Row(codes.UNAVAILABLE, "Too many calls are in flight.", wait=True),
-    reasons.ERROR_REASON_CALLER_UNAUTHENTICATED: Row(codes.UNAUTHENTICATED, "The caller is not known."),
-    reasons.ERROR_REASON_CALLER_FORBIDDEN: Row(codes.PERMISSION_DENIED, "The caller may not call this method."),
-    reasons.ERROR_REASON_INTERNAL: Row(codes.INTERNAL, "The gateway failed."),
+    reasons.ERROR_REASON_OVERLOADED: ErrorSpec(codes.UNAVAILABLE, "Too many calls are in flight.", wait=True),
+    reasons.ERROR_REASON_CALLER_UNAUTHENTICATED: ErrorSpec(codes.UNAUTHENTICATED, "The caller is not known."),
+    reasons.ERROR_REASON_CALLER_FORBIDDEN: ErrorSpec(codes.PERMISSION_DENIED, "The caller may not call this method."),
+    reasons.ERROR_REASON_INTERNAL: ErrorSpec(codes.INTERNAL, "The gateway failed."),
 }
 
 
-class Sent(Enum):
-    """What became of the request to the vendor that failed. It matters for a cancel, which has an effect."""
+class Delivery(Enum):
+    """Whether the failed request reached the vendor. It matters for a cancel, which has an effect."""
 
-    NOTHING = "nothing of it was sent"
-    REFUSED = "it was sent, and a clear no came back: it had no effect"
-    DOUBT = "it may have arrived and had its effect"
+    NOT_SENT = "nothing of the request was sent"
+    REJECTED = "the vendor received the request and rejected it: it had no effect"
+    UNKNOWN = "the request may have arrived and had its effect"
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,8 +87,8 @@ class Violation:
 class GatewayError(Exception):
     """A failure of the catalogue.
 
-    reason: its row. code: the row's, unless said otherwise. sent: what became of the request. token_refused: a new
-    token may help. retry_after: seconds, brought within LEAST_WAIT and MOST_WAIT; wait_is_known: they were said, not
+    reason: its row. code: the row's, unless given. delivery: whether the request reached the vendor. token_refused:
+    a new token may help. retry_after: seconds, brought within MIN_WAIT and MAX_WAIT; wait_is_known: they were said, not
     supposed. vendor_code: the vendor's unknown error code, `[A-Z0-9_]{1,100}`. The text of the exception holds nothing
     that the vendor or a caller sent.
     """
@@ -94,7 +98,7 @@ class GatewayError(Exception):
         reason: Reason,
         *,
         code: int | None = None,
-        sent: Sent = Sent.NOTHING,
+        delivery: Delivery = Delivery.NOT_SENT,
         token_refused: bool = False,
         retry_after: float | None = None,
         violations: tuple[Violation, ...] = (),
@@ -102,12 +106,12 @@ class GatewayError(Exception):
         vendor_code: str | None = None,
     ) -> None:
         self.reason = reason
-        self.row = CATALOGUE[reason]
-        self.code = self.row.code if code is None else code
-        self.sent = sent
+        self.spec = CATALOGUE[reason]
+        self.code = self.spec.code if code is None else code
+        self.delivery = delivery
         self.token_refused = token_refused
         self.wait_is_known = retry_after is not None
-        self.retry_after = min(max(USUAL_WAIT if retry_after is None else retry_after, LEAST_WAIT), MOST_WAIT)
+        self.retry_after = min(max(DEFAULT_WAIT if retry_after is None else retry_after, MIN_WAIT), MAX_WAIT)
         self.violations = violations
         self.rejected = rejected
         self.vendor_code = vendor_code

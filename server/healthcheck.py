@@ -9,7 +9,7 @@ from typing import Any
 import grpc
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 
-from .service import SERVICE
+from .rpc.service import SERVICE
 from .settings import Address, Settings, parse_address
 
 TIMEOUT = 3.0

@@ -148,7 +148,7 @@ class Settings(BaseSettings):
 
     default_max_age: Seconds = 1.0
     final_max_age: Seconds = 3600.0
-    kept_bytes: Annotated[int, Field(ge=0, le=1 << 34)] = 100_000_000
+    cache_bytes: Annotated[int, Field(ge=0, le=1 << 34)] = 100_000_000
 
     io_niceness: Annotated[int, Field(ge=0, le=19)] = 10
     workers: Annotated[int, Field(ge=1, le=64)] = 1

@@ -7,7 +7,7 @@ from google.protobuf.duration_pb2 import Duration
 from .errors import invalid
 
 _CALL_REQUEST_ID = re.compile(r"[A-Za-z0-9]{16}")
-_MOST_SECONDS, _NANOS = 315_576_000_000, 1_000_000_000  # google/protobuf/duration.proto
+_MAX_SECONDS, _NANOS = 315_576_000_000, 1_000_000_000  # google/protobuf/duration.proto
 
 
 def is_call_request_id(value: str) -> bool:
@@ -26,6 +26,6 @@ def check_duration(value: Duration, field: str) -> float:
     """Gives the seconds of a duration, 0 or more. Raises INVALID_REQUEST."""
     if value.seconds < 0 or value.nanos < 0:
         raise invalid(field, "Must not be negative.")
-    if value.seconds > _MOST_SECONDS or value.nanos >= _NANOS:
+    if value.seconds > _MAX_SECONDS or value.nanos >= _NANOS:
         raise invalid(field, "Is no valid google.protobuf.Duration.")
     return value.seconds + value.nanos / _NANOS

@@ -6,9 +6,10 @@ from typing import Any
 import pytest
 
 from callrequest.v1.call_request_service_pb2 import CancelCallRequestRequest, GetCallRequestResultRequest
-from tests.conftest import SECRET, connected, log_to_stdout, metrics_of, silence_logs, started
-from tests.failure import failure
-from tests.scripted_vendor import (
+from testkit.failure import failure
+from testkit.gateway import SECRET, connected, metrics_of, started
+from testkit.logs import log_to_stdout, silence_logs
+from testkit.scripted_vendor import (
     RESULT_ID,
     TOKEN,
     Answer,

@@ -20,7 +20,7 @@ from callrequest.v1.call_request_service_pb2 import GetCallRequestResultRequest
 from callrequest.v1.call_request_service_pb2_grpc import CallRequestServiceStub
 from server import __version__
 from server.settings import NOT_BUILT, PREFIX, Settings
-from tests.scripted_vendor import RESULT_ID
+from testkit.scripted_vendor import RESULT_ID
 
 ROOT = Path(__file__).parents[1]
 GET = GetCallRequestResultRequest(call_request_id=RESULT_ID)

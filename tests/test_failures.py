@@ -14,9 +14,9 @@ from callrequest.v1.call_request_service_pb2_grpc import CallRequestServiceStub
 from callrequest.v1.error_reason_pb2 import ErrorReason
 from server.app import Gateway
 from server.errors import CATALOGUE
-from tests.conftest import connected, started
-from tests.failure import Failure, failure
-from tests.scripted_vendor import (
+from testkit.failure import Failure, failure
+from testkit.gateway import connected, started
+from testkit.scripted_vendor import (
     RESULT_ID,
     TOKEN,
     Answer,

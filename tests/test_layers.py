@@ -1,4 +1,4 @@
-"""The layers: imports point one way, and each tool is known in one place."""
+"""The layers: a folder is a layer, imports point one way, and each library is known in one place."""
 
 import ast
 import re
@@ -6,116 +6,159 @@ from pathlib import Path
 
 import pytest
 
-SERVER = Path(__file__).parents[1] / "server"
-MODULES = sorted(SERVER.rglob("*.py"))
+ROOT = Path(__file__).parents[1]
 
-LAYERS = [
-    {"__main__"},
-    {"commands"},
-    {"healthcheck", "app", "workers"},
-    {"embedded", "worker_process", "end_signals", "metrics_folder"},
-    {"heartbeat"},
-    {"describe"},
-    {"operations", "service", "guard", "health"},
-    {"results", "cancels_under_way", "status"},
-    {"cancellation", "shared_reads", "retries", "throttle", "limits"},
-    {"kept_results"},
-    {"vendor.client", "vendor.transport"},
-    {"vendor.http1"},
-    {"vendor.token_endpoint"},
-    {"vendor.token", "vendor.exchange", "vendor.faults", "metrics", "callers", "certificates"},
-    {"vendor.translate"},
-    {"vendor.rows"},
-    {"vendor.readers"},
-    {"vendor.document", "vendor.quirks", "vendor.trouble"},
-    {"access_log", "ceiling", "lanes", "later", "scheduling"},
-    {"port", "grpc_server"},
-    {"validation", "logs", "settings", "callers_file", "reloading"},
-    {"errors", "deadline", "soon"},
-    {"__init__", "vendor.__init__"},
-]
-"""From the top: a module imports only from layers below its own."""
+LAYERS = (
+    "__main__",
+    "commands",
+    "app",
+    "healthcheck",
+    "rpc",
+    "webhook",
+    "watching",
+    "reading",
+    "cancelling",
+    "state",
+    "vendor_api",
+    "process",
+    "observability",
+    "concurrency_limit",
+    "validation",
+    "settings",
+    "errors",
+    "deadline",
+    "__init__",
+)
+"""The rooms of server/, from the top: a module imports from its own room and from rooms below it."""
+
+MAX_ARROWS = 60
+"""How many of those arrows between rooms there may be: a new one is a decision, not an accident."""
+
+
+def _modules(package: str) -> list[Path]:
+    return sorted((ROOT / package).rglob("*.py"))
+
+
+SERVER = _modules("server")
 
 
 def _name(path: Path) -> str:
-    return ".".join(path.relative_to(SERVER).with_suffix("").parts)
+    return ".".join(path.relative_to(ROOT).with_suffix("").parts)
+
+
+def _room(module: str) -> str:
+    """The room of a module of server/, by its full name."""
+    parts = module.split(".")
+    return parts[1] if len(parts) > 1 else "__init__"
 
 
 def _imports(path: Path) -> list[str]:
     """The full names of the modules that a module imports."""
-    package = ["server", *path.relative_to(SERVER).parent.parts]
+    package = path.relative_to(ROOT).parent.parts
     found = []
     for node in ast.walk(ast.parse(path.read_text())):
         if isinstance(node, ast.Import):
             found += [alias.name for alias in node.names]
         elif isinstance(node, ast.ImportFrom):
-            base = package[: len(package) - node.level + 1] if node.level else []
+            base = package[: len(package) - node.level + 1] if node.level else ()
             module = ".".join([*base, *([node.module] if node.module else [])])
-            found += [module] + [f"{module}.{alias.name}" for alias in node.names]
+            found += [module, *(f"{module}.{alias.name}" for alias in node.names)]
     return found
 
 
-def _layer(module: str) -> int | None:
-    return next((number for number, layer in enumerate(LAYERS) if module in layer), None)
+def _is_module(name: str) -> bool:
+    path = ROOT.joinpath(*name.split("."))
+    return path.with_suffix(".py").is_file() or (path / "__init__.py").is_file()
 
 
-@pytest.mark.parametrize(
-    "path", [pytest.param(path, id=_name(path)) for path in MODULES if "sandbox" not in path.parts]
-)
+def _arrows() -> set[tuple[str, str]]:
+    """Every pair of different rooms of server/ of which the first imports from the second."""
+    return {
+        (_room(_name(path)), _room(imported))
+        for path in SERVER
+        for imported in _imports(path)
+        if imported.startswith("server.") and _is_module(imported) and _room(imported) != _room(_name(path))
+    }
+
+
+@pytest.mark.parametrize("path", [pytest.param(path, id=_name(path)) for path in SERVER])
 def test_imports_point_one_way(path: Path) -> None:
-    """A module imports from layers below its own only; a new module has to be given its layer above."""
-    own = _layer(_name(path))
-    assert own is not None, "give it a layer"
+    """A module imports from its own room or from rooms further down; a new room must be given its place above."""
+    own = _room(_name(path))
+    assert own in LAYERS, "give this room its place in LAYERS"
     for imported in _imports(path):
-        other = _layer(imported.removeprefix("server."))
-        if imported.startswith("server.") and other is not None and imported != "server.__init__":
-            assert other > own, f"{imported} is not below"
+        if imported.startswith("server.") and _is_module(imported):
+            assert LAYERS.index(_room(imported)) >= LAYERS.index(own), f"{imported} is above"
+
+
+def test_the_arrows_between_rooms_are_few() -> None:
+    """The arrows are counted, so that none is added without a decision."""
+    assert len(_arrows()) <= MAX_ARROWS, sorted(_arrows())
 
 
 KNOWN_IN = {
-    "grpc": {"grpc_server", "lanes", "describe", "service", "guard", "health", "healthcheck", "certificates"},
-    "httpx": {"vendor.client", "vendor.exchange", "vendor.http1", "vendor.token_endpoint", "vendor.transport"},
-    "aiohttp": {"operations"},
-    "httptools": {"vendor.http1"},
-    "aiohappyeyeballs": {"vendor.transport"},
-    "prometheus_client": {"metrics"},
+    "grpc": {"rpc", "healthcheck"},
+    "httpx": {"vendor_api"},
+    "aiohttp": {"observability.operations", "webhook"},
+    "httptools": {"vendor_api.http1"},
+    "aiohappyeyeballs": {"vendor_api.transport"},
+    "prometheus_client": {"observability.metrics"},
     "pydantic": {"settings"},
     "pydantic_settings": {"settings"},
-    "structlog": {"logs"},
+    "structlog": {"observability.logs"},
     "uvloop": {"commands"},
 }
+"""Rooms or modules of server/ that may import a library."""
 
 
 @pytest.mark.parametrize("library", KNOWN_IN)
 def test_a_library_is_known_in_its_place_only(library: str) -> None:
     """A library can be exchanged where it is known, and nowhere else."""
-    users = {
-        _name(path)
-        for path in MODULES
-        if "sandbox" not in path.parts and any(name.split(".")[0] == library for name in _imports(path))
-    }
-    assert users <= KNOWN_IN[library]
+    for path in SERVER:
+        if any(name.split(".")[0] == library for name in _imports(path)):
+            module = _name(path).removeprefix("server.")
+            assert {module, module.split(".")[0]} & KNOWN_IN[library], f"{module} imports {library}"
 
 
 def test_only_the_settings_read_the_environment() -> None:
     """os.environ and os.getenv occur in settings.py alone."""
     own = 'os.environ["PROMETHEUS_MULTIPROC_DIR"] = folder'  # written, not read: the library wants it there
-    readers = {_name(path) for path in MODULES if re.search(r"os\.environ|getenv", path.read_text().replace(own, ""))}
-    assert readers == {"settings"}
+    readers = {_name(path) for path in SERVER if re.search(r"os\.environ|getenv", path.read_text().replace(own, ""))}
+    assert readers == {"server.settings"}
 
 
-def test_only_the_wiring_knows_the_sandbox_and_the_sandbox_knows_no_one() -> None:
-    """The sandbox is the vendor: it shares no code with the gateway, and only app and the command line start it."""
-    for path in MODULES:
-        inside = "sandbox" in path.parts
-        for imported in _imports(path):
-            if inside:
-                assert not imported.startswith("server.") or imported.startswith("server.sandbox"), path
-            elif imported.startswith("server.sandbox"):
-                assert _name(path) in {"embedded", "commands"}
+def test_the_sandbox_and_the_gateway_share_no_code() -> None:
+    """The sandbox is the vendor: it imports nothing of the gateway, and one module imports it."""
+    for path in _modules("sandbox"):
+        assert not [name for name in _imports(path) if name.split(".")[0] in {"server", "callrequest"}], path
+    users = {_name(path) for path in SERVER if any(name.split(".")[0] == "sandbox" for name in _imports(path))}
+    users |= {_name(path) for path in SERVER if "import_module" in path.read_text()}
+    assert users == {"server.process.embedded_sandbox"}
+
+
+@pytest.mark.parametrize("package", ["server", "sandbox", "testkit", "measure", "tools"])
+def test_nothing_imports_the_tests(package: str) -> None:
+    """What tests share with anything else stands in testkit."""
+    users = [path for path in _modules(package) if any(name.split(".")[0] == "tests" for name in _imports(path))]
+    assert users == []
+
+
+@pytest.mark.parametrize("package", ["testkit", "measure", "tools", "tests"])
+def test_the_product_imports_nothing_of_its_workshop(package: str) -> None:
+    """Server and sandbox run without the folders that test and measure them."""
+    for path in [*SERVER, *_modules("sandbox")]:
+        assert not [name for name in _imports(path) if name.split(".")[0] == package], path
+
+
+def test_the_tests_mirror_the_server() -> None:
+    """A room of server/ has a folder of the same name in tests/; other folders there test what stands at the top."""
+    rooms = {path.name for path in (ROOT / "server").iterdir() if (path / "__init__.py").is_file()}
+    tested = {path.name for path in (ROOT / "tests").iterdir() if (path / "__init__.py").is_file()}
+    assert rooms <= tested
+    assert all((ROOT / name).is_dir() for name in tested - rooms)
 
 
 def test_a_service_has_no_try() -> None:
     """Errors are the interceptor's: the servicer only checks, calls and answers."""
-    tree = ast.parse((SERVER / "service.py").read_text())
+    tree = ast.parse((ROOT / "server/rpc/service.py").read_text())
     assert not [node for node in ast.walk(tree) if isinstance(node, ast.Try)]

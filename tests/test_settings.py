@@ -91,7 +91,7 @@ WRONG = {
     "clients' certificates without TLS": ({"GATEWAY_TLS_CLIENT_CA": __file__}, "TLS_CLIENT_CA"),
     "no workers": ({"GATEWAY_WORKERS": "0"}, "WORKERS"),
     "workers that are no number": ({"GATEWAY_WORKERS": "many"}, "WORKERS"),
-    "a ceiling that lets nothing through": (
+    "a rate_limiter that lets nothing through": (
         {"GATEWAY_VENDOR_MAX_CALLS_PER_SECOND": "0"},
         "VENDOR_MAX_CALLS_PER_SECOND",
     ),

@@ -1,8 +1,8 @@
 """Holds the contract against its last release: python -m tools.contract [--release].
 
 A release is a descriptor set in contract/released, comments included. The exit code is 1 when today's protos would
-break a caller of the last one, or differ from it by more than stubs/VERSION says. With --release today's protos are put
-there as the version of stubs/VERSION. docs/contract.md has the rules.
+break a caller of the last one, or differ from it by more than contract/VERSION says. With --release it writes today's
+protos there as that version. docs/contract.md has the rules.
 """
 
 import re
@@ -24,7 +24,7 @@ Version: TypeAlias = tuple[int, int, int]
 
 def version(root: Path = ROOT) -> str:
     """The version of the contract, and of all packages made from it."""
-    return (root / "stubs/VERSION").read_text().strip()
+    return (root / "contract/VERSION").read_text().strip()
 
 
 def descriptor_set(root: Path = ROOT) -> bytes:
@@ -56,18 +56,18 @@ def _buf(root: Path, *arguments: str) -> "subprocess.CompletedProcess[str]":
 
 def _problems_of_version(last: Path, today: bytes, called: str) -> list[str]:
     if not re.fullmatch(r"\d+\.\d+\.\d+", called):
-        return [f"stubs/VERSION is {called!r}: a version is three numbers, as 1.0.0 is."]
+        return [f"contract/VERSION is {called!r}: a version is three numbers, as 1.0.0 is."]
     released, now, before = _version_of(last), _parse(called), _parse(_version_of(last))
     if now < before:
-        return [f"stubs/VERSION is {called}, and {released} is released already."]
+        return [f"contract/VERSION is {called}, and {released} is released already."]
     if now[0] != 1:
-        return [f"stubs/VERSION is {called}: versions of callrequest.v1 begin with 1."]
+        return [f"contract/VERSION is {called}: versions of callrequest.v1 begin with 1."]
     if _ours(today) == _ours(last.read_bytes()):
         return []
     if now == before:
-        return [f"The contract is not what was released as {released}: make stubs/VERSION greater."]
+        return [f"The contract is not what was released as {released}: make contract/VERSION greater."]
     if now[:2] == before[:2] and _ours(today, comments=False) != _ours(last.read_bytes(), comments=False):
-        return [f"More than comments changed since {released}: stubs/VERSION needs a greater second number."]
+        return [f"More than comments changed since {released}: contract/VERSION needs a greater second number."]
     return []
 
 

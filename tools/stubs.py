@@ -24,7 +24,7 @@ EPOCH = 315532800
 
 def languages() -> list[str]:
     """All that have a package of stubs."""
-    return sorted(path.parent.name for path in (ROOT / "stubs").glob("*/build") if path.is_file())
+    return sorted(path.parent.name for path in (ROOT / "contract" / "stubs").glob("*/build") if path.is_file())
 
 
 def build(language: str, out: Path) -> None:
@@ -32,7 +32,7 @@ def build(language: str, out: Path) -> None:
     path = [*map(str, commands_for(language)), os.environ["PATH"]]
     environment = os.environ | {"OUT": str(out), "PATH": os.pathsep.join(path)}
     shutil.rmtree(out / language, ignore_errors=True)  # else an earlier version would be published again
-    subprocess.run([ROOT / "stubs" / language / "build"], env=environment, check=True)  # noqa: S603 (our own script)
+    subprocess.run([ROOT / "contract" / "stubs" / language / "build"], env=environment, check=True)  # noqa: S603 (our own script)
 
 
 def proto_archive() -> bytes:

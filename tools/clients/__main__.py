@@ -10,10 +10,10 @@ import sys
 import time
 from pathlib import Path
 
-from .reports import CHECKS, Finding, Verdict, read_report
-from .servers import ROOT, DidNotStartError, all_servers, clean_environment, started
-from .table import WHOLE, held, render
-from .toolchains import MissingToolchainError, commands_for
+from tools.clients.reports import CHECKS, Finding, Verdict, read_report
+from tools.clients.servers import ROOT, DidNotStartError, all_servers, clean_environment, started
+from tools.clients.table import WHOLE, held, render
+from tools.clients.toolchains import MissingToolchainError, commands_for
 
 LANGUAGES = ("go", "java", "typescript", "python")
 _LONGEST = 1200.0  # seconds for one language, its first build with all downloads included
@@ -35,7 +35,7 @@ def main() -> None:
         signal.signal(number, _leave)
 
     columns = {language: _column(language, options.contract) for language in options.languages or LANGUAGES}
-    contract = options.contract or f"protos, version {(ROOT / 'stubs' / 'VERSION').read_text().strip()}"
+    contract = options.contract or f"protos, version {(ROOT / 'contract' / 'VERSION').read_text().strip()}"
     print(f"\nClients built from {contract}, against the gateway of this tree:\n")
     print(render(columns))
     sys.exit(0 if held(columns, skipping=os.environ.get("CI") != "true") else 1)

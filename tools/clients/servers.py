@@ -19,7 +19,7 @@ from grpc_health.v1 import health_pb2, health_pb2_grpc
 
 ROOT = Path(__file__).parents[2]
 SERVICE = "callrequest.v1.CallRequestService"
-_LONGEST_START, _LONGEST_END = 30.0, 10.0  # seconds, on a machine with much else to do
+_MAX_START, _MAX_END = 30.0, 10.0  # seconds, on a machine with much else to do
 _SETTINGS = {
     "GATEWAY_METRICS_LISTEN": "",
     "GATEWAY_DEFAULT_MAX_AGE": "0",  # what a test changes in the sandbox is seen by its next read
@@ -72,7 +72,7 @@ def started(
             with suppress(ProcessLookupError):
                 os.killpg(process.pid, number)
             with suppress(subprocess.TimeoutExpired):
-                process.wait(_LONGEST_END)
+                process.wait(_MAX_END)
 
 
 def clean_environment() -> dict[str, str]:
@@ -142,7 +142,7 @@ def _serving(
     with started([sys.executable, "-m", *module], clean_environment() | dict(settings), log) as process:
         with channel:
             check = health_pb2_grpc.HealthStub(channel).Check  # type: ignore[attr-defined]  # its types miss it
-            latest = time.monotonic() + _LONGEST_START
+            latest = time.monotonic() + _MAX_START
             while True:
                 if process.poll() is not None or time.monotonic() > latest:
                     raise DidNotStartError(f"no server at {address}: {log}")

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 
-from .reports import CHECKS, MISSING, Finding, Verdict
+from tools.clients.reports import CHECKS, MISSING, Finding, Verdict
 
 WHOLE = "its check as a whole"
 """The row of `check`'s exit code: the build, the types, and the tests of the client's own."""

@@ -4,8 +4,8 @@ import signal
 import sys
 from pathlib import Path
 
-from .pages import sections, with_programs
-from .running import ROOT, PageError, page_under_way
+from tools.examples.pages import sections, with_programs
+from tools.examples.running import ROOT, PageError, page_under_way
 
 PAGES = (ROOT / "docs/examples.md", ROOT / "docs/tools.md")
 PROGRAMS = ROOT / "docs/testing-against.md"

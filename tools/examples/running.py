@@ -14,7 +14,7 @@ from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import Self
 
-from .pages import Section
+from tools.examples.pages import Section
 
 ROOT = Path(__file__).parents[2]
 _SANDBOX = "127.0.0.1:50080"
@@ -25,7 +25,7 @@ _ADDRESSES = {
 }
 _START = re.compile(r"((?:[A-Z_]+=\S* +(?:\\\n +)?)*)make run\n")
 _END = "-- end of block"
-_LONGEST_START = 30.0  # seconds
+_MAX_START = 30.0  # seconds
 
 
 class PageError(Exception):
@@ -175,7 +175,7 @@ def _environment() -> dict[str, str]:
 
 
 def _wait_for(process: "subprocess.Popen[bytes]", address: str) -> None:
-    latest = time.monotonic() + _LONGEST_START
+    latest = time.monotonic() + _MAX_START
     host, port = address.split(":")
     while process.poll() is None and time.monotonic() < latest:
         with socket.socket() as probe:

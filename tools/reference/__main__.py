@@ -5,8 +5,7 @@ import tempfile
 from pathlib import Path
 
 from tools.contract import ROOT
-
-from .site import build
+from tools.reference.site import build
 
 REFERENCE = ROOT / "docs/reference"
 

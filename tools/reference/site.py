@@ -10,8 +10,7 @@ from pathlib import Path
 from google.protobuf.descriptor_pb2 import FileDescriptorSet
 
 from tools.contract import ROOT, descriptor_set, version
-
-from .comments import annotate, oneof_comments
+from tools.reference.comments import annotate, oneof_comments
 
 HERE = Path(__file__).parent
 ENVIRONMENT = ROOT / "build/sabledocs"

@@ -1,0 +1,202 @@
+"""Rows: cancelling while the vendor, the network or a caller fails."""
+
+import asyncio
+import random
+from collections.abc import Awaitable, Callable, Sequence
+
+from callrequest.v1.call_request_service_pb2 import CancelCallRequestRequest
+from testkit.gateway_process import serving
+from testkit.http2_connection import Ended, connected
+from testkit.scripted_vendor import Answer, cancelled, failed, hang_up, later, never, reset, send
+
+from .calls import client_of, counted, identifier, within_deadline
+from .row import FaultCase, Findings, Form
+from .vendor import Vendor
+
+_DEADLINE = 6.0  # seconds
+_CALLS = 20
+_UNAVAILABLE = 14  # the number of the code that clients repeat by themselves
+_Rule = Callable[[Vendor], Callable[[str], Answer]]
+
+
+def _judge(findings: Findings, vendor: Vendor, ended: Sequence[tuple[str, Ended]], deadline: float) -> None:
+    """What holds for every cancel, whatever happens to it."""
+    false = sum(each.code == 0 and vendor.statuses[asked] != "CANCELLED" for asked, each in ended)
+    findings.saw(f"{false} false OK", not false)
+    most = max((vendor.posts[asked] for asked, _ in ended), default=0)
+    findings.saw(f"at most {most} POSTs", most <= 2)
+    misleading = sum(each.code == _UNAVAILABLE and vendor.posts[asked] > 0 for asked, each in ended)
+    findings.saw(f"{misleading} UNAVAILABLE after a POST", not misleading)
+    within_deadline(findings, [each for _, each in ended], deadline)
+
+
+def _outcomes(ended: Sequence[tuple[str, Ended]]) -> list[str]:
+    return ["OK" if each.code == 0 else each.reason or f"code {each.code}" for _, each in ended]
+
+
+def _fault(rule: _Rule, expected: str, posts: int) -> Callable[[Form, Findings], Awaitable[None]]:
+    """The first POST for each call request is answered by the rule, a second one as usual."""
+
+    async def measure(form: Form, findings: Findings) -> None:
+        async with Vendor() as vendor, serving(vendor.url) as gateway, connected(gateway.port) as client:
+            faulty = rule(vendor)
+            vendor.on_cancel = lambda asked: (faulty if vendor.posts[asked] == 1 else vendor.agree)(asked)
+            ids = [identifier("cancel", number) for number in range(_CALLS)]
+            ended = list(zip(ids, await asyncio.gather(*(client.cancel(each, _DEADLINE) for each in ids)), strict=True))
+            outcomes = _outcomes(ended)
+            findings.saw(counted(outcomes), set(outcomes) == {expected})
+            sent = {vendor.posts[each] for each in ids}
+            findings.saw(f"{counted(vendor.posts[each] for each in ids)} (calls, POSTs)", sent == {posts})
+            _judge(findings, vendor, ended, _DEADLINE)
+
+    return measure
+
+
+def _committed(then: Answer) -> _Rule:
+    """The cancel takes effect; the reply is that."""
+
+    def rule(vendor: Vendor) -> Callable[[str], Answer]:
+        def answer(call_request_id: str) -> Answer:
+            vendor.commit(call_request_id)
+            return then
+
+        return answer
+
+    return rule
+
+
+def _not_committed(then: Answer) -> _Rule:
+    return lambda vendor: lambda call_request_id: then
+
+
+async def _refused(form: Form, findings: Findings) -> None:
+    """The token is there already: it is the POST itself that cannot be sent."""
+    async with Vendor() as vendor, serving(vendor.url) as gateway, connected(gateway.port) as client:
+        await client.read(identifier("warm", 0), 5)
+        await vendor.leave()
+        ids = [identifier("refused", number) for number in range(_CALLS)]
+        ended = list(zip(ids, await asyncio.gather(*(client.cancel(each, _DEADLINE) for each in ids)), strict=True))
+        outcomes = _outcomes(ended)
+        findings.saw(counted(outcomes), set(outcomes) == {"VENDOR_UNAVAILABLE"})
+        _judge(findings, vendor, ended, _DEADLINE)
+
+
+async def _hung(form: Form, findings: Findings) -> None:
+    """Nothing is answered, not even a read: doubt is said, and in time."""
+    async with Vendor() as vendor, serving(vendor.url) as gateway, connected(gateway.port) as client:
+        await client.read(identifier("warm", 0), 5)
+        vendor.on_cancel = vendor.on_read = lambda call_request_id: never()
+        ids = [identifier("hung", number) for number in range(_CALLS)]
+        ended = list(zip(ids, await asyncio.gather(*(client.cancel(each, 3) for each in ids)), strict=True))
+        outcomes = _outcomes(ended)
+        findings.saw(counted(outcomes), set(outcomes) == {"CANCELLATION_OUTCOME_UNKNOWN"})
+        _judge(findings, vendor, ended, 3)
+
+
+async def _two_callers(form: Form, findings: Findings) -> None:
+    async with Vendor() as vendor, serving(vendor.url) as gateway, connected(gateway.port, 2) as client:
+        vendor.on_cancel = lambda asked: later(0.3, vendor.agree(asked))
+        ids = [identifier("two", number // 2) for number in range(2 * _CALLS)]
+        ended = list(zip(ids, await asyncio.gather(*(client.cancel(each, _DEADLINE) for each in ids)), strict=True))
+        outcomes = _outcomes(ended)
+        findings.saw(counted(outcomes), set(outcomes) == {"OK"})
+        sent = {vendor.posts[each] for each in ids}
+        findings.saw(f"{'/'.join(map(str, sorted(sent)))} POST for both", sent == {1})
+        _judge(findings, vendor, ended, _DEADLINE)
+
+
+async def _caller_leaves(form: Form, findings: Findings) -> None:
+    """The first POST is lost while its caller is already gone: the cancel is carried on all the same."""
+    async with Vendor() as vendor, serving(vendor.url) as gateway, client_of(gateway.target) as client:
+        vendor.on_cancel = lambda asked: later(0.5, hang_up()) if vendor.posts[asked] == 1 else vendor.agree(asked)
+        ids = [identifier("leave", number) for number in range(_CALLS)]
+        calls = [client.CancelCallRequest(CancelCallRequestRequest(call_request_id=each), timeout=8) for each in ids]
+        await asyncio.sleep(0.3)
+        arrived = [each for each in ids if vendor.posts[each]]
+        for call in calls:
+            call.cancel()
+        await asyncio.gather(*calls, return_exceptions=True)
+        await asyncio.sleep(5)
+        settled = sum(vendor.statuses[each] == "CANCELLED" for each in arrived)
+        most = max(vendor.posts.values(), default=0)
+    findings.saw(f"{settled} of {len(arrived)} cancelled", bool(arrived) and settled == len(arrived))
+    findings.saw(f"at most {most} POSTs", most <= 2)
+
+
+async def _weather(form: Form, findings: Findings) -> None:
+    """Every POST and every read meets a fault drawn at random; some ids have two callers."""
+    chance = random.Random(6)
+    async with (
+        Vendor() as vendor,
+        serving(vendor.url, MAX_CANCELS=1000, VENDOR_MAX_CONNECTIONS=1000) as gateway,
+        connected(gateway.port, 25) as client,
+    ):
+        lost = (hang_up, reset, lambda: send("", 500), lambda: send("", 503), lambda: send("<p>", 200), never)
+
+        def cancel(asked: str) -> Answer:
+            if vendor.statuses[asked] in ("COMPLETED", "IN_PROGRESS"):
+                return send(failed("CANCELLATION_NOT_ALLOWED"))
+            draw = chance.random()
+            if draw < 0.15:
+                return send("", chance.choice((401, 429)))
+            if draw < 0.2:
+                vendor.statuses[asked] = "COMPLETED"
+                return chance.choice(lost)()
+            if draw < 0.6:
+                vendor.commit(asked)
+            return chance.choice(lost)() if draw < 0.85 else later(chance.uniform(0, 2), vendor.agree(asked))
+
+        def read(asked: str) -> Answer:
+            return chance.choice(lost)() if chance.random() < 0.3 else vendor.tell(asked)
+
+        vendor.on_cancel, vendor.on_read = cancel, read
+        ids = [identifier("weather", number // 4 * 3 + number % 4 % 3) for number in range(form.of(400, 2000))]
+
+        async def one(number: int) -> tuple[str, Ended]:
+            return ids[number], await client.cancel(ids[number], _DEADLINE)
+
+        ended: list[tuple[str, Ended]] = []
+        for first in range(0, len(ids), 400):
+            ended += await asyncio.gather(*(one(number) for number in range(first, first + 400)))
+    findings.saw(counted(_outcomes(ended)))
+    # Two callers of an id that do not overlap are two RPCs, with two POSTs each.
+    _judge(findings, vendor, [each for each in ended if ids.count(each[0]) == 1], _DEADLINE)
+
+
+_JUDGED = "no false OK, ≤ 2 POSTs, no UNAVAILABLE after one, in time"
+
+ROWS = (
+    FaultCase("refused", "cancel: vendor refuses connections", f"UNAVAILABLE; {_JUDGED}", _refused),
+    FaultCase(
+        "cut-before",
+        "cancel: cut before the commit",
+        f"OK by a second POST; {_JUDGED}",
+        _fault(_not_committed(hang_up()), "OK", posts=2),
+    ),
+    FaultCase(
+        "cut-after",
+        "cancel: cut after the commit",
+        f"OK by reading back; {_JUDGED}",
+        _fault(_committed(reset()), "OK", posts=1),
+    ),
+    FaultCase(
+        "5xx-after",
+        "cancel: 503 after the commit",
+        f"OK by reading back; {_JUDGED}",
+        _fault(_committed(send("", 503)), "OK", posts=1),
+    ),
+    FaultCase(
+        "slow",
+        "cancel: committed, its reply after 20 s",
+        f"OK by reading back; {_JUDGED}",
+        _fault(_committed(later(20, send(cancelled()))), "OK", posts=1),
+    ),
+    FaultCase("hung", "cancel: neither POST nor reads answered", f"CANCELLATION_OUTCOME_UNKNOWN; {_JUDGED}", _hung),
+    FaultCase("two-callers", "cancel: two callers at once", f"one POST, OK for both; {_JUDGED}", _two_callers),
+    FaultCase(
+        "caller-leaves", "cancel: caller leaves, first POST lost", "cancelled all the same, ≤ 2 POSTs", _caller_leaves
+    ),
+    FaultCase(
+        "weather", "cancel: random faults of POSTs and reads, 400 calls (long: 2000)", _JUDGED, _weather, most=80
+    ),
+)

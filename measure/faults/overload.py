@@ -1,0 +1,110 @@
+"""Rows: four times the load that a gateway on one core can carry, and a crowd that comes at once."""
+
+import asyncio
+import json
+import os
+import subprocess
+import sys
+import time
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Any
+
+from testkit.gateway_process import ROOT, free_ports, serving
+from testkit.http2_connection import Ended, connected
+
+from .calls import counted, identifier
+from .row import FaultCase, Findings, Form
+from .vendor import Vendor
+
+_ANSWERS = {"code 0", "OVERLOADED", "DEADLINE_EXCEEDED", "turned back"}
+
+
+@asynccontextmanager
+async def _pinned(core: int, *command: object) -> AsyncIterator["subprocess.Popen[str]"]:
+    """A process of the suite on one core, ended with the row."""
+    whole = ["taskset", "-c", str(core), sys.executable, "-m", *map(str, command)]
+    process = subprocess.Popen(whole, cwd=ROOT, stdout=subprocess.PIPE, text=True)  # noqa: ASYNC220 (begins at once)
+    try:
+        yield process
+    finally:
+        process.kill()
+        process.wait()
+
+
+async def _overload(form: Form, findings: Findings) -> None:
+    cores = sorted(os.sched_getaffinity(0))
+    (port,) = free_ports(1)
+    async with (
+        _pinned(cores[-1], "testkit.quick_vendor", port),
+        serving(f"http://127.0.0.1:{port}", core=cores[0]) as gateway,
+        _pinned(cores[-1], "measure.faults.load", gateway.port, form.of(8, 30)) as load,
+    ):
+        out, _ = await asyncio.to_thread(load.communicate)
+        metrics = await gateway.scrape()
+    peak, usual, overload, after = map(json.loads, out.splitlines())
+    share = overload["goodput"] / peak["goodput"]
+    findings.saw(f"goodput {share:.0%} of the peak of {peak['goodput']:.0f}/s", share >= 0.8)
+    _refusals(findings, overload, metrics)
+    for name in ("cancel_p50", "cancel_p95"):
+        normal, then = usual[name] * 1000, overload[name] * 1000
+        text = f"cancels {then:.0f} ms ({name[-2:]} %), {normal:.0f} before"
+        findings.saw(text, overload["cancels"] > 0 and then <= 2 * normal)
+    lost = {reason: number for reason, number in overload["failed"].items() if reason.startswith("cancel")}
+    findings.saw(f"{sum(lost.values())} cancels failed", not lost)
+    normal_again = _normal_again(usual, after)
+    text = "not normal within 10 s" if normal_again is None else f"normal after {normal_again} s"
+    findings.saw(text, normal_again is not None)
+
+
+def _refusals(findings: Findings, overload: dict[str, Any], metrics: dict[str, float]) -> None:
+    late = overload["refusal_p99"] * 1000
+    refused = f"{overload['refused']:.0f}/s refused in {late:.0f} ms (99 %)"
+    # Without one there is no time to look at: the table must not read as if there were.
+    text = refused if overload["refused"] else "none refused, so no time of refusals"
+    findings.saw(f"{text}, {overload['held_back']:.0f}/s held back by the stream limit", late < 250)
+    other = {reason: number for reason, number in overload["failed"].items() if not reason.startswith("cancel")}
+    findings.saw(f"other failures: {other or 'none'}", not other)
+    seen = sum(value for name, value in metrics.items() if "failures_total" in name and "reason=OVERLOADED" in name)
+    findings.saw(f"{seen:.0f} OVERLOADED in the metrics", (seen > 0) == (overload["refused"] > 0))
+
+
+def _normal_again(usual: dict[str, Any], after: dict[str, Any]) -> int | None:
+    """Seconds until calls are answered, and as fast as before, from then on; None when they never were."""
+    slow = [second for second, took in enumerate(after["latency_by_second"]) if took > 2 * usual["latency"]]
+    seconds = max([-1, *slow, *after["bad_seconds"]]) + 1
+    return seconds if seconds < 10 else None
+
+
+async def _crowd(form: Form, findings: Findings) -> None:
+    """As many calls as the stream limits of 40 connections let in: grpc has a limit of its own for calls that wait.
+
+    It refuses with CANCELLED, without details, which no client repeats.
+    """
+    how: list[Ended] = []
+    async with Vendor() as vendor, serving(vendor.url) as gateway, connected(gateway.port, 40) as client:
+        calls = [client.begin_read(identifier("crowd", number), 10, how.append) for number in range(40 * 120)]
+        until = time.monotonic() + 15
+        while len(how) < len(calls) and time.monotonic() < until:  # noqa: ASYNC110 (no event tells of it)
+            await asyncio.sleep(0.01)
+    outcomes = ["turned back" if each.turned_back else each.reason or f"code {each.code}" for each in how]
+    findings.saw(f"{len(how)} of {len(calls)}: {counted(outcomes)}", set(outcomes) <= _ANSWERS)
+    findings.saw("all answered", len(how) == len(calls))
+
+
+ROWS = (
+    FaultCase(
+        "crowd",
+        "4 800 calls at once over 40 connections",
+        "each answered, or refused as OVERLOADED",
+        _crowd,
+        most=40,
+    ),
+    FaultCase(
+        "overload",
+        "four times the capacity over 8 connections, one core",
+        "goodput ≥ 80 % of the peak, refusals < 250 ms (99 %), cancels ≤ 2 × normal, normal within 10 s",
+        _overload,
+        most=120,
+    ),
+)

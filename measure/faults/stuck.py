@@ -1,0 +1,33 @@
+"""A gateway with a defect: `python -m measure.faults.stuck serve`. Reads of ids that begin so are handled so:
+
+`ignoring`: the handler goes on, however often it is cancelled; `blocking`: it holds the event loop.
+"""
+
+import asyncio
+import time
+from contextlib import suppress
+
+from callrequest.v1.call_request_service_pb2 import GetCallRequestResultRequest
+from server.commands import main
+from server.rpc.service import CallRequestService, Context
+
+_read = CallRequestService.GetCallRequestResult
+
+
+async def _stuck(self: CallRequestService, request: GetCallRequestResultRequest, context: Context) -> bytes:
+    if request.call_request_id.startswith("blocking"):
+        time.sleep(3600)  # noqa: ASYNC251 (that is the defect)
+    while request.call_request_id.startswith("ignoring"):
+        with suppress(asyncio.CancelledError):
+            await asyncio.sleep(3600)
+    return await _read(self, request, context)
+
+
+def install() -> None:
+    """Gives this process the defect."""
+    CallRequestService.GetCallRequestResult = _stuck  # type: ignore[method-assign]
+
+
+if __name__ == "__main__":
+    install()
+    main()

@@ -1,0 +1,90 @@
+"""A call request: what is planned for it, and how it lives on the sandbox's clock."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from .clock import spelt
+from .dialect import Dialect, Status
+from .fault_queue import FaultPlan, FaultQueue
+from .vendor_examples import CHECK_IN_PAST_MESSAGE
+
+SUCCESS: Mapping[str, Any] = {
+    "callType": "BOOKING_VERIFICATION",
+    "callStatus": "SUCCESS",
+    "outcomeSummary": "Confirmed All Details.",
+    "outcomeDetails": "The hotel confirmed the reservation and all of its details.",
+    "recipientName": "Sam",
+    "hotelConfirmationId": "123456A",
+}
+"""The outcome of a call for which none is planned."""
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What becomes of a call request. Times are seconds from when it is made; negative ones have passed.
+
+    status: stays so, whatever the time, until it is cancelled. call_in: when the hotel is phoned. call_takes: from then
+    until it is COMPLETED. check_in_in: None means that it never passes. outcome: the fields of `result`, as they are
+    sent. refusal: the words with which any cancel is refused. error_status: the HTTP status of the vendor's errors.
+    """
+
+    status: Status | None = None
+    call_in: float = 3600.0
+    call_takes: float = 60.0
+    check_in_in: float | None = None
+    outcome: Mapping[str, Any] = field(default_factory=lambda: SUCCESS)
+    refusal: str | None = None
+    error_status: int = 200
+    dialect: Dialect = field(default_factory=Dialect)
+    faults: tuple[FaultPlan, ...] = ()
+
+
+class Refused(Exception):
+    """A cancel is not allowed; the exception's text is the vendor's message."""
+
+
+class CallRequest:
+    """A call request since made_at, in seconds since 1970. sentence: what it is there for, for people."""
+
+    def __init__(self, call_request_id: str, plan: Plan, made_at: float, sentence: str) -> None:
+        self.id = call_request_id
+        self.plan = plan
+        self.sentence = sentence
+        self.faults = FaultQueue(plan.faults)
+        self._call_at = made_at + plan.call_in
+        self._check_in = float("inf") if plan.check_in_in is None else made_at + plan.check_in_in
+        self._cancelled = False
+
+    def status(self, now: float) -> Status:
+        if self._cancelled:
+            return Status.CANCELLED
+        if self.plan.status is not None:
+            return self.plan.status
+        if now < self._call_at:
+            return Status.PENDING_TO_CALL
+        return Status.IN_PROGRESS if now < self._call_at + self.plan.call_takes else Status.COMPLETED
+
+    def cancel(self, now: float) -> None:
+        """Cancels for good. Raises Refused unless it is pending and its check-in is not in the past."""
+        status = self.status(now)
+        if status is not Status.PENDING_TO_CALL:
+            raise Refused(_REFUSALS[status])
+        if now >= self._check_in:
+            raise Refused(CHECK_IN_PAST_MESSAGE)
+        if self.plan.refusal is not None:
+            raise Refused(self.plan.refusal)
+        self._cancelled = True
+
+    def outcome(self) -> Mapping[str, Any]:
+        """The planned outcome; of a call that was made on the clock, also when it was."""
+        if self.plan.status is None and "dialTime" not in self.plan.outcome:
+            return {**self.plan.outcome, "dialTime": spelt(self._call_at)}
+        return self.plan.outcome
+
+
+_REFUSALS = {
+    Status.COMPLETED: "Call request cannot be cancelled as it is already completed.",
+    Status.IN_PROGRESS: "Call request cannot be cancelled as the call is in progress.",
+    Status.CANCELLED: "Call request cannot be cancelled as it is already cancelled.",
+}

@@ -1,0 +1,120 @@
+"""Reads what control requests bring, field by field, and says in one sentence what is wrong with it."""
+
+import json
+import re
+from collections.abc import Collection
+from typing import NoReturn
+
+from .call_requests import SUCCESS, Plan
+from .clock import MAX_AHEAD
+from .dialect import Document, Status
+from .fault_queue import ANY, OPERATIONS, FaultPlan
+from .faults import FAULTS
+
+_ID = re.compile(r"[A-Za-z0-9]{16}")
+_MAX_FAULT = 86400.0  # seconds to ask for in Retry-After
+
+
+class WrongInput(Exception):
+    """The exception's text is a sentence for people."""
+
+
+class Fields:
+    """The fields of a JSON object. Each is taken once; null is as good as absent. Raises WrongInput."""
+
+    def __init__(self, body: bytes) -> None:
+        try:
+            values = json.loads(body or b"{}", parse_constant=_refuse)
+            json.dumps(values, allow_nan=False)  # 1e999 becomes infinite, and JSON has no word for that
+        except (ValueError, RecursionError):
+            raise WrongInput("The body is not JSON.") from None
+        if not isinstance(values, dict):
+            raise WrongInput("The body is not a JSON object.")
+        self._values = {name: value for name, value in values.items() if value is not None}
+        self._go_with: dict[str, str] = {}
+
+    def seconds(self, name: str, least: float = -MAX_AHEAD, most: float = MAX_AHEAD) -> float | None:
+        value = self._values.pop(name, None)
+        if value is None:
+            return None
+        if isinstance(value, bool) or not isinstance(value, int | float) or not least <= value <= most:
+            raise WrongInput(f"{name} must be a number of seconds from {least:g} to {most:g}.")
+        return float(value)
+
+    def whole(self, name: str, least: int, most: int) -> int | None:
+        value = self._values.pop(name, None)
+        if value is not None and (type(value) is not int or not least <= value <= most):
+            raise WrongInput(f"{name} must be a whole number from {least} to {most}.")
+        return value
+
+    def word(self, name: str, words: Collection[str]) -> str | None:
+        value = self._values.pop(name, None)
+        if value is not None and (not isinstance(value, str) or value not in words):
+            raise WrongInput(f"{name} must be one of {', '.join(words)}.")
+        return value
+
+    def flag(self, name: str) -> bool:
+        value = self._values.pop(name, False)
+        if not isinstance(value, bool):
+            raise WrongInput(f"{name} must be true or false.")
+        return value
+
+    def document(self, name: str) -> Document | None:
+        value = self._values.pop(name, None)
+        if value is not None and not isinstance(value, dict):
+            raise WrongInput(f"{name} must be a JSON object.")
+        return value
+
+    def go_with(self, missing: str, names: Collection[str]) -> None:
+        """Fields that mean something beside one that is missing: left here, they are told as such."""
+        self._go_with |= dict.fromkeys(names, missing)
+
+    def end(self) -> None:
+        """Raises WrongInput when there are fields that nobody has taken: at first for one that nobody knows."""
+        for name in self._values:
+            if name not in self._go_with:
+                raise WrongInput(f"There is no field {json.dumps(name[:50])} here.")
+        for name in self._values:
+            raise WrongInput(f"{name} goes with {self._go_with[name]}, which is missing.")
+
+
+def read_id(call_request_id: str) -> str:
+    """Raises WrongInput for what is no id."""
+    if not _ID.fullmatch(call_request_id):
+        raise WrongInput("A call request id is 16 of A–Z, a–z and 0–9.")
+    return call_request_id
+
+
+def read_plan(fields: Fields) -> Plan:
+    """What becomes of a call request that is made."""
+    status = fields.word("status", list(Status))
+    call_in, call_takes = fields.seconds("call_in"), fields.seconds("call_takes", least=0)
+    outcome = fields.document("outcome")
+    fault = read_fault(fields)
+    plan = Plan(
+        status=None if status is None else Status(status),
+        call_in=3600.0 if call_in is None else call_in,
+        call_takes=60.0 if call_takes is None else call_takes,
+        check_in_in=fields.seconds("check_in_in"),
+        outcome=SUCCESS if outcome is None else outcome,
+        error_status=fields.whole("error_status", 200, 599) or 200,
+        faults=() if fault is None else (fault,),
+    )
+    fields.end()
+    return plan
+
+
+def read_fault(fields: Fields) -> FaultPlan | None:
+    """A fault, if the fields name one; what goes with it stays untaken otherwise."""
+    name = fields.word("fault", FAULTS)
+    if name is None:
+        fields.go_with("fault", ("operation", "times", "seconds"))
+        return None
+    operation = fields.word("operation", (*OPERATIONS, ANY)) or ANY
+    return FaultPlan(
+        name, operation, fields.whole("times", 1, 10**9), fields.seconds("seconds", least=0, most=_MAX_FAULT)
+    )
+
+
+def _refuse(constant: str) -> NoReturn:
+    raise ValueError(constant)  # NaN and Infinity are Python's, not JSON's

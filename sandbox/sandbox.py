@@ -1,0 +1,71 @@
+"""Starts and stops the sandbox on a socket of its own."""
+
+import asyncio
+from typing import Self
+
+from aiohttp import web
+
+from .control import Control
+from .service import Service
+from .state import World
+
+CLIENT_ID = "sandbox"
+CLIENT_SECRET = "sandbox-secret"  # noqa: S105 (it opens nothing but the sandbox)
+TOKEN_LIFETIME = 84400.0
+"""Seconds, as in the vendor's example."""
+MAX_BYTES = 1 << 18
+"""Of a request's body."""
+
+_SHUTDOWN = 0.5  # seconds for requests under way, once the faults have stopped waiting
+
+
+class Sandbox:
+    """The vendor, played: `async with Sandbox() as sandbox: … sandbox.url …`.
+
+    port: 0 takes a free one. token_lifetime: seconds. Raises OSError when it cannot listen there. Leaving it closes
+    every connection within about a second, whatever hangs.
+    """
+
+    def __init__(
+        self,
+        host: str = "127.0.0.1",
+        port: int = 0,
+        *,
+        client_id: str = CLIENT_ID,
+        client_secret: str = CLIENT_SECRET,
+        token_lifetime: float = TOKEN_LIFETIME,
+    ) -> None:
+        self._host = host
+        self._port = port
+        self._closing = asyncio.Event()
+        world = World(token_lifetime)
+        app = web.Application(client_max_size=MAX_BYTES)
+        app.add_routes(Control(world).routes())
+        app.add_routes(Service(world, client_id, client_secret, self._closing).routes())
+        # A client that leaves does not undo its request: the vendor would carry it out, too.
+        self._runner = web.AppRunner(app, access_log=None, shutdown_timeout=_SHUTDOWN, handler_cancellation=False)
+
+    @property
+    def port(self) -> int:
+        """The port it listens on, once it does."""
+        return self._port
+
+    @property
+    def url(self) -> str:
+        """Where it listens, without a slash at the end."""
+        host = f"[{self._host}]" if ":" in self._host else self._host
+        return f"http://{host}:{self._port}"
+
+    async def __aenter__(self) -> Self:
+        await self._runner.setup()
+        try:
+            await web.TCPSite(self._runner, self._host, self._port).start()
+        except BaseException:
+            await self._runner.cleanup()
+            raise
+        self._port = self._runner.addresses[0][1]
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        self._closing.set()
+        await self._runner.cleanup()

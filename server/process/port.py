@@ -1,0 +1,90 @@
+"""The port that several servers share.
+
+What holds it keeps out every server that does not share ports, and other gateways; a gRPC server of the same user with
+default options shares it all the same (SO_REUSEPORT), and takes some of the connections.
+"""
+
+import errno
+import socket
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from ipaddress import ip_address
+from typing import Any
+
+from ..settings import Address, cannot_listen, parse_address
+
+CAN_BE_SHARED = hasattr(socket, "SO_REUSEPORT")
+"""Whether several sockets of this machine can listen on one port."""
+
+
+@contextmanager
+def held(listen: str) -> Iterator[Address]:
+    """Holds a port for servers that share it: no other gateway can share it by mistake. Raises SettingsError.
+
+    Gives the address with the port that was taken. It is held on each of the host's addresses that this machine has.
+    """
+    host, port = wanted = parse_address(listen)
+    if not CAN_BE_SHARED:
+        yield wanted
+        return
+    with ExitStack() as stack:
+        failed: OSError | None = None
+        holders: list[socket.socket] = []
+        try:
+            for family, address in _addresses(host):
+                try:
+                    holders.append(stack.enter_context(_holder(family, (address[0], port, *address[2:]))))
+                    port = holders[0].getsockname()[1]
+                except OSError as error:
+                    if error.errno == errno.EADDRINUSE:
+                        raise
+                    failed = error  # a machine without IPv6, for one: gRPC, too, listens on what there is
+            if failed and not holders:
+                raise failed
+        except OSError as error:
+            raise cannot_listen("GATEWAY_LISTEN", wanted, error) from None
+        yield Address((host, port))
+
+
+def _addresses(host: str) -> list[tuple[int, tuple[Any, ...]]]:
+    """The families and addresses on which gRPC listens for a host. Raises OSError."""
+    found: list[tuple[int, tuple[Any, ...]]] = [
+        (family, address)
+        for each in _as_grpc_takes_it(host)
+        for family, _, _, _, address in socket.getaddrinfo(each, None, type=socket.SOCK_STREAM)
+    ]
+    return list(dict.fromkeys(found))
+
+
+def _as_grpc_takes_it(host: str) -> Sequence[str]:
+    """Either wildcard is both for gRPC, and so is localhost, whatever /etc/hosts says of it."""
+    if host == "localhost":
+        return "127.0.0.1", "::1"
+    try:
+        return ("0.0.0.0", "::") if ip_address(host).is_unspecified else (host,)  # noqa: S104 (as the operator set it)
+    except ValueError:
+        return (host,)
+
+
+def _holder(family: int, address: tuple[Any, ...]) -> socket.socket:
+    """A socket that holds an address and does not listen. Raises OSError."""
+    holder = socket.socket(family, socket.SOCK_STREAM)
+    try:
+        with socket.socket(family, socket.SOCK_STREAM) as probe:
+            for each in (probe, holder):
+                # To bind beside what connections of an earlier gateway left behind (TIME_WAIT).
+                each.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+                if address[0] == "::":  # else it is IPv4's wildcard, too, which has a holder of its own
+                    each.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
+            # Of several that start at the same time one listens. It goes on until its holder keeps the others out.
+            probe.bind(address)
+            probe.listen(1)
+            for each in (probe, holder):
+                each.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
+            holder.bind((address[0], probe.getsockname()[1], *address[2:]))
+            # Kept, it would let another gateway in while nobody listens.
+            holder.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 0)
+    except OSError:
+        holder.close()
+        raise
+    return holder

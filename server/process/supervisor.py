@@ -1,0 +1,176 @@
+"""N processes on one port, and what keeps them there.
+
+The kernel spreads connections over the workers (SO_REUSEPORT); each is a whole gateway. This process serves no calls:
+it starts them, replaces one that died or whose event loop is stuck, adds up their metrics, and ends them. It makes
+nothing of gRPC, so that it has nothing that could get stuck.
+"""
+
+import asyncio
+import select
+import signal
+import sys
+import time
+from contextlib import AsyncExitStack
+from typing import Self
+
+from ..observability.logs import describe, get_log
+from ..observability.metrics import AggregatedMetrics
+from ..observability.operations import OperationsServer
+from ..settings import Address, Settings, parse_address
+from .embedded_sandbox import with_vendor
+from .metrics_folder import metrics_folder
+from .port import held
+from .signals import ShutdownSignals
+from .worker_process import WorkerProcess
+
+LOOK_EVERY = 0.25
+"""Seconds between two looks at the workers."""
+STOOD_STILL = 1.5
+"""Seconds between two looks after which it is the machine that stood still, not a worker."""
+KILL_MARGIN = 0.3
+"""Seconds at the end of GRACE for killing workers; less than app.CLOSE_MARGIN, in which a worker drains by itself."""
+FOR_STACK = 0.2
+"""Seconds for a stuck worker to write its stack."""
+
+
+class Supervisor:
+    """The workers of these settings: in `async with Supervisor(settings) as workers`, start, then keep, at last drain.
+
+    Entering raises SettingsError.
+    """
+
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+        self._stack = AsyncExitStack()
+        self._ending = False
+        self.address: Address
+        self.metrics_address: Address | None = None
+        self.sandbox_url: str | None = None
+
+    async def __aenter__(self) -> Self:
+        async with AsyncExitStack() as stack:
+            settings = self._settings
+            self.address = stack.enter_context(held(settings.listen))
+            folder, lock = stack.enter_context(metrics_folder())
+            self._metrics = AggregatedMetrics(folder)
+            vendor = await stack.enter_async_context(with_vendor(settings))
+            options = ["--workers", str(settings.workers), "--listen", str(self.address)]
+            options += ["--metrics", folder, "--lock", str(lock)]
+            if settings.vendor_url is None and vendor.vendor_url is not None:
+                self.sandbox_url = vendor.vendor_url
+                options += ["--sandbox", self.sandbox_url]
+            self._processes = [WorkerProcess(slot, options, [lock]) for slot in range(settings.workers)]
+            if settings.metrics_listen:
+                operations = OperationsServer(self._metrics.exposition, lambda: self.is_ready)
+                stack.push_async_callback(operations.aclose)
+                self.metrics_address = await operations.start(parse_address(settings.metrics_listen))
+            self._stack = stack.pop_all()
+        return self
+
+    async def __aexit__(self, *error: object) -> None:
+        for process in self._processes:
+            process.tell(signal.SIGKILL)
+        await _ended(self._processes, 1.0)
+        await self._stack.aclose()
+
+    @property
+    def is_ready(self) -> bool:
+        """Whether calls are welcome."""
+        return not self._ending and any(process.serves for process in self._processes)
+
+    async def start(self) -> int | None:
+        """Starts the workers, the first one alone: a wrong setting is said once. Gives its exit code if it ended."""
+        first, *others = self._processes
+        first.start()
+        while not first.serves:
+            await asyncio.sleep(LOOK_EVERY / 5)
+            self._listen(first)
+            if first.is_stuck:
+                await self._kill([first])
+            if (code := first.ended()) is not None:
+                if code > 0:
+                    return code  # and it has said why
+                get_log().error("a worker ended", worker=first.slot, exit=code)
+                return 1
+        for process in others:
+            self._start(process)
+        return None
+
+    async def keep(self) -> None:
+        """Looks after the workers until it is cancelled."""
+        looked_at = time.monotonic()
+        while True:
+            await asyncio.sleep(LOOK_EVERY)
+            # A log that nobody reads holds up those who write it.
+            stood_still = time.monotonic() - looked_at > STOOD_STILL or not _log_is_read()
+            for process in self._processes:
+                self._listen(process)
+                if stood_still:
+                    process.reset_heartbeat()
+            await self._kill([process for process in self._processes if process.is_stuck])
+            for process in self._processes:
+                served = process.serves
+                if (code := process.ended()) is not None:
+                    self._metrics.worker_ended(process.slot, served=served)
+                    get_log().error("a worker ended", worker=process.slot, exit=code)
+                if not process.runs and time.monotonic() >= process.may_start_at:
+                    self._start(process)
+            looked_at = time.monotonic()
+
+    async def drain(self, received: signal.Signals, signals: ShutdownSignals) -> int:
+        """Has all workers drain. Gives the exit code: 1 when one must be ended by force, which is done on leaving."""
+        self._ending = True
+        until = time.monotonic() + self._settings.grace - min(KILL_MARGIN, self._settings.grace / 20)
+        for process in self._processes:
+            process.drain(received)
+        codes: list[int] = []
+        hurry = asyncio.create_task(signals.get())
+        while any(process.runs for process in self._processes) and time.monotonic() < until:
+            await asyncio.sleep(0.02)
+            for process in self._processes:
+                process.listen()
+                if (code := process.ended()) is not None:
+                    codes.append(code)
+            if hurry.done():
+                for process in self._processes:
+                    process.hurry()
+                hurry = asyncio.create_task(signals.get())
+        hurry.cancel()
+        forced = [process for process in self._processes if process.runs and not process.has_finished]
+        for process in forced:
+            get_log().error("a worker was ended by force: it did not end in time", worker=process.slot)
+        return int(bool(forced) or any(codes))
+
+    def _listen(self, process: WorkerProcess) -> None:
+        served = process.serves
+        process.listen()
+        if process.serves and not served:
+            self._metrics.worker_serves()
+            get_log().info("a worker serves", worker=process.slot, pid=process.pid)
+
+    def _start(self, process: WorkerProcess) -> None:
+        try:
+            process.start()
+        except OSError as error:
+            get_log().error("a worker could not be started", worker=process.slot, **describe(error))
+
+    async def _kill(self, stuck: list[WorkerProcess]) -> None:
+        """Ends workers whose event loop is stuck. By SIGABRT at first: their stacks are written to stderr."""
+        for process in stuck:
+            get_log().error("a worker is stuck", worker=process.slot, pid=process.pid)
+        for number in (signal.SIGABRT, signal.SIGKILL):
+            for process in stuck:
+                process.tell(number)
+            await _ended(stuck, FOR_STACK)
+
+
+async def _ended(processes: list[WorkerProcess], seconds: float) -> None:
+    """Waits for so long until all have ended."""
+    until = time.monotonic() + seconds
+    while not all(process.has_ended for process in processes) and time.monotonic() < until:  # noqa: ASYNC110 (nothing tells)
+        await asyncio.sleep(0.01)
+
+
+def _log_is_read() -> bool:
+    _, ready, _ = select.select([], [sys.stdout], [], 0)
+    return bool(ready)

@@ -1,0 +1,142 @@
+"""The file of who may call what: TOML, read strictly. What is wrong with it is told without repeating what it holds.
+
+[[caller]]
+name = "billing"
+certificate = "spiffe://example.com/billing"  # or token_sha256 = "…"; or a list of them
+may = ["read", "cancel"]
+"""
+
+import re
+import tomllib
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+READ, CANCEL = "read", "cancel"
+
+ANONYMOUS, UNKNOWN = "anonymous", "unknown"
+"""In logs and metrics: who calls when there is no file, and whoever is not in it. No caller may have such a name."""
+
+URI, DNS = "peer_uri", "peer_dns"
+"""The kinds of a certificate's names that tell who calls, as grpc calls them. Common names and others never do."""
+
+MAX_BYTES = 1 << 20
+
+_NAME = re.compile(r"[A-Za-z0-9._-]{1,64}")
+_DIGEST = re.compile(r"[0-9A-Fa-f]{64}")
+_URI = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*:[!-~]{1,2000}")
+_DNS = re.compile(r"[A-Za-z0-9*_-]{1,63}(\.[A-Za-z0-9_-]{1,63})*")
+_KEYS = {"name", "certificate", "token_sha256", "may"}
+
+
+class BrokenFileError(Exception):
+    """The file is none: one line that says where and what, and repeats no value but a caller's name."""
+
+
+@dataclass(frozen=True, slots=True)
+class Caller:
+    """A caller that is known, and its permissions: READ, CANCEL."""
+
+    name: str
+    may: frozenset[str]
+
+
+@dataclass(frozen=True, slots=True)
+class Rules:
+    """The callers of a file.
+
+    by_san: by the kind and the text of a name in their certificate, DNS in lower case. by_digest: by the SHA-256 of
+    their token, hex in lower case.
+    """
+
+    by_san: Mapping[tuple[str, bytes], Caller] = field(repr=False)
+    by_digest: Mapping[str, Caller] = field(repr=False)
+
+
+def read_rules(path: Path) -> Rules:
+    """Reads the file. Raises BrokenFileError."""
+    try:
+        with path.open("rb") as file:
+            content = file.read(MAX_BYTES + 1)
+    except OSError:
+        raise BrokenFileError("cannot be read") from None
+    if len(content) > MAX_BYTES:
+        raise BrokenFileError("holds more than 1 MiB")
+    try:
+        document = tomllib.loads(content.decode())
+    except UnicodeDecodeError as error:
+        line = content.count(b"\n", 0, error.start) + 1
+        raise BrokenFileError(f"line {line}: is no UTF-8") from None
+    except (ValueError, RecursionError) as error:
+        # Only the place: the parser's text may repeat what the file holds.
+        place = re.search(r"\(at (line \d+)", str(error))
+        raise BrokenFileError(f"{place[1] if place else 'its end'}: is no TOML") from None
+    tables = document.get("caller")
+    # A file that was emptied or cut off must not lock everyone out.
+    if document.keys() != {"caller"} or not isinstance(tables, list) or not tables:
+        raise BrokenFileError("must hold [[caller]] tables, at least one, and nothing else")
+    return _rules(tables)
+
+
+def _rules(tables: list[Any]) -> Rules:
+    names: set[str] = set()
+    by_san: dict[tuple[str, bytes], Caller] = {}
+    by_digest: dict[str, Caller] = {}
+    for number, table in enumerate(tables, 1):
+        where, caller = _caller(number, table)
+        if caller.name in names:
+            raise BrokenFileError(f"{where}: has the name of another caller")
+        names.add(caller.name)
+        # Known by both could be read as: must have both.
+        if ("certificate" in table) == ("token_sha256" in table):
+            raise BrokenFileError(f"{where}: needs either certificate or token_sha256")
+        if "certificate" in table:
+            _add(by_san, {_san(text, where) for text in _texts(table, "certificate", where)}, caller, where)
+        else:
+            _add(by_digest, {_digest(text, where) for text in _texts(table, "token_sha256", where)}, caller, where)
+    return Rules(by_san, by_digest)
+
+
+def _caller(number: int, table: Any) -> tuple[str, Caller]:
+    where = f"caller {number}"
+    name = table.get("name") if isinstance(table, dict) else None
+    if not isinstance(name, str) or not _NAME.fullmatch(name):
+        raise BrokenFileError(f"{where}: needs a name, 1 to 64 of A-Z a-z 0-9 . _ -")
+    where += f" ({name})"
+    if name in (ANONYMOUS, UNKNOWN):
+        raise BrokenFileError(f"{where}: no caller can have this name")
+    if not table.keys() <= _KEYS:
+        raise BrokenFileError(f"{where}: may only hold name, certificate, token_sha256 and may")
+    may = table.get("may")
+    if not isinstance(may, list) or not all(each in (READ, CANCEL) for each in may):
+        raise BrokenFileError(f'{where}: may must be a list of "read" and "cancel"')
+    return where, Caller(name, frozenset(may))
+
+
+def _texts(table: Mapping[str, Any], key: str, where: str) -> list[str]:
+    """One text or a list of them, so that the old and the new are both good while callers change over."""
+    texts = table[key] if isinstance(table[key], list) else [table[key]]
+    if not texts or not all(isinstance(text, str) for text in texts):
+        raise BrokenFileError(f"{where}: {key} must be a text or a list of texts")
+    return texts
+
+
+def _san(text: str, where: str) -> tuple[str, bytes]:
+    if _URI.fullmatch(text):
+        return URI, text.encode()
+    if _DNS.fullmatch(text):
+        return DNS, text.lower().encode()
+    raise BrokenFileError(f"{where}: certificate must be a URI or a DNS name, as the certificate's SAN has it")
+
+
+def _digest(text: str, where: str) -> str:
+    if not _DIGEST.fullmatch(text):
+        raise BrokenFileError(f"{where}: token_sha256 must be 64 hexadecimal digits")
+    return text.lower()
+
+
+def _add(known: dict[Any, Caller], keys: set[Any], caller: Caller, where: str) -> None:
+    if known.keys() & keys:
+        raise BrokenFileError(f"{where}: has the certificate or the token of another caller")
+    known |= dict.fromkeys(keys, caller)

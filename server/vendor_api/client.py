@@ -1,0 +1,162 @@
+"""The vendor's two operations, typed.
+
+A call goes `read_result` (once more after a 401) or `cancel` (once), with a token → `Exchanges.exchange` (one request,
+one reply) → `_answer` (`fault_of`, then the translation).
+"""
+
+import json
+import math
+from collections.abc import Callable
+from typing import TypeVar
+
+import httpx
+
+from callrequest.v1.call_request_pb2 import CallRequestResult
+from callrequest.v1.cancellation_pb2 import Cancellation
+
+from ..deadline import Deadline
+from ..validation import is_call_request_id
+from .document import Object
+from .exchange import Exchanges, Observer, Reply
+from .faults import fault_of
+from .outage_log import OutageLog
+from .quirks import Observations
+from .rate_limit import RateLimiter
+from .token import TokenSource
+from .token_endpoint import Credentials, TokenEndpoint
+from .translate import Envelope, malformed, read_cancellation, read_envelope, read_result
+
+_Answer = TypeVar("_Answer")
+
+
+class VendorClient:
+    """Reads and cancels at the vendor. Safe to use by many tasks at once.
+
+    reserved: carries cancels and their readings back: reads that hang cannot take every connection from them.
+    tokens: carries token requests, one at a time: nothing else that hangs can hold them up.
+    cancel_path: may hold `{id}`. connect_timeout: seconds for a connection to be free or made. attempt_timeout: seconds
+    for the whole exchange of a read, however much time the caller has.
+    """
+
+    def __init__(
+        self,
+        transport: httpx.AsyncBaseTransport,
+        reserved: httpx.AsyncBaseTransport,
+        tokens: httpx.AsyncBaseTransport,
+        base_url: str,
+        credentials: Credentials,
+        cancel_path: str,
+        connect_timeout: float,
+        attempt_timeout: float,
+        rate_limiter: RateLimiter,
+        observer: Observer,
+    ) -> None:
+        self._base = base_url.rstrip("/")
+        self._read_token, self._read_request = "", httpx.Request("GET", self._base)
+        self._read_path = httpx.URL(self._base).raw_path.decode().rstrip("/").replace("%", "%%")
+        self._read_path += "/api/v1/call-request/%s/result"
+        self._cancel_path = cancel_path
+        self._attempt_timeout = attempt_timeout
+        self._rate_limiter = rate_limiter
+        self._observer = observer
+        connecting = OutageLog("no connection to the vendor", resolved="connected to the vendor again")
+        self._reads = Exchanges(transport, connect_timeout, observer, connecting)
+        self._reserved = Exchanges(reserved, connect_timeout, observer, connecting)
+        token_exchanges = Exchanges(tokens, connect_timeout, observer, connecting)
+        self._tokens = TokenSource(TokenEndpoint(token_exchanges, self._base, credentials).fetch)
+
+    async def aclose(self) -> None:
+        """Ends a token fetch under way; the transport is its owner's to close."""
+        await self._tokens.aclose()
+
+    async def read_result(
+        self, call_request_id: str, deadline: Deadline, *, for_cancel: bool = False
+    ) -> CallRequestResult:
+        """Reads a result. Raises GatewayError with a vendor's reason, or DEADLINE_EXCEEDED.
+
+        for_cancel: on a connection that other reads cannot take. The caller has waited for the rate limit:
+        `ready` does that for a cancel.
+        """
+        exchanges = self._reserved if for_cancel else self._reads
+        reply = await self._get(exchanges, _checked(call_request_id), deadline)
+        if reply.status == 401:
+            await (self._rate_limiter.acquire_cancel if for_cancel else self._rate_limiter.acquire_read)(deadline)
+            reply = await self._get(exchanges, call_request_id, deadline)
+
+        def translate(document: Object, envelope: Envelope, observations: Observations) -> CallRequestResult:
+            result = read_result(document, call_request_id, observations)
+            result.observed_at.CopyFrom(reply.received_at)
+            return result
+
+        return self._answer(reply, translate)
+
+    async def ready(self, deadline: Deadline) -> None:
+        """For a cancel: has a token and room below the rate_limiter, so that what comes next is sent at once.
+
+        Raises GatewayError, nothing sent.
+        """
+        await self._tokens.get(deadline)
+        await self._rate_limiter.acquire_cancel(deadline)
+
+    async def cancel(self, call_request_id: str, deadline: Deadline, share: float) -> Cancellation:
+        """Sends a cancel once; it has the share of the time that is left when it is sent. Raises GatewayError."""
+        path = self._cancel_path.replace("{id}", _checked(call_request_id))
+        body = json.dumps({"callRequestId": call_request_id}).encode()
+        token = await self._tokens.get(deadline)
+        headers = {**_headers(token), "Content-Type": "application/json"}
+        request = httpx.Request("POST", self._base + path, headers=headers, content=body)
+        # Not bounded by attempt_timeout: ending a cancel early would only bring its outcome into doubt.
+        reply = await self._reserved.exchange("cancel", request, deadline.part(share), math.inf)
+        self._look_at(reply, token)
+
+        def translate(document: Object, envelope: Envelope, observations: Observations) -> Cancellation:
+            if envelope.success is not True:
+                raise malformed()  # for an effect, silence is no yes
+            return read_cancellation(document, call_request_id, observations)
+
+        return self._answer(reply, translate)
+
+    async def _get(self, exchanges: Exchanges, call_request_id: str, deadline: Deadline) -> Reply:
+        token = await self._tokens.get(deadline)
+        if token != self._read_token:
+            self._read_token, self._read_request = token, httpx.Request("GET", self._base, headers=_headers(token))
+        alike = self._read_request
+        # Only the target differs from the last request: the URL and the headers need no parsing again.
+        request = httpx.Request(
+            alike.method,
+            alike.url,
+            headers=alike.headers,
+            stream=alike.stream,
+            extensions={"target": (self._read_path % call_request_id).encode()},
+        )
+        reply = await exchanges.exchange("result", request, deadline, self._attempt_timeout)
+        self._look_at(reply, token)
+        return reply
+
+    def _look_at(self, reply: Reply, token: str) -> None:
+        """Forgets a token that is refused, so that the next call fetches another."""
+        if reply.status == 401:
+            self._tokens.reject(token)
+
+    def _answer(self, reply: Reply, translate: Callable[[Object, Envelope, Observations], _Answer]) -> _Answer:
+        observations = Observations()
+        try:
+            document = reply.document
+            envelope = None if document is None else read_envelope(document, reply.status, observations)
+            if fault := fault_of(reply.status, envelope, reply.retry_after, observations):
+                raise fault
+            assert document is not None
+            assert envelope is not None
+            return translate(document, envelope, observations)
+        finally:
+            self._observer.vendor_reply(observations.quirks, [field for field, _ in observations.unrecognized])
+
+
+def _headers(token: str) -> dict[str, str]:
+    return {"Authorization": f"Bearer {token}", "Accept": "application/json", "Accept-Encoding": "identity"}
+
+
+def _checked(call_request_id: str) -> str:
+    if not is_call_request_id(call_request_id):
+        raise ValueError("not a call request id")  # the service has refused it: a defect if it comes here
+    return call_request_id

@@ -1,0 +1,148 @@
+"""The vendor's dialect as tables: under which keys it sends our fields, and which words mean which value.
+
+`translate.py` is the engine over them. A new quirk is a number in quirks.py, its rows here, and a recorded payload.
+"""
+
+import re
+from dataclasses import dataclass
+
+from callrequest.v1 import call_request_pb2 as results
+from callrequest.v1 import cancellation_pb2 as cancellations
+from callrequest.v1 import error_reason_pb2 as reasons
+
+from .document import Keys
+from .quirks import Quirk
+from .readers import Alias, EnumReader, Reader, Text, read_flag, read_reference, read_time
+
+STATUS_ENUM = EnumReader(
+    {
+        results.CALL_REQUEST_STATUS_PENDING_TO_CALL: ("PENDING_TO_CALL",),
+        results.CALL_REQUEST_STATUS_IN_PROGRESS: ("IN_PROGRESS",),
+        results.CALL_REQUEST_STATUS_COMPLETED: ("COMPLETED", Alias("processed", Quirk.STATUS_IN_ANOTHER_WORD)),
+        results.CALL_REQUEST_STATUS_CANCELLED: ("CANCELLED", Alias("CANCELED", Quirk.STATUS_IN_ANOTHER_WORD)),
+    }
+)
+CALL_TYPE_ENUM = EnumReader(
+    {
+        results.CALL_TYPE_AUTHORIZATION_VERIFICATION: ("AUTHORIZATION_VERIFICATION",),
+        results.CALL_TYPE_BOOKING_VERIFICATION: ("BOOKING_VERIFICATION",),
+    }
+)
+CALL_STATUS_ENUM = EnumReader(
+    {
+        results.CALL_STATUS_SUCCESS: ("SUCCESS",),
+        results.CALL_STATUS_ERROR_OUTCOME: ("ERROR_OUTCOME",),
+        results.CALL_STATUS_UNABLE_TO_COMPLETE: ("UNABLE_TO_COMPLETE",),
+    }
+)
+CATEGORY_ENUM = EnumReader(
+    {
+        results.STATUS_REASON_CATEGORY_AUTH_FORM_NOT_FOUND: ("AUTH_FORM_NOT_FOUND",),
+        results.STATUS_REASON_CATEGORY_DATA_MISMATCH: (
+            "DATA_MISMATCH",
+            Alias("Data missmatch", Quirk.ENUM_IN_ANOTHER_SPELLING),
+        ),
+        results.STATUS_REASON_CATEGORY_RESERVATION_NOT_FOUND: ("RESERVATION_NOT_FOUND",),
+        results.STATUS_REASON_CATEGORY_RESERVATION_CANCELLED: (
+            "RESERVATION_CANCELLED",
+            Alias("RESERVATION_CANCELED", Quirk.ENUM_IN_ANOTHER_SPELLING),
+        ),
+        results.STATUS_REASON_CATEGORY_INCORRECT_TELEPHONE_NUMBER: ("INCORRECT_TELEPHONE_NUMBER",),
+        results.STATUS_REASON_CATEGORY_INVALID_TELEPHONE_NUMBER: ("INVALID_TELEPHONE_NUMBER",),
+        results.STATUS_REASON_CATEGORY_NO_ANSWER: ("NO_ANSWER",),
+    }
+)
+ACTION_ENUM = EnumReader(
+    {
+        results.ACTION_RESEND_RESERVATION: (
+            "RESEND_RESERVATION",
+            Alias("RESEND_RESERVATION", Quirk.ACTION_IN_ANOTHER_WORD, prefix=True),
+        ),
+        results.ACTION_RESEND_PAYMENT: (
+            "RESEND_PAYMENT",
+            Alias("RESEND_PAYMENT", Quirk.ACTION_IN_ANOTHER_WORD, prefix=True),
+            Alias("RESEND_AUTHORIZATION", Quirk.ACTION_IN_ANOTHER_WORD, prefix=True),
+        ),
+    }
+)
+ERROR_CODES = EnumReader(
+    {
+        reasons.ERROR_REASON_CALL_REQUEST_NOT_FOUND: ("NOT_FOUND",),
+        reasons.ERROR_REASON_CANCELLATION_NOT_ALLOWED: ("CANCELLATION_NOT_ALLOWED",),
+        reasons.ERROR_REASON_VENDOR_REJECTED_REQUEST: ("BAD_REQUEST",),
+    }
+)
+REJECTION_PATTERNS = {
+    cancellations.CANCELLATION_REJECTION_REASON_CHECK_IN_PASSED: re.compile(
+        r"(?=.*check[\s_-]*in)(?=.*\b(past|passed)\b)", re.IGNORECASE | re.DOTALL
+    ),
+}
+"""What the vendor's words say of why a cancellation is refused. The status of the call request says the rest."""
+
+
+@dataclass(frozen=True, slots=True)
+class FieldMapping:
+    """One field of ours and where the vendor has it.
+
+    keys: all spellings; the first that is not empty wins. other_key: the quirk of any key but the first. read: how the
+    value is read; rows: the fields of a nested object instead. required: the pages call it so (Q11).
+    """
+
+    field: str
+    keys: tuple[str, ...]
+    read: Reader | None = None
+    rows: tuple["FieldMapping", ...] = ()
+    other_key: Quirk | None = None
+    required: bool = False
+
+
+RESULT_KEYS = ("result", "results")  # the cancel page's example has the second first
+ID_KEYS = ("callRequestId", "callRequstId", "CallRequested")
+SUCCESS = FieldMapping("success", ("success",), read_flag)
+ERROR = FieldMapping(
+    "error",
+    ("error",),
+    rows=(FieldMapping("code", ("code",), Text(100)), FieldMapping("message", ("message",), Text(500))),
+)
+
+ACTION_REQUIRED = (
+    FieldMapping("action", ("action",), ACTION_ENUM, required=True),
+    FieldMapping("email", ("email",), Text(254)),
+    FieldMapping("fax", ("fax",), Text(21)),
+)
+OUTCOME = (
+    FieldMapping("call_type", ("callType",), CALL_TYPE_ENUM, required=True),
+    FieldMapping("call_status", ("callStatus",), CALL_STATUS_ENUM, required=True),
+    FieldMapping("status_reason_category", ("statusReasonCategory",), CATEGORY_ENUM),
+    FieldMapping("status_reason", ("statusReason",), Text(200)),
+    FieldMapping("outcome_summary", ("outcomeSummary",), Text(200), required=True),
+    FieldMapping("outcome_details", ("outcomeDetails",), Text(500), required=True),
+    FieldMapping("action_required", ("actionRequired",), rows=ACTION_REQUIRED),
+    FieldMapping("dial_time", ("dialTime",), read_time),
+    FieldMapping("recipient_name", ("recipientName",), Text(100)),
+    FieldMapping("hotel_confirmation_id", ("hotelConfirmationId",), Text(50)),
+)
+RESULT = (
+    FieldMapping("status", ("callRequestStatus", "callRequetStatus"), STATUS_ENUM, other_key=Quirk.MISSPELT_STATUS_KEY),
+    FieldMapping("outcome", RESULT_KEYS, rows=OUTCOME, other_key=Quirk.RESULT_OR_RESULTS),
+)
+
+# The cancel page shows the reply in two forms: fields in an object, or a reference in its place and the fields beside.
+CANCELLATION = (
+    FieldMapping(
+        "cancelled_at",
+        ("cancelled_at", "cancelledAt", "canceled_at", "canceledAt"),
+        read_time,
+        other_key=Quirk.CANCELLED_AT_UNDER_ANOTHER_KEY,
+    ),
+)
+OBJECT = FieldMapping("", RESULT_KEYS[::-1], rows=CANCELLATION, other_key=Quirk.RESULT_OR_RESULTS)
+REFERENCE = (FieldMapping("vendor_reference", RESULT_KEYS[::-1], read_reference),)
+
+
+def _keys(rows: tuple[FieldMapping, ...]) -> set[str]:
+    return {key for row in rows for key in {*row.keys, *_keys(row.rows)}}
+
+
+KNOWN_KEYS = Keys({*ID_KEYS, *_keys((SUCCESS, ERROR, *RESULT, *CANCELLATION, *REFERENCE))})
+"""Every key that a row names."""

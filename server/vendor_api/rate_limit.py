@@ -1,0 +1,66 @@
+"""A rate_limiter on requests to the vendor, for contracts that set one."""
+
+import asyncio
+
+from aiolimiter import AsyncLimiter
+
+from callrequest.v1 import error_reason_pb2 as reasons
+
+from ..deadline import MIN_SECONDS, Deadline
+from ..errors import GatewayError
+
+
+class RateLimiter:
+    """Lets so many requests a second go to the vendor, in bursts of one second's worth; None: as many as come.
+
+    What does not fit waits, reads behind cancels. A read that could not go before its deadline is refused at once:
+    waiting for nothing would only take the place of others.
+    """
+
+    def __init__(self, max_per_second: float | None) -> None:
+        self._rate = max_per_second or 0.0
+        self._limiter: AsyncLimiter | None = None
+        if max_per_second is not None:
+            burst = max(max_per_second, 1.0)
+            self._limiter = AsyncLimiter(burst, burst / max_per_second)
+        self._turn = asyncio.Lock()
+        self._reads_waiting = 0
+
+    def is_idle(self) -> bool:
+        """Whether a request could go at once, without taking the place of one that waits."""
+        return self._limiter is None or (not self._reads_waiting and self._limiter.has_capacity())
+
+    async def acquire_read(self, deadline: Deadline) -> None:
+        """Waits until a read may go. Raises VENDOR_RATE_LIMITED when that is not before the deadline."""
+        if self._limiter is None:
+            return
+        expected = self._reads_waiting / self._rate
+        if expected > deadline.remaining() - MIN_SECONDS:
+            raise _limited(expected)
+        self._reads_waiting += 1
+        try:
+            # One read at a time stands in the limiter's queue, so that a cancel is never far back.
+            async with self._turn:
+                await self._acquire(deadline)
+        finally:
+            self._reads_waiting -= 1
+
+    async def acquire_cancel(self, deadline: Deadline) -> None:
+        """Waits until a request of a cancel may go. Raises VENDOR_RATE_LIMITED when that is not before the deadline."""
+        if self._limiter is not None:
+            await self._acquire(deadline)
+
+    async def _acquire(self, deadline: Deadline) -> None:
+        assert self._limiter is not None
+        while True:
+            try:
+                async with asyncio.timeout(max(deadline.remaining() - MIN_SECONDS, 0)):
+                    await self._limiter.acquire()
+                return
+            except TimeoutError:
+                if deadline.remaining() <= MIN_SECONDS:  # else a more patient reader has come meanwhile
+                    raise _limited(1 / self._rate) from None
+
+
+def _limited(seconds: float) -> GatewayError:
+    return GatewayError(reasons.ERROR_REASON_VENDOR_RATE_LIMITED, retry_after=seconds)

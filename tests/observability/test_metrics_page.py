@@ -1,0 +1,43 @@
+"""The page on metrics: what a gateway exposes is on it, and nothing else."""
+
+import re
+from collections.abc import Iterable
+from pathlib import Path
+
+import pytest
+
+from callrequest.v1.error_reason_pb2 import ErrorReason
+from server.app import Gateway
+from server.cancelling.cancellation import SETTLED_BY
+from server.observability.metrics import AggregatedMetrics
+from server.vendor_api.quirks import Quirk
+from testkit.gateway import metrics_of
+
+PAGE = (Path(__file__).parents[2] / "docs/metrics.md").read_text()
+TYPE = re.compile(r"^# TYPE (\w+) (\w+)$", re.MULTILINE)
+
+
+async def test_every_metric_is_on_the_page_and_no_other(gateway: Gateway, tmp_path: Path) -> None:
+    """Name and type of each family: those of one gateway, and those that the supervisor of several workers adds."""
+    exposed = TYPE.findall(await metrics_of(gateway))
+    exposed += TYPE.findall(AggregatedMetrics(str(tmp_path)).exposition().decode())
+    assert sorted(re.findall(r"^\| `(\w+)` \| (counter|gauge|histogram) \|", PAGE, re.MULTILINE)) == sorted(exposed)
+
+
+@pytest.mark.parametrize(
+    ("label", "values"),
+    [
+        pytest.param("settled_by", SETTLED_BY, id="what settles a cancel"),
+        pytest.param("reason", (name.removeprefix("ERROR_REASON_") for name in ErrorReason.keys()[1:]), id="reasons"),
+    ],
+)
+def test_every_value_of_a_label_is_on_the_page(label: str, values: Iterable[str]) -> None:
+    """Those that a table of ours has."""
+    assert f"`{label}`" in PAGE
+    assert [value for value in values if f"`{value}`" not in PAGE] == []
+
+
+def test_every_quirk_is_told_in_a_line() -> None:
+    """In the order of their numbers."""
+    assert re.findall(r"^\| (Q\d+) \| \S.* \|$", PAGE, re.MULTILINE) == [quirk.value for quirk in Quirk]
+    assert f"`{min(Quirk)}` to `{max(Quirk)}`" in PAGE

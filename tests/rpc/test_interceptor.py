@@ -1,0 +1,219 @@
+"""Whatever is raised, wherever: a call ends with a status of ours, a line in the log, and its count."""
+
+import asyncio
+import json
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from typing import Any
+
+import grpc
+import pytest
+
+from callrequest.v1 import call_request_service_pb2 as pb
+from callrequest.v1 import error_reason_pb2 as reasons
+from callrequest.v1.call_request_service_pb2_grpc import (
+    CallRequestServiceServicer,
+    CallRequestServiceStub,
+    add_CallRequestServiceServicer_to_server,
+)
+from server.errors import GatewayError
+from server.observability.access_log import AccessLog
+from server.observability.metrics import Metrics
+from server.rpc.interceptor import Interceptor
+from testkit.failure import failure
+from testkit.logs import log_to_stdout
+from testkit.scripted_vendor import RESULT_ID
+
+GET = pb.GetCallRequestResultRequest(call_request_id=RESULT_ID)
+WATCH = pb.WatchCallRequestResultRequest(call_request_id=RESULT_ID)
+SECRET_TEXT = "Leo Messi 4242"
+
+Handler = Callable[[Any, Any], Awaitable[Any]]
+
+
+class _Servicer(CallRequestServiceServicer):
+    def __init__(self, handler: Handler) -> None:
+        self._handler = handler
+
+    async def GetCallRequestResult(self, request: Any, context: Any) -> Any:  # noqa: N802
+        return await self._handler(request, context)
+
+    async def BatchGetCallRequestResults(self, request: Any, context: Any) -> Any:  # noqa: N802
+        return await self._handler(request, context)
+
+    async def CancelCallRequest(self, request: Any, context: Any) -> Any:  # noqa: N802
+        return await self._handler(request, context)
+
+    async def WatchCallRequestResult(self, request: Any, context: Any) -> Any:  # noqa: N802
+        yield pb.WatchCallRequestResultResponse()
+        yield await self._handler(request, context)
+
+
+@asynccontextmanager
+async def server_of(handler: Handler, metrics: Metrics) -> AsyncIterator[str]:
+    """The address of a server whose handlers do what a test says, behind the real interceptor."""
+    server = grpc.aio.server()
+    interceptor: Any = Interceptor(server, metrics, AccessLog("info", None))
+    add_CallRequestServiceServicer_to_server(_Servicer(handler), interceptor)
+    port = server.add_insecure_port("127.0.0.1:0")
+    await server.start()
+    yield f"127.0.0.1:{port}"
+    await server.stop(None)
+
+
+@asynccontextmanager
+async def serving(handler: Handler) -> AsyncIterator[tuple[Any, Metrics]]:
+    """Such a server, by its client."""
+    metrics = Metrics()
+    async with server_of(handler, metrics) as address, grpc.aio.insecure_channel(address) as channel:
+        yield CallRequestServiceStub(channel), metrics
+
+
+async def _raises(request: Any, context: Any) -> Any:
+    raise ValueError(SECRET_TEXT)
+
+
+async def _gives_nothing(request: Any, context: Any) -> Any:
+    return None
+
+
+async def _gives_another_type(request: Any, context: Any) -> Any:
+    return SECRET_TEXT
+
+
+async def _is_cancelled_by_another(request: Any, context: Any) -> Any:
+    other = asyncio.get_running_loop().create_future()
+    other.cancel()
+    await other
+
+
+DEFECTS: dict[str, Handler] = {
+    "an exception": _raises,
+    "no response": _gives_nothing,
+    "a response of another type": _gives_another_type,
+    "a cancellation that the caller did not ask for": _is_cancelled_by_another,
+}
+
+
+@pytest.mark.parametrize("handler", [pytest.param(handler, id=name) for name, handler in DEFECTS.items()])
+async def test_a_defect_is_internal_and_its_text_stays_here(
+    handler: Handler, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """INTERNAL with a fixed text at once; the log has the class and the place, never the exception's text."""
+    log_to_stdout("info")
+    async with serving(handler) as (client, _):
+        for call in (
+            client.GetCallRequestResult(GET, timeout=2),
+            _all(client.WatchCallRequestResult(WATCH, timeout=2)),
+        ):
+            got = await failure(call)
+            assert (got.code, got.reason, got.text) == ("INTERNAL", "INTERNAL", "The gateway failed.")
+    logged = capsys.readouterr().out
+    assert SECRET_TEXT not in logged
+    unexpected = [line for line in map(json.loads, logged.splitlines()) if line["event"] == "unexpected"]
+    assert len(unexpected) == 2
+    assert all(line["error"] and line["at"] for line in unexpected)
+
+
+async def _all(stream: Any, seen: list[Any] | None = None) -> None:
+    async for message in stream:
+        if seen is not None:
+            seen.append(message)
+
+
+async def test_an_abort_of_a_handler_is_left_as_it_is() -> None:
+    """context.abort is no defect: its code and text go through."""
+
+    async def handler(request: Any, context: Any) -> Any:
+        await context.abort(grpc.StatusCode.UNIMPLEMENTED, "later")
+
+    async with serving(handler) as (client, metrics):
+        with pytest.raises(grpc.aio.AioRpcError) as caught:
+            await client.GetCallRequestResult(GET)
+        assert (caught.value.code(), caught.value.details()) == (grpc.StatusCode.UNIMPLEMENTED, "later")
+        async with asyncio.timeout(2):  # the caller has its status first
+            while b'grpc_code="UNIMPLEMENTED",grpc_method="GetCallRequestResult"' not in metrics.exposition():  # noqa: ASYNC110
+                await asyncio.sleep(0.01)
+
+
+async def test_a_failure_of_a_stream_comes_after_what_was_sent() -> None:
+    """A stream that fails half-way ends with the failure's status and details."""
+
+    async def handler(request: Any, context: Any) -> Any:
+        raise GatewayError(reasons.ERROR_REASON_VENDOR_RATE_LIMITED, retry_after=5)
+
+    async with serving(handler) as (client, _):
+        seen: list[Any] = []
+        got = await failure(_all(client.WatchCallRequestResult(WATCH), seen))
+    assert len(seen) == 1
+    assert (got.code, got.reason, got.retry) == ("RESOURCE_EXHAUSTED", "VENDOR_RATE_LIMITED", 5.0)
+
+
+async def test_a_call_is_logged_in_one_line_of_listed_fields(capsys: pytest.CaptureFixture[str]) -> None:
+    """One JSON line a call: method, code, reason, time, and the id only when it is one."""
+    log_to_stdout("info")
+
+    async def handler(request: Any, context: Any) -> Any:
+        if request.HasField("max_age"):
+            raise GatewayError(reasons.ERROR_REASON_VENDOR_FAILED)
+        return pb.GetCallRequestResultResponse()
+
+    async with serving(handler) as (client, _):
+        await client.GetCallRequestResult(GET)
+        await client.GetCallRequestResult(pb.GetCallRequestResultRequest(call_request_id=SECRET_TEXT))
+        failing = pb.GetCallRequestResultRequest(call_request_id=RESULT_ID)
+        failing.max_age.seconds = 1
+        await failure(client.GetCallRequestResult(failing))
+    lines = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+    for line in lines:
+        assert list(line)[:3] == ["time", "level", "event"]
+        assert line.pop("time")
+        assert line.pop("duration_ms") >= 0
+    usual = {"level": "info", "event": "call", "method": "GetCallRequestResult", "code": "OK"}
+    assert lines == [
+        usual | {"call_request_id": RESULT_ID},
+        usual,
+        usual | {"level": "warning", "code": "INTERNAL", "reason": "VENDOR_FAILED", "call_request_id": RESULT_ID},
+    ]
+
+
+async def test_a_caller_that_leaves_is_counted_as_cancelled() -> None:
+    """A cancelled call ends as CANCELLED in the metrics, and its handler ends."""
+    ended = asyncio.Event()
+
+    async def handler(request: Any, context: Any) -> Any:
+        try:
+            await asyncio.sleep(60)
+        finally:
+            ended.set()
+
+    async with serving(handler) as (client, metrics):
+        call = client.GetCallRequestResult(GET)
+        await asyncio.sleep(0.2)
+        call.cancel()
+        async with asyncio.timeout(2):
+            await ended.wait()
+        assert b'grpc_server_handled_total{grpc_code="CANCELLED"' in metrics.exposition()
+
+
+async def test_a_cancel_does_not_wait_behind_reads() -> None:
+    """While the event loop is busy, 200 reads and then a cancel arrive: the cancel is not the last to be taken."""
+    taken: list[str] = []
+
+    async def handler(request: Any, context: Any) -> Any:
+        cancels = isinstance(request, pb.CancelCallRequestRequest)
+        taken.append("cancel" if cancels else "read")
+        return pb.CancelCallRequestResponse() if cancels else pb.GetCallRequestResultResponse()
+
+    async with server_of(handler, Metrics()) as address:
+        with grpc.insecure_channel(address) as channel:  # its threads send while the loop is blocked
+            grpc.channel_ready_future(channel).result(5)
+            client = CallRequestServiceStub(channel)
+            calls: list[Any] = [client.GetCallRequestResult.future(GET, timeout=20) for _ in range(200)]
+            time.sleep(0.3)  # noqa: ASYNC251 (it blocks on purpose)
+            calls.append(client.CancelCallRequest.future(pb.CancelCallRequestRequest(call_request_id=RESULT_ID)))
+            time.sleep(0.3)  # noqa: ASYNC251
+            await asyncio.gather(*(asyncio.to_thread(call.result, 10) for call in calls))
+    assert len(taken) == 201
+    assert taken.index("cancel") < 50

@@ -1,0 +1,178 @@
+"""Several servers on one port are one gateway: for its callers, its health and its end."""
+
+import asyncio
+import socket
+import threading
+from collections.abc import AsyncIterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import asynccontextmanager, suppress
+from pathlib import Path
+from typing import Any
+
+import grpc
+import pytest
+
+from callrequest.v1 import call_request_service_pb2 as pb
+from callrequest.v1.call_request_service_pb2_grpc import (
+    CallRequestServiceServicer,
+    CallRequestServiceStub,
+    add_CallRequestServiceServicer_to_server,
+)
+from server.observability.access_log import AccessLog
+from server.observability.metrics import Metrics
+from server.process.port import held
+from server.rpc.interceptor import Interceptor
+from server.rpc.server_group import DEFAULT_SERVERS, ServerGroup
+from server.settings import Address, SettingsError
+from testkit.scripted_vendor import RESULT_ID
+
+GET = pb.GetCallRequestResultRequest(call_request_id=RESULT_ID)
+OWN_CONNECTION = (("grpc.use_local_subchannel_pool", 1),)
+
+
+class _Slow(CallRequestServiceServicer):
+    async def GetCallRequestResult(self, request: Any, context: Any) -> Any:  # noqa: N802
+        await asyncio.sleep(0.5)
+        return pb.GetCallRequestResultResponse()
+
+    CancelCallRequest = BatchGetCallRequestResults = GetCallRequestResult
+    WatchCallRequestResult: Any = GetCallRequestResult
+
+
+def _has_ipv6() -> bool:
+    with suppress(OSError), socket.socket(socket.AF_INET6) as probe:
+        probe.bind(("::1", 0))
+        return True
+    return False
+
+
+with_ipv6 = pytest.mark.skipif(not _has_ipv6(), reason="this machine has no IPv6")
+
+
+def listeners(port: int) -> int:
+    """How many sockets listen on a port (Linux)."""
+    rows = [line.split() for family in ("tcp", "tcp6") for line in Path(f"/proc/net/{family}").read_text().splitlines()]
+    return sum(row[1].endswith(f":{port:04X}") and row[3] == "0A" for row in rows)
+
+
+@asynccontextmanager
+async def started(server_group: int, address: Address) -> AsyncIterator[tuple[ServerGroup, Address]]:
+    """ServerGroup that serve slow answers, and where."""
+    server = ServerGroup(server_group, ())
+    interceptor: Any = Interceptor(server, Metrics(), AccessLog("error", None))
+    add_CallRequestServiceServicer_to_server(_Slow(), interceptor)
+    try:
+        listens = server.listen(address, None)
+        await server.start()
+        yield server, listens
+    finally:
+        await server.stop(None)
+
+
+async def test_each_connection_is_served_and_the_end_waits_for_all() -> None:
+    """All servers listen on the port; calls in progress in any of them finish before the end, and no call begins."""
+    async with started(DEFAULT_SERVERS, Address(("127.0.0.1", 0))) as (server, (host, port)):
+        assert listeners(port) == DEFAULT_SERVERS
+        channels = [
+            grpc.aio.insecure_channel(f"{host}:{port}", options=OWN_CONNECTION) for _ in range(4 * DEFAULT_SERVERS)
+        ]
+        await asyncio.gather(*(channel.channel_ready() for channel in channels))
+        clients = [CallRequestServiceStub(channel) for channel in channels]
+        calls = [asyncio.ensure_future(client.GetCallRequestResult(GET)) for client in clients]
+        await asyncio.sleep(0.2)
+        await server.stop(5)
+        assert await asyncio.gather(*calls) == [pb.GetCallRequestResultResponse()] * len(channels)
+        assert listeners(port) == 0
+        with pytest.raises(grpc.aio.AioRpcError):
+            await clients[0].GetCallRequestResult(GET, timeout=1)
+        for channel in channels:
+            await channel.close()
+
+
+async def test_a_port_is_held_for_one_gateway() -> None:
+    """ServerGroup share the port, and nobody else: neither before they listen nor while they do."""
+
+    def is_taken(address: Address) -> None:
+        with pytest.raises(SettingsError, match="is the port taken"), held(str(address)):
+            pass
+        with socket.socket() as other, pytest.raises(OSError, match="in use"):
+            other.bind(address)
+
+    with held("127.0.0.1:0") as address:
+        is_taken(address)
+        async with started(2, address) as (_, listens):
+            assert listens == address
+            assert listeners(address[1]) == 2
+            is_taken(address)
+    with held(str(address)) as again:
+        assert again == address
+
+
+def test_of_two_that_start_at_the_same_time_one_holds_the_port() -> None:
+    """However their steps fall between each other's, never do both."""
+    with held("127.0.0.1:0") as address:
+        pass
+    together = threading.Barrier(2)
+
+    def holds(_: int) -> bool:
+        together.wait()
+        try:
+            with held(str(address)):
+                together.wait()
+                return True
+        except SettingsError:
+            together.wait()
+            return False
+
+    with ThreadPoolExecutor(2) as both:
+        held_by = [sum(both.map(holds, range(2))) for _ in range(500)]
+    assert max(held_by) == 1
+
+
+@with_ipv6
+@pytest.mark.parametrize(
+    ("first", "second"),
+    [
+        ("[::1]", "localhost"),
+        ("127.0.0.1", "localhost"),
+        ("localhost", "[::1]"),
+        ("localhost", "127.0.0.1"),
+        ("[::1]", "0.0.0.0"),
+        ("127.0.0.1", "[::]"),
+        ("0.0.0.0", "[::1]"),
+        ("[::]", "127.0.0.1"),
+        ("0.0.0.0", "[::]"),
+        ("[::]", "0.0.0.0"),
+        ("[::]", "[::ffff:127.0.0.1]"),
+    ],
+)
+def test_a_port_is_held_on_each_address_that_grpc_takes(first: str, second: str) -> None:
+    """Names and wildcards stand for several addresses: no other gateway has one of them."""
+    with held(f"{first}:0") as (_, port), pytest.raises(SettingsError, match="is the port taken"):  # noqa: SIM117
+        with held(f"{second}:{port}"):
+            pass
+    with held(f"{second}:{port}") as again:
+        assert again[1] == port
+
+
+@with_ipv6
+@pytest.mark.parametrize("host", ["localhost", "0.0.0.0", "::"])
+async def test_lanes_listen_on_what_is_held(host: str) -> None:
+    """What holds the port does not stand in the server_group' own way, on any of several addresses."""
+    with held(str(Address((host, 0)))) as address:
+        async with started(1, address):
+            for each in ("127.0.0.1", "::1"):
+                socket.create_connection((each, address[1]), 1).close()
+
+
+@pytest.mark.parametrize(
+    ("listen", "why"),
+    [
+        pytest.param("no-such-host.invalid:1", "; the host cannot be resolved", id="no such host"),
+        pytest.param("192.0.2.1:1", "; cannot assign requested address", id="another machine's"),
+    ],
+)
+def test_it_is_told_why_a_port_cannot_be_held(listen: str, why: str) -> None:
+    """Only a port that is taken is called so."""
+    with pytest.raises(SettingsError, match=f"^GATEWAY_LISTEN: cannot listen on {listen}{why}$"), held(listen):
+        pass

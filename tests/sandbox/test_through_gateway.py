@@ -1,0 +1,115 @@
+"""The gateway in front of the sandbox, as it comes without any setting: what callers' own tests will meet."""
+
+from collections.abc import AsyncIterator
+from typing import TYPE_CHECKING
+
+import pytest
+
+from callrequest.v1 import call_request_pb2 as results
+from callrequest.v1 import cancellation_pb2 as cancellations
+from callrequest.v1.call_request_service_pb2 import CancelCallRequestRequest, GetCallRequestResultRequest
+from testkit.failure import failure
+from testkit.gateway import connected, started
+
+if TYPE_CHECKING:
+    from callrequest.v1.call_request_service_pb2_grpc import CallRequestServiceAsyncStub
+
+
+@pytest.fixture
+async def client() -> AsyncIterator["CallRequestServiceAsyncStub"]:
+    async with started(None, vendor_timeout=1.0) as gateway, connected(gateway) as stub:
+        yield stub
+
+
+async def test_the_published_call_requests_read_as_published(client: "CallRequestServiceAsyncStub") -> None:
+    """The three ids of the vendor's pages, typed."""
+
+    async def read(call_request_id: str) -> results.CallRequestResult:
+        request = GetCallRequestResultRequest(call_request_id=call_request_id)
+        return (await client.GetCallRequestResult(request)).call_request_result
+
+    verified = await read("77b2c4d5e6f7g890")
+    assert verified.status == results.CALL_REQUEST_STATUS_COMPLETED
+    assert verified.outcome.call_status == results.CALL_STATUS_SUCCESS
+    assert verified.outcome.call_type == results.CALL_TYPE_AUTHORIZATION_VERIFICATION
+    assert not verified.outcome.HasField("action_required")
+    assert verified.outcome.dial_time.ToJsonString() == "2025-06-03T10:10:00Z"
+    failed = await read("bcpFuj1ipoBKLz5G")
+    assert failed.outcome.call_status == results.CALL_STATUS_ERROR_OUTCOME
+    assert failed.outcome.status_reason_category == results.STATUS_REASON_CATEGORY_RESERVATION_NOT_FOUND
+    pending = await read("66a1b2c3d4e5f678")
+    assert pending.status == results.CALL_REQUEST_STATUS_PENDING_TO_CALL
+    assert not pending.HasField("outcome")
+
+
+async def test_a_cancel_takes_effect_and_may_be_repeated(client: "CallRequestServiceAsyncStub") -> None:
+    """CANCELLED, then ALREADY_CANCELLED, and the result reads as CANCELLED."""
+    request = CancelCallRequestRequest(call_request_id="66a1b2c3d4e5f678")
+    first = (await client.CancelCallRequest(request)).cancellation
+    second = (await client.CancelCallRequest(request)).cancellation
+    assert first.outcome == cancellations.CANCELLATION_OUTCOME_CANCELLED
+    assert first.HasField("cancelled_at")
+    assert second.outcome == cancellations.CANCELLATION_OUTCOME_ALREADY_CANCELLED
+    read = await client.GetCallRequestResult(GetCallRequestResultRequest(call_request_id="66a1b2c3d4e5f678"))
+    assert read.call_request_result.status == results.CALL_REQUEST_STATUS_CANCELLED
+
+
+READS = {
+    "aaaaaaaaaaaaaaaa": ("NOT_FOUND", "CALL_REQUEST_NOT_FOUND"),
+    "q10NotFoundAt404": ("NOT_FOUND", "CALL_REQUEST_NOT_FOUND"),
+    "faultNotFound001": ("NOT_FOUND", "CALL_REQUEST_NOT_FOUND"),
+    "faultHtmlPage001": ("INTERNAL", "VENDOR_MALFORMED_RESPONSE"),
+    "faultEmptyBody01": ("INTERNAL", "VENDOR_MALFORMED_RESPONSE"),
+    "faultTruncated01": ("INTERNAL", "VENDOR_MALFORMED_RESPONSE"),
+    "faultPage0000404": ("INTERNAL", "VENDOR_MALFORMED_RESPONSE"),
+    "faultRedirect302": ("INTERNAL", "VENDOR_MALFORMED_RESPONSE"),
+    "faultAnotherId01": ("INTERNAL", "VENDOR_MALFORMED_RESPONSE"),
+    "faultTooLong0001": ("INTERNAL", "VENDOR_MALFORMED_RESPONSE"),
+    "faultTooMany0429": ("RESOURCE_EXHAUSTED", "VENDOR_RATE_LIMITED"),
+    "faultUnavail0503": ("UNAVAILABLE", "VENDOR_UNAVAILABLE"),
+    "faultCutOff00001": ("UNAVAILABLE", "VENDOR_UNAVAILABLE"),
+    "faultCutInBody01": ("UNAVAILABLE", "VENDOR_UNAVAILABLE"),
+    "faultSlow0000001": ("UNAVAILABLE", "VENDOR_TIMEOUT"),
+    "faultHang0000001": ("UNAVAILABLE", "VENDOR_TIMEOUT"),
+    "faultError000500": ("INTERNAL", "VENDOR_FAILED"),
+    "faultToken000401": ("INTERNAL", "VENDOR_REJECTED_CREDENTIALS"),
+    "faultBadRequest1": ("INVALID_ARGUMENT", "VENDOR_REJECTED_REQUEST"),
+    "faultNewCode0001": ("UNKNOWN", "VENDOR_ERROR"),
+    "faultNoError0001": ("UNKNOWN", "VENDOR_ERROR"),
+}
+
+
+@pytest.mark.parametrize(("call_request_id", "code", "reason"), [pytest.param(i, *r, id=i) for i, r in READS.items()])
+async def test_each_fault_of_the_sandbox_is_its_error(
+    client: "CallRequestServiceAsyncStub", call_request_id: str, code: str, reason: str
+) -> None:
+    """Whoever tests against the sandbox gets each error of the contract by an id."""
+    got = await failure(client.GetCallRequestResult(GetCallRequestResultRequest(call_request_id=call_request_id)))
+    assert (got.code, got.reason) == (code, reason)
+
+
+REFUSALS = {
+    "cancelCompleted1": "CALL_COMPLETED",
+    "cancelInProgress": "CALL_IN_PROGRESS",
+    "cancelCheckedIn1": "CHECK_IN_PASSED",
+    "cancelBareWords1": "UNSPECIFIED",
+}
+
+
+@pytest.mark.parametrize(("call_request_id", "reason"), REFUSALS.items())
+async def test_each_refusal_of_the_sandbox_has_its_reason(
+    client: "CallRequestServiceAsyncStub", call_request_id: str, reason: str
+) -> None:
+    """And each reason why a call request cannot be cancelled."""
+    got = await failure(client.CancelCallRequest(CancelCallRequestRequest(call_request_id=call_request_id)))
+    assert got.code == "FAILED_PRECONDITION"
+    assert got.rejected is not None
+    name = cancellations.CancellationRejectionReason.Name(got.rejected.reason)
+    assert name == f"CANCELLATION_REJECTION_REASON_{reason}"
+
+
+async def test_a_reply_lost_after_the_commit_is_told_as_in_doubt(client: "CallRequestServiceAsyncStub") -> None:
+    """The effect of a cancel whose reply is lost is not guessed."""
+    request = CancelCallRequestRequest(call_request_id="lostReplyAndRead")
+    got = await failure(client.CancelCallRequest(request, timeout=2))
+    assert got.reason == "CANCELLATION_OUTCOME_UNKNOWN"

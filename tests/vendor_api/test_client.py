@@ -1,0 +1,377 @@
+"""The client of the vendor: tokens, what was sent and what was not, and what bounds an exchange."""
+
+import asyncio
+import socket
+import ssl
+from contextlib import AsyncExitStack
+from typing import TYPE_CHECKING
+
+import httpx
+import pytest
+import trustme
+
+from callrequest.v1.call_request_service_pb2 import CancelCallRequestRequest, GetCallRequestResultRequest
+from server.app import Gateway
+from server.deadline import Deadline
+from server.errors import Delivery, GatewayError
+from server.reading.retries import MAX_TRIES
+from server.vendor_api.exchange import MAX_BYTES
+from server.vendor_api.token import Token
+from server.vendor_api.token_endpoint import Credentials
+from server.vendor_api.transport import Http1Transport
+from testkit.failure import failure
+from testkit.gateway import SECRET, connected, settings_for, started
+from testkit.scripted_vendor import (
+    RESULT_ID,
+    TOKEN,
+    Answer,
+    ScriptedVendor,
+    hang_up,
+    later,
+    never,
+    pending,
+    raw,
+    reset,
+    send,
+)
+from testkit.vendor_client import vendor_client
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from callrequest.v1.call_request_service_pb2_grpc import CallRequestServiceAsyncStub
+
+GET = GetCallRequestResultRequest(call_request_id=RESULT_ID)
+CANCEL = CancelCallRequestRequest(call_request_id=RESULT_ID)
+
+
+async def test_a_read_asks_as_the_page_says(client: "CallRequestServiceAsyncStub", vendor: ScriptedVendor) -> None:
+    """GET of the page's path with a Bearer token, plain encoding, and nothing of us in the headers."""
+    await client.GetCallRequestResult(GET)
+    (asked,) = vendor.requests("result")
+    assert (asked.method, asked.path, asked.body) == ("GET", f"/api/v1/call-request/{RESULT_ID}/result", b"")
+    assert asked.headers.pop("host").startswith("127.0.0.1:")
+    assert asked.headers == {
+        "authorization": "Bearer token-1",
+        "accept": "application/json",
+        "accept-encoding": "identity",
+    }
+
+
+@pytest.mark.parametrize("method", ["POST", "GET"])
+async def test_a_token_is_asked_for_as_the_page_says(vendor: ScriptedVendor, method: str) -> None:
+    """Client credentials in the query, by the method and at the path that the settings say."""
+    async with (
+        started(vendor.url, vendor_token_method=method, vendor_token_path="/v2/token") as gateway,
+        connected(gateway) as client,
+    ):
+        await client.GetCallRequestResult(GET)
+    (asked,) = vendor.requests("token")
+    assert (asked.method, asked.path) == (method, "/v2/token")
+    assert asked.query == {"client_id": ["client"], "client_secret": [SECRET], "grant_type": ["client_credentials"]}
+
+
+async def test_one_token_serves_all_calls_and_is_fetched_once(
+    client: "CallRequestServiceAsyncStub", vendor: ScriptedVendor
+) -> None:
+    """However many wait for the first token, one is fetched, and all of them get it."""
+    vendor.answer("token", later(0.1, send(TOKEN)))
+    await asyncio.gather(*(client.GetCallRequestResult(GET) for _ in range(50)))
+    assert len(vendor.requests("token")) == 1
+    assert len(vendor.requests("result")) == 50
+
+
+async def test_when_all_tokens_are_revoked_one_new_one_is_fetched(gateway: Gateway, vendor: ScriptedVendor) -> None:
+    """200 calls that all meet a 401 cause one fetch and get 200 answers."""
+    vendor.answer("token", send(TOKEN), later(0.05, send(TOKEN | {"access_token": "token-2"})))
+    async with AsyncExitStack() as stack:
+        clients = [await stack.enter_async_context(connected(gateway)) for _ in range(4)]
+        await clients[0].GetCallRequestResult(GET)
+        vendor.answer("result", _only_with("token-2", vendor))
+        await asyncio.gather(*(clients[number % 4].GetCallRequestResult(GET) for number in range(200)))
+    assert len(vendor.requests("token")) == 2
+
+
+async def test_a_late_401_does_not_take_the_new_token_along(gateway: Gateway, vendor: ScriptedVendor) -> None:
+    """A refusal of the old token that comes when the new one is there causes no second fetch."""
+    vendor.answer("token", send(TOKEN), send(TOKEN | {"access_token": "token-2"}))
+    vendor.answer("result", later(0.4, send("", 401)), send("", 401), send(pending()))
+    async with connected(gateway) as client:
+        late = asyncio.ensure_future(client.GetCallRequestResult(GET))
+        await vendor.until(lambda: vendor.requests("result"))
+        await client.GetCallRequestResult(GET)
+        await late
+    assert len(vendor.requests("token")) == 2
+    sent = [asked.headers["authorization"].removeprefix("Bearer ") for asked in vendor.requests("result")]
+    assert sent == ["token-1", "token-1", "token-2", "token-2"]
+
+
+def _only_with(token: str, vendor: ScriptedVendor) -> Answer:
+    async def answer(writer: asyncio.StreamWriter) -> None:
+        right = vendor.asked_on(writer).headers["authorization"] == f"Bearer {token}"
+        await (send(pending()) if right else send("", 401))(writer)
+
+    return answer
+
+
+async def test_a_token_is_renewed_before_it_expires_while_the_old_one_serves(vendor: ScriptedVendor) -> None:
+    """In the last tenth of its life a token still serves while a new one is fetched; no caller waits for that."""
+    vendor.answer("token", send(TOKEN | {"expires_in": 2}), never())
+    async with started(vendor.url) as gateway, connected(gateway) as client:
+        await client.GetCallRequestResult(GET)
+        await asyncio.sleep(1.85)
+        await client.GetCallRequestResult(GET, timeout=0.5)
+        await vendor.until(lambda: len(vendor.requests("token")) == 2)
+        assert {asked.headers["authorization"] for asked in vendor.requests("result")} == {"Bearer token-1"}
+        await asyncio.sleep(0.2)
+        assert (await failure(client.GetCallRequestResult(GET, timeout=0.3))).reason == "DEADLINE_EXCEEDED"
+
+
+@pytest.mark.parametrize("expires_in", ["", None, "80", 80, 8.5e4])
+async def test_a_token_without_a_life_or_with_one_as_text_serves(
+    client: "CallRequestServiceAsyncStub", vendor: ScriptedVendor, expires_in: object
+) -> None:
+    """expires_in may be missing or a text (RFC 6749 calls it recommended)."""
+    vendor.answer("token", send(TOKEN | {"expires_in": expires_in}))
+    await client.GetCallRequestResult(GET)
+
+
+async def test_a_caller_that_leaves_does_not_take_the_token_fetch_along(
+    client: "CallRequestServiceAsyncStub", vendor: ScriptedVendor
+) -> None:
+    """The first caller's deadline ends its wait, not the fetch that the second waits for."""
+    vendor.answer("token", later(0.5, send(TOKEN)))
+    first = asyncio.ensure_future(client.GetCallRequestResult(GET, timeout=0.2))
+    second = asyncio.ensure_future(client.GetCallRequestResult(GET, timeout=5))
+    assert (await failure(first)).reason == "DEADLINE_EXCEEDED"
+    await second
+    assert len(vendor.requests("token")) == 1
+
+
+async def test_a_token_fetch_whose_connection_breaks_is_tried_once_more(
+    client: "CallRequestServiceAsyncStub", vendor: ScriptedVendor
+) -> None:
+    """A kept-alive connection that went stale must not fail the calls that wait for a token."""
+    vendor.answer("token", reset(), send(TOKEN))
+    await client.GetCallRequestResult(GET)
+    assert len(vendor.requests("token")) == 2
+
+
+async def test_a_read_that_gets_a_401_is_sent_again_with_a_new_token(
+    client: "CallRequestServiceAsyncStub", vendor: ScriptedVendor
+) -> None:
+    """An expired token is the gateway's business, not the caller's."""
+    vendor.answer("token", send(TOKEN), send(TOKEN | {"access_token": "token-2"}))
+    vendor.answer("result", send("", 401), send(pending()))
+    await client.GetCallRequestResult(GET)
+    assert [asked.headers["authorization"] for asked in vendor.requests("result")] == [
+        "Bearer token-1",
+        "Bearer token-2",
+    ]
+
+
+async def test_a_caller_that_leaves_ends_the_vendors_call(
+    client: "CallRequestServiceAsyncStub", vendor: ScriptedVendor
+) -> None:
+    """When a caller cancels, the connection to the vendor is closed: nobody waits for that answer."""
+    vendor.answer("result", never())
+    call = client.GetCallRequestResult(GET)
+    await vendor.until(lambda: vendor.requests("result"))
+    call.cancel()
+    await vendor.until(lambda: vendor.left)
+
+
+async def test_without_a_deadline_a_call_ends_after_ten_seconds(vendor: ScriptedVendor) -> None:
+    """A caller that sets no deadline is answered after 10 s all the same."""
+    vendor.answer("result", never())
+    async with started(vendor.url, vendor_timeout=30.0) as gateway, connected(gateway) as client:
+        begun = asyncio.get_running_loop().time()
+        got = await failure(client.GetCallRequestResult(GET))
+        took = asyncio.get_running_loop().time() - begun
+    assert got.reason == "DEADLINE_EXCEEDED"
+    assert 9.5 < took < 10.5
+
+
+@pytest.mark.parametrize("answer", [pytest.param(hang_up(), id="hangs up"), pytest.param(reset(), id="resets")])
+async def test_a_request_is_sent_once_even_when_a_kept_connection_breaks(
+    client: "CallRequestServiceAsyncStub", vendor: ScriptedVendor, answer: Answer
+) -> None:
+    """No layer below repeats a request by itself: what is repeated is decided, and counted, here."""
+    await client.GetCallRequestResult(GET)
+    vendor.answer("result", answer)
+    vendor.answer("cancel", answer)
+    assert (await failure(client.GetCallRequestResult(GET))).reason == "VENDOR_UNAVAILABLE"
+    assert len(vendor.requests("result")) == 1 + MAX_TRIES
+    assert (await failure(client.CancelCallRequest(CANCEL, timeout=1))).reason == "CANCELLATION_OUTCOME_UNKNOWN"
+    assert len(vendor.requests("cancel")) == 1
+
+
+async def test_no_cookie_is_kept_and_no_redirect_followed(vendor: ScriptedVendor) -> None:
+    """What a reply sets or points to has no effect on later requests."""
+    vendor.answer("result", send(pending(), set_cookie="a=b; Path=/"), send("", 307, location="/other"))
+    # By name: a cookie jar would keep none of an address.
+    async with started(vendor.url.replace("127.0.0.1", "localhost")) as gateway, connected(gateway) as client:
+        await client.GetCallRequestResult(GET)
+        await failure(client.GetCallRequestResult(GET))
+    assert "cookie" not in vendor.requests("result")[1].headers
+    assert vendor.requests("other") == []
+
+
+async def test_proxies_of_the_environment_are_not_used(vendor: ScriptedVendor, monkeypatch: pytest.MonkeyPatch) -> None:
+    """HTTP_PROXY and its like do not send tokens elsewhere."""
+    for name in ("HTTP_PROXY", "http_proxy", "HTTPS_PROXY", "ALL_PROXY", "all_proxy"):
+        monkeypatch.setenv(name, "http://127.0.0.1:9")
+    async with started(vendor.url) as gateway, connected(gateway) as client:
+        await client.GetCallRequestResult(GET)
+    assert len(vendor.requests("result")) == 1
+
+
+async def test_after_calls_that_ran_out_of_time_connections_are_free(vendor: ScriptedVendor) -> None:
+    """Deadlines that end calls, waiting ones included, use up no connection."""
+    async with started(vendor.url, vendor_max_connections=4) as gateway, connected(gateway) as client:
+        await client.GetCallRequestResult(GET)
+        vendor.answer("result", later(0.3, send(pending())))
+        calls = (client.GetCallRequestResult(GET, timeout=0.1 + index % 7 / 40) for index in range(200))
+        await asyncio.gather(*calls, return_exceptions=True)
+        vendor.answer("result", send(pending()))
+        for _ in range(20):
+            await client.GetCallRequestResult(GET, timeout=1)
+
+
+async def test_with_no_connection_free_nothing_was_sent(vendor: ScriptedVendor) -> None:
+    """A cancel that waits for a connection in vain leaves no doubt."""
+    vendor.answer("cancel", never())
+    async with Http1Transport(vendor.url, ssl.create_default_context(), 1, MAX_BYTES) as transport:
+        client = vendor_client(transport, vendor.url)
+        hung = asyncio.create_task(client.cancel(RESULT_ID, Deadline.after(5), 1))
+        await vendor.until(lambda: vendor.requests("cancel"))
+        with pytest.raises(GatewayError) as caught:
+            await client.cancel(RESULT_ID, Deadline.after(0.4), 1)
+        assert caught.value.delivery is Delivery.NOT_SENT
+        assert len(vendor.requests("cancel")) == 1
+        hung.cancel()
+        await asyncio.wait({hung})
+
+
+async def test_reads_that_hang_take_no_connection_from_cancels(vendor: ScriptedVendor) -> None:
+    """However many reads wait for a vendor that does not answer: cancels and tokens have their own connections."""
+    vendor.answer("result", never())
+    async with started(vendor.url, vendor_max_connections=2) as gateway, connected(gateway) as client:
+        reads = [asyncio.ensure_future(client.GetCallRequestResult(GET, timeout=2)) for _ in range(5)]
+        await vendor.until(lambda: len(vendor.requests("result")) == 2)
+        await client.CancelCallRequest(CANCEL, timeout=1)
+        for read in reads:
+            read.cancel()
+
+
+async def test_a_connection_that_takes_all_the_time_leaves_no_doubt() -> None:
+    """A vendor that never accepts: the cancel was not sent, and its caller is not told otherwise."""
+    with socket.socket() as full:
+        full.bind(("127.0.0.1", 0))
+        full.listen(0)
+        address = full.getsockname()
+        waiting = [socket.socket() for _ in range(3)]  # they fill the queue, so that no more are accepted
+        for each in waiting:
+            each.setblocking(False)
+            each.connect_ex(address)
+        async with started(f"http://127.0.0.1:{address[1]}") as gateway, connected(gateway) as client:
+            got = await failure(client.CancelCallRequest(CANCEL, timeout=0.6))
+        for each in waiting:
+            each.close()
+    assert got.reason == "DEADLINE_EXCEEDED"
+
+
+@pytest.fixture(scope="module")
+def authority() -> trustme.CA:
+    return trustme.CA()
+
+
+def _tls(authority: trustme.CA, *names: str) -> ssl.SSLContext:
+    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+    authority.issue_cert(*names).configure_cert(context)
+    return context
+
+
+async def test_the_vendors_certificate_is_verified(authority: trustme.CA, tmp_path: "Path") -> None:
+    """Https needs a certificate of a known CA for the vendor's name; a private CA is a setting."""
+    authority.cert_pem.write_to_path(str(tmp_path / "ca.pem"))
+    async with ScriptedVendor(_tls(authority, "localhost")) as right, ScriptedVendor(_tls(authority, "other")) as wrong:
+        for url, ca, good in (
+            (right.url, tmp_path / "ca.pem", True),
+            (right.url, None, False),
+            (wrong.url, tmp_path / "ca.pem", False),
+        ):
+            async with started(url, vendor_ca=ca) as gateway, connected(gateway) as client:
+                if good:
+                    await client.GetCallRequestResult(GET)
+                else:
+                    assert (await failure(client.GetCallRequestResult(GET))).reason == "VENDOR_UNAVAILABLE"
+                    assert (await failure(client.CancelCallRequest(CANCEL))).reason == "VENDOR_UNAVAILABLE"
+        assert wrong.asked == []
+
+
+async def test_the_transport_says_exactly_what_was_not_sent(vendor: ScriptedVendor) -> None:
+    """ConnectError and ConnectTimeout mean that nothing was sent; every other error that it may have arrived."""
+    vendor.answer("result", hang_up(), reset(), raw(b"garbage\r\n\r\n", close=True))
+    url = f"{vendor.url}/api/v1/call-request/{RESULT_ID}/result"
+    async with Http1Transport(url, ssl.create_default_context(), 10, 1 << 20) as transport:
+        for expected in (httpx.ReadError, httpx.ReadError, httpx.RemoteProtocolError):
+            with pytest.raises(expected):
+                await transport.handle_async_request(httpx.Request("GET", url))
+    for origin in ("http://127.0.0.1:9/", "http://no-such-host.invalid/"):
+        async with Http1Transport(origin, ssl.create_default_context(), 10, 1 << 20) as transport:
+            with pytest.raises(httpx.ConnectError):
+                await transport.handle_async_request(httpx.Request("GET", origin))
+    assert len(vendor.asked) == 3
+
+
+def test_secrets_show_in_no_repr() -> None:
+    """Neither credentials, nor tokens, nor settings show a secret when they are printed."""
+    shown = [
+        repr(Credentials("id", SECRET, "/t", "POST")),
+        repr(Token("token-1", 1, 0)),
+        repr(settings_for("https://vendor.example")),
+        str(settings_for("https://vendor.example").model_dump()),
+    ]
+    assert not any(SECRET in text or "token-1" in text for text in shown)
+
+
+async def test_a_connection_that_was_idle_for_long_is_not_used_again(vendor: ScriptedVendor) -> None:
+    """Something on the way may have dropped it: what is sent on it, a cancel say, would be in doubt."""
+    url = f"{vendor.url}/api/v1/call-request/{RESULT_ID}/result"
+    async with Http1Transport(url, ssl.create_default_context(), 10, 1 << 20, keep_idle=0.1) as transport:
+        for pause in (0, 0.3, 0):
+            await transport.handle_async_request(httpx.Request("GET", url))
+            await asyncio.sleep(pause)
+    assert vendor.connections == 2
+
+
+class _Recording(httpx.AsyncBaseTransport):
+    """Answers a token and pending results; keeps the targets that were asked for."""
+
+    def __init__(self) -> None:
+        self.targets: list[bytes] = []
+
+    async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
+        target = request.extensions.get("target") or request.url.raw_path
+        self.targets.append(target)
+        return httpx.Response(200, json=pending() if b"result" in target else TOKEN)
+
+
+@pytest.mark.parametrize("path", ["/a%20b", "/100%25", "/a/"])
+async def test_the_vendors_address_may_have_a_path(path: str) -> None:
+    """With whatever a path may hold: it goes before the vendor's own."""
+    transport = _Recording()
+    client = vendor_client(transport, f"https://vendor.example{path}")
+    await client.read_result(RESULT_ID, Deadline.after(5))
+    assert transport.targets[-1].decode() == f"{path.rstrip('/')}/api/v1/call-request/{RESULT_ID}/result"
+
+
+async def test_the_read_after_a_refused_token_is_below_the_ceiling(vendor: ScriptedVendor) -> None:
+    """A token revoked does not double what the vendor gets."""
+    async with started(vendor.url, vendor_max_calls_per_second=2.0) as gateway, connected(gateway) as client:
+        vendor.answer("result", send("", 401), send(pending()))
+        begun = asyncio.get_running_loop().time()
+        await client.GetCallRequestResult(GET)
+        await client.GetCallRequestResult(GET)
+        assert asyncio.get_running_loop().time() - begun > 0.3

@@ -1,0 +1,123 @@
+"""What keeps the vendor from answering is told in the log: each cause by its name, once, and that it is over."""
+
+import asyncio
+import io
+import json
+import ssl
+import time
+from collections.abc import Callable, Iterator
+from contextlib import AsyncExitStack, suppress
+from typing import Any
+
+import grpc
+import pytest
+import trustme
+
+from callrequest.v1.call_request_service_pb2 import GetCallRequestResultRequest
+from server.observability.logs import Lines, configure_logs
+from server.vendor_api.outage_log import REPEAT_AFTER, OutageLog
+from testkit.failure import failure
+from testkit.gateway import connected, started
+from testkit.gateway_process import free_ports
+from testkit.logs import silence_logs
+from testkit.scripted_vendor import RESULT_ID, Answer, ScriptedVendor, send
+
+GET = GetCallRequestResultRequest(call_request_id=RESULT_ID)
+
+
+@pytest.fixture
+def log() -> Iterator[Callable[[], list[tuple[str, ...]]]]:
+    """Gives what was logged since it was last called, calls aside: the level, the event and the error of each line."""
+    stream = io.StringIO()
+
+    def lines() -> list[tuple[str, ...]]:
+        found = [json.loads(line) for line in stream.getvalue().splitlines()]
+        stream.seek(0)
+        stream.truncate()
+        return [(line["level"], line["event"], line.get("error", "")) for line in found if line["event"] != "call"]
+
+    configure_logs("info", console=False, lines=Lines(stream))
+    yield lines
+    silence_logs()
+
+
+async def _until_answered(client: Any) -> None:
+    """After failures the vendor is left alone for a moment."""
+    async with asyncio.timeout(10):
+        while True:
+            with suppress(grpc.aio.AioRpcError):
+                await client.GetCallRequestResult(GET)
+                return
+            await asyncio.sleep(0.05)
+
+
+async def test_a_vendor_that_is_not_there_is_told_once_and_so_is_its_return(log: Any) -> None:
+    """Not for each call: a gateway under load would fill its log."""
+    (port,) = free_ports(1)
+    vendor = ScriptedVendor()
+    async with started(f"http://127.0.0.1:{port}") as gateway, connected(gateway) as client:
+        for _ in range(5):
+            assert (await failure(client.GetCallRequestResult(GET, timeout=1))).reason == "VENDOR_UNAVAILABLE"
+        assert log() == [("warning", "no connection to the vendor", "ConnectionRefusedError")]
+        await vendor.listen(port)
+        async with AsyncExitStack() as stack:
+            stack.push_async_exit(vendor)
+            await _until_answered(client)
+            await _until_answered(client)
+            assert log() == [("info", "connected to the vendor again", "")]
+
+
+async def test_a_host_without_an_address_is_told_by_its_cause(log: Any) -> None:
+    """A name that no resolver knows is not a server that is down."""
+    async with started("https://no-such-host.invalid") as gateway, connected(gateway) as client:
+        await failure(client.GetCallRequestResult(GET, timeout=2))
+    assert log()[:1] == [("warning", "no connection to the vendor", "gaierror")]
+
+
+async def test_a_certificate_that_is_not_trusted_is_told_by_its_cause(log: Any) -> None:
+    """Nor is one whose certificate is another's."""
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    trustme.CA().issue_cert("localhost").configure_cert(context)
+    async with ScriptedVendor(tls=context) as vendor, started(vendor.url) as gateway, connected(gateway) as client:
+        await failure(client.GetCallRequestResult(GET, timeout=2))
+    assert log()[:1] == [("warning", "no connection to the vendor", "SSLCertVerificationError")]
+
+
+@pytest.mark.parametrize(
+    ("answer", "cause"),
+    [
+        pytest.param(send("", 404), "HTTP 404", id="wrong path"),
+        pytest.param(send({"error": "invalid_client"}, 401), "HTTP 401", id="wrong credentials"),
+        pytest.param(send("<html>"), "no token in the reply", id="no JSON"),
+        pytest.param(send({"token_type": "Bearer"}), "no token in the reply", id="no token"),
+    ],
+)
+async def test_a_token_that_is_not_given_is_told_by_its_cause(
+    vendor: ScriptedVendor, answer: Answer, cause: str, log: Any
+) -> None:
+    """And that one came at last."""
+    vendor.answer("token", answer)
+    async with started(vendor.url) as gateway, connected(gateway) as client:
+        await failure(client.GetCallRequestResult(GET, timeout=1))
+        assert log() == [("warning", "no token from the vendor", cause)]
+        vendor.answer("token", send({"access_token": "t", "expires_in": 60, "token_type": "Bearer"}))
+        await _until_answered(client)
+        assert log() == [("info", "a token from the vendor again", "")]
+
+
+def test_another_cause_and_a_trouble_that_goes_on_are_told(log: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    """At once, and from time to time."""
+    moment = 1000.0
+    monkeypatch.setattr(time, "monotonic", lambda: moment)
+    one = OutageLog("bad", resolved="good")
+    one.occurred("A")
+    one.occurred("A")
+    one.occurred("B")
+    moment += REPEAT_AFTER - 1
+    one.occurred("B")
+    assert log() == [("warning", "bad", "A"), ("warning", "bad", "B")]
+    moment += 2
+    one.occurred("B")
+    one.resolved()
+    one.resolved()
+    assert log() == [("warning", "bad", "B"), ("info", "good", "")]
