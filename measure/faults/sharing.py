@@ -235,7 +235,7 @@ ROWS = (
         most=70,
     ),
     FaultCase(
-        "rate_limiter",
+        "rate-limit",
         "10 × VENDOR_MAX_CALLS_PER_SECOND (20)",
         "vendor calls ≤ 20/s and one burst of 20, reads answered or VENDOR_RATE_LIMITED, cancels ≤ normal + 250 ms",
         _rate_limiter,

@@ -712,7 +712,7 @@ class TestEnd:
 class TestTogether:
     """What all workers share."""
 
-    async def test_the_ceiling_on_vendor_calls_is_shared(self, vendor: Vendor) -> None:
+    async def test_the_rate_limit_on_vendor_calls_is_shared(self, vendor: Vendor) -> None:
         """Ten a second for both, and a burst of ten: each worker takes its half."""
         async with (
             started(vendor.url, VENDOR_MAX_CALLS_PER_SECOND=10) as gateway,

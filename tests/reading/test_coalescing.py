@@ -46,7 +46,7 @@ async def test_all_who_wait_for_an_id_share_one_read(
     assert len(vendor.requests("result")) == 1
     scraped = await metrics_of(gateway)
     assert 'result_reads_total{source="vendor"} 1.0' in scraped
-    assert 'result_reads_total{source="shared"} 49.0' in scraped
+    assert 'result_reads_total{source="coalesced"} 49.0' in scraped
 
 
 async def test_a_failure_is_shared_with_those_who_wait_and_not_kept(

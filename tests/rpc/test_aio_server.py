@@ -86,7 +86,7 @@ async def test_a_server_that_ends_by_itself_is_noticed(monkeypatch: pytest.Monke
 async def test_a_process_ends_when_a_server_of_its_has_ended(workers: int, tmp_path: Path) -> None:
     """It says so, and is started again: by whoever looks after it, or by the supervisor of workers."""
     as_grpc_comes = (
-        "import grpc, server.grpc_server as s; s.AioServer = lambda options: grpc.aio.server(options=options)"
+        "import grpc, server.rpc.aio_server as s; s.AioServer = lambda options: grpc.aio.server(options=options)"
     )
     (tmp_path / "sitecustomize.py").write_text(as_grpc_comes)
     async with serving("", path=tmp_path, WORKERS=workers) as gateway:

@@ -23,7 +23,7 @@ from sandbox.state import MAX_CALL_REQUESTS, MAX_FAULTS, Full, World
 from sandbox.tokens import MAX_TOKENS, Tokens
 from server.vendor_api.quirks import Quirk
 
-DOCS = Path(__file__).parent.parent / "docs" / "sandbox.md"
+DOCS = Path(__file__).parents[2] / "docs" / "sandbox.md"
 PENDING = "66a1b2c3d4e5f678"
 NOT_ALLOWED = "CANCELLATION_NOT_ALLOWED"
 NOT_FOUND = {

@@ -367,7 +367,7 @@ async def test_the_vendors_address_may_have_a_path(path: str) -> None:
     assert transport.targets[-1].decode() == f"{path.rstrip('/')}/api/v1/call-request/{RESULT_ID}/result"
 
 
-async def test_the_read_after_a_refused_token_is_below_the_ceiling(vendor: ScriptedVendor) -> None:
+async def test_the_read_after_a_refused_token_keeps_to_the_rate_limit(vendor: ScriptedVendor) -> None:
     """A token revoked does not double what the vendor gets."""
     async with started(vendor.url, vendor_max_calls_per_second=2.0) as gateway, connected(gateway) as client:
         vendor.answer("result", send("", 401), send(pending()))
