@@ -65,6 +65,12 @@ CATALOGUE: Mapping[Reason, ErrorSpec] = {
     reasons.ERROR_REASON_CALLER_UNAUTHENTICATED: ErrorSpec(codes.UNAUTHENTICATED, "The caller is not known."),
     reasons.ERROR_REASON_CALLER_FORBIDDEN: ErrorSpec(codes.PERMISSION_DENIED, "The caller may not call this method."),
     reasons.ERROR_REASON_INTERNAL: ErrorSpec(codes.INTERNAL, "The gateway failed."),
+    reasons.ERROR_REASON_WATCH_ENDED: ErrorSpec(
+        codes.UNAVAILABLE, "The gateway ended this watch. Watch the call request again.", wait=True
+    ),
+    reasons.ERROR_REASON_CALLER_RATE_LIMITED: ErrorSpec(
+        codes.RESOURCE_EXHAUSTED, "The caller sends more calls than it may.", wait=True
+    ),
 }
 
 

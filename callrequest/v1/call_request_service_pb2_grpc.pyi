@@ -77,7 +77,7 @@ class CallRequestServiceStub:
       * INVALID_ARGUMENT, VENDOR_REJECTED_REQUEST: the vendor calls the request bad. Do not repeat it.
       * NOT_FOUND, CALL_REQUEST_NOT_FOUND: the vendor knows no such call request.
       * UNAVAILABLE, VENDOR_UNAVAILABLE, VENDOR_TIMEOUT or OVERLOADED: try again with back-off, after RetryInfo.
-      * RESOURCE_EXHAUSTED, VENDOR_RATE_LIMITED: try again after RetryInfo.
+      * RESOURCE_EXHAUSTED, VENDOR_RATE_LIMITED or CALLER_RATE_LIMITED: try again after RetryInfo.
       * DEADLINE_EXCEEDED, DEADLINE_EXCEEDED: no answer in the time given. Try again with more time.
       * INTERNAL, VENDOR_FAILED or VENDOR_MALFORMED_RESPONSE: the vendor is at fault. Try again later, a few times.
       * INTERNAL or UNKNOWN, any other ErrorReason: repeating is unlikely to help. See each ErrorReason.
@@ -98,6 +98,8 @@ class CallRequestServiceStub:
       * INVALID_ARGUMENT, INVALID_REQUEST: no ids, more than 100, or max_age is not valid. Fix the request. An id that
         is not valid is an error of its item.
       * UNAVAILABLE, OVERLOADED: try again after RetryInfo.
+      * RESOURCE_EXHAUSTED, CALLER_RATE_LIMITED: try again after RetryInfo.
+      * UNAUTHENTICATED or PERMISSION_DENIED: the caller is not known, or may not read. See CALLER_UNAUTHENTICATED.
     """
     WatchCallRequestResult: _grpc.UnaryStreamMultiCallable[_call_request_service_pb2.WatchCallRequestResultRequest, _call_request_service_pb2.WatchCallRequestResultResponse]
     """Follows the result of a call request until it is final.
@@ -114,8 +116,11 @@ class CallRequestServiceStub:
 
       * INVALID_ARGUMENT, INVALID_REQUEST: the id or heartbeat_interval is not valid. Fix the request.
       * NOT_FOUND, CALL_REQUEST_NOT_FOUND: the vendor knows no such call request.
-      * UNAVAILABLE, OVERLOADED: try again after RetryInfo. UNAVAILABLE also ends a stream when the server shuts down:
-        call again. An outage of the vendor ends no stream.
+      * UNAVAILABLE, OVERLOADED: try again after RetryInfo.
+      * UNAVAILABLE, WATCH_ENDED: the server shuts down, moves streams, or this caller reads too slowly. Watch again
+        after RetryInfo. An outage of the vendor ends no stream.
+      * RESOURCE_EXHAUSTED, CALLER_RATE_LIMITED: try again after RetryInfo.
+      * UNAUTHENTICATED or PERMISSION_DENIED: the caller is not known, or may not read. See CALLER_UNAUTHENTICATED.
     """
     CancelCallRequest: _grpc.UnaryUnaryMultiCallable[_call_request_service_pb2.CancelCallRequestRequest, _call_request_service_pb2.CancelCallRequestResponse]
     """Cancels a call request, so that the hotel is not phoned.
@@ -136,7 +141,8 @@ class CallRequestServiceStub:
       * DEADLINE_EXCEEDED or UNKNOWN, CANCELLATION_OUTCOME_UNKNOWN: the vendor may or may not have cancelled it. Read
         the result, or cancel again.
       * UNAVAILABLE, VENDOR_UNAVAILABLE or OVERLOADED: nothing was cancelled. Try again with back-off, after RetryInfo.
-      * RESOURCE_EXHAUSTED, VENDOR_RATE_LIMITED: nothing was cancelled. Try again after RetryInfo.
+      * RESOURCE_EXHAUSTED, VENDOR_RATE_LIMITED or CALLER_RATE_LIMITED: nothing was cancelled. Try again after
+        RetryInfo.
       * DEADLINE_EXCEEDED, DEADLINE_EXCEEDED: the time was over before anything was sent. Nothing was cancelled.
       * INTERNAL, INTERNAL: a defect of the gateway. Read the result.
       * INTERNAL or UNKNOWN, any other ErrorReason: nothing was cancelled, and repeating is unlikely to help.
@@ -166,7 +172,7 @@ class CallRequestServiceAsyncStub(CallRequestServiceStub):
       * INVALID_ARGUMENT, VENDOR_REJECTED_REQUEST: the vendor calls the request bad. Do not repeat it.
       * NOT_FOUND, CALL_REQUEST_NOT_FOUND: the vendor knows no such call request.
       * UNAVAILABLE, VENDOR_UNAVAILABLE, VENDOR_TIMEOUT or OVERLOADED: try again with back-off, after RetryInfo.
-      * RESOURCE_EXHAUSTED, VENDOR_RATE_LIMITED: try again after RetryInfo.
+      * RESOURCE_EXHAUSTED, VENDOR_RATE_LIMITED or CALLER_RATE_LIMITED: try again after RetryInfo.
       * DEADLINE_EXCEEDED, DEADLINE_EXCEEDED: no answer in the time given. Try again with more time.
       * INTERNAL, VENDOR_FAILED or VENDOR_MALFORMED_RESPONSE: the vendor is at fault. Try again later, a few times.
       * INTERNAL or UNKNOWN, any other ErrorReason: repeating is unlikely to help. See each ErrorReason.
@@ -187,6 +193,8 @@ class CallRequestServiceAsyncStub(CallRequestServiceStub):
       * INVALID_ARGUMENT, INVALID_REQUEST: no ids, more than 100, or max_age is not valid. Fix the request. An id that
         is not valid is an error of its item.
       * UNAVAILABLE, OVERLOADED: try again after RetryInfo.
+      * RESOURCE_EXHAUSTED, CALLER_RATE_LIMITED: try again after RetryInfo.
+      * UNAUTHENTICATED or PERMISSION_DENIED: the caller is not known, or may not read. See CALLER_UNAUTHENTICATED.
     """
     WatchCallRequestResult: _aio.UnaryStreamMultiCallable[_call_request_service_pb2.WatchCallRequestResultRequest, _call_request_service_pb2.WatchCallRequestResultResponse]  # type: ignore[assignment]
     """Follows the result of a call request until it is final.
@@ -203,8 +211,11 @@ class CallRequestServiceAsyncStub(CallRequestServiceStub):
 
       * INVALID_ARGUMENT, INVALID_REQUEST: the id or heartbeat_interval is not valid. Fix the request.
       * NOT_FOUND, CALL_REQUEST_NOT_FOUND: the vendor knows no such call request.
-      * UNAVAILABLE, OVERLOADED: try again after RetryInfo. UNAVAILABLE also ends a stream when the server shuts down:
-        call again. An outage of the vendor ends no stream.
+      * UNAVAILABLE, OVERLOADED: try again after RetryInfo.
+      * UNAVAILABLE, WATCH_ENDED: the server shuts down, moves streams, or this caller reads too slowly. Watch again
+        after RetryInfo. An outage of the vendor ends no stream.
+      * RESOURCE_EXHAUSTED, CALLER_RATE_LIMITED: try again after RetryInfo.
+      * UNAUTHENTICATED or PERMISSION_DENIED: the caller is not known, or may not read. See CALLER_UNAUTHENTICATED.
     """
     CancelCallRequest: _aio.UnaryUnaryMultiCallable[_call_request_service_pb2.CancelCallRequestRequest, _call_request_service_pb2.CancelCallRequestResponse]  # type: ignore[assignment]
     """Cancels a call request, so that the hotel is not phoned.
@@ -225,7 +236,8 @@ class CallRequestServiceAsyncStub(CallRequestServiceStub):
       * DEADLINE_EXCEEDED or UNKNOWN, CANCELLATION_OUTCOME_UNKNOWN: the vendor may or may not have cancelled it. Read
         the result, or cancel again.
       * UNAVAILABLE, VENDOR_UNAVAILABLE or OVERLOADED: nothing was cancelled. Try again with back-off, after RetryInfo.
-      * RESOURCE_EXHAUSTED, VENDOR_RATE_LIMITED: nothing was cancelled. Try again after RetryInfo.
+      * RESOURCE_EXHAUSTED, VENDOR_RATE_LIMITED or CALLER_RATE_LIMITED: nothing was cancelled. Try again after
+        RetryInfo.
       * DEADLINE_EXCEEDED, DEADLINE_EXCEEDED: the time was over before anything was sent. Nothing was cancelled.
       * INTERNAL, INTERNAL: a defect of the gateway. Read the result.
       * INTERNAL or UNKNOWN, any other ErrorReason: nothing was cancelled, and repeating is unlikely to help.
@@ -258,7 +270,7 @@ class CallRequestServiceServicer(metaclass=_abc_1.ABCMeta):
           * INVALID_ARGUMENT, VENDOR_REJECTED_REQUEST: the vendor calls the request bad. Do not repeat it.
           * NOT_FOUND, CALL_REQUEST_NOT_FOUND: the vendor knows no such call request.
           * UNAVAILABLE, VENDOR_UNAVAILABLE, VENDOR_TIMEOUT or OVERLOADED: try again with back-off, after RetryInfo.
-          * RESOURCE_EXHAUSTED, VENDOR_RATE_LIMITED: try again after RetryInfo.
+          * RESOURCE_EXHAUSTED, VENDOR_RATE_LIMITED or CALLER_RATE_LIMITED: try again after RetryInfo.
           * DEADLINE_EXCEEDED, DEADLINE_EXCEEDED: no answer in the time given. Try again with more time.
           * INTERNAL, VENDOR_FAILED or VENDOR_MALFORMED_RESPONSE: the vendor is at fault. Try again later, a few times.
           * INTERNAL or UNKNOWN, any other ErrorReason: repeating is unlikely to help. See each ErrorReason.
@@ -285,6 +297,8 @@ class CallRequestServiceServicer(metaclass=_abc_1.ABCMeta):
           * INVALID_ARGUMENT, INVALID_REQUEST: no ids, more than 100, or max_age is not valid. Fix the request. An id that
             is not valid is an error of its item.
           * UNAVAILABLE, OVERLOADED: try again after RetryInfo.
+          * RESOURCE_EXHAUSTED, CALLER_RATE_LIMITED: try again after RetryInfo.
+          * UNAUTHENTICATED or PERMISSION_DENIED: the caller is not known, or may not read. See CALLER_UNAUTHENTICATED.
         """
 
     @_abc_1.abstractmethod
@@ -307,8 +321,11 @@ class CallRequestServiceServicer(metaclass=_abc_1.ABCMeta):
 
           * INVALID_ARGUMENT, INVALID_REQUEST: the id or heartbeat_interval is not valid. Fix the request.
           * NOT_FOUND, CALL_REQUEST_NOT_FOUND: the vendor knows no such call request.
-          * UNAVAILABLE, OVERLOADED: try again after RetryInfo. UNAVAILABLE also ends a stream when the server shuts down:
-            call again. An outage of the vendor ends no stream.
+          * UNAVAILABLE, OVERLOADED: try again after RetryInfo.
+          * UNAVAILABLE, WATCH_ENDED: the server shuts down, moves streams, or this caller reads too slowly. Watch again
+            after RetryInfo. An outage of the vendor ends no stream.
+          * RESOURCE_EXHAUSTED, CALLER_RATE_LIMITED: try again after RetryInfo.
+          * UNAUTHENTICATED or PERMISSION_DENIED: the caller is not known, or may not read. See CALLER_UNAUTHENTICATED.
         """
 
     @_abc_1.abstractmethod
@@ -335,7 +352,8 @@ class CallRequestServiceServicer(metaclass=_abc_1.ABCMeta):
           * DEADLINE_EXCEEDED or UNKNOWN, CANCELLATION_OUTCOME_UNKNOWN: the vendor may or may not have cancelled it. Read
             the result, or cancel again.
           * UNAVAILABLE, VENDOR_UNAVAILABLE or OVERLOADED: nothing was cancelled. Try again with back-off, after RetryInfo.
-          * RESOURCE_EXHAUSTED, VENDOR_RATE_LIMITED: nothing was cancelled. Try again after RetryInfo.
+          * RESOURCE_EXHAUSTED, VENDOR_RATE_LIMITED or CALLER_RATE_LIMITED: nothing was cancelled. Try again after
+            RetryInfo.
           * DEADLINE_EXCEEDED, DEADLINE_EXCEEDED: the time was over before anything was sent. Nothing was cancelled.
           * INTERNAL, INTERNAL: a defect of the gateway. Read the result.
           * INTERNAL or UNKNOWN, any other ErrorReason: nothing was cancelled, and repeating is unlikely to help.

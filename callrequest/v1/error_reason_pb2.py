@@ -24,7 +24,7 @@ _sym_db = _symbol_database.Default()
 
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n!callrequest/v1/error_reason.proto\x12\x0e\x63\x61llrequest.v1*\xa7\x05\n\x0b\x45rrorReason\x12\x1c\n\x18\x45RROR_REASON_UNSPECIFIED\x10\x00\x12 \n\x1c\x45RROR_REASON_INVALID_REQUEST\x10\x01\x12\'\n#ERROR_REASON_CALL_REQUEST_NOT_FOUND\x10\x02\x12)\n%ERROR_REASON_CANCELLATION_NOT_ALLOWED\x10\x03\x12(\n$ERROR_REASON_VENDOR_REJECTED_REQUEST\x10\x04\x12,\n(ERROR_REASON_VENDOR_REJECTED_CREDENTIALS\x10\x05\x12#\n\x1f\x45RROR_REASON_VENDOR_UNAVAILABLE\x10\x06\x12$\n ERROR_REASON_VENDOR_RATE_LIMITED\x10\x07\x12\x1e\n\x1a\x45RROR_REASON_VENDOR_FAILED\x10\x08\x12*\n&ERROR_REASON_VENDOR_MALFORMED_RESPONSE\x10\t\x12\x1d\n\x19\x45RROR_REASON_VENDOR_ERROR\x10\n\x12\"\n\x1e\x45RROR_REASON_DEADLINE_EXCEEDED\x10\x0b\x12\x1f\n\x1b\x45RROR_REASON_VENDOR_TIMEOUT\x10\x0c\x12-\n)ERROR_REASON_CANCELLATION_OUTCOME_UNKNOWN\x10\r\x12\x1b\n\x17\x45RROR_REASON_OVERLOADED\x10\x0e\x12\'\n#ERROR_REASON_CALLER_UNAUTHENTICATED\x10\x0f\x12!\n\x1d\x45RROR_REASON_CALLER_FORBIDDEN\x10\x10\x12\x19\n\x15\x45RROR_REASON_INTERNAL\x10\x11\x42_\n\x17internal.callrequest.v1P\x01Z1callrequest.internal/callrequest/v1;callrequestv1\xaa\x02\x0e\x43\x61llRequest.V1b\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n!callrequest/v1/error_reason.proto\x12\x0e\x63\x61llrequest.v1*\xeb\x05\n\x0b\x45rrorReason\x12\x1c\n\x18\x45RROR_REASON_UNSPECIFIED\x10\x00\x12 \n\x1c\x45RROR_REASON_INVALID_REQUEST\x10\x01\x12\'\n#ERROR_REASON_CALL_REQUEST_NOT_FOUND\x10\x02\x12)\n%ERROR_REASON_CANCELLATION_NOT_ALLOWED\x10\x03\x12(\n$ERROR_REASON_VENDOR_REJECTED_REQUEST\x10\x04\x12,\n(ERROR_REASON_VENDOR_REJECTED_CREDENTIALS\x10\x05\x12#\n\x1f\x45RROR_REASON_VENDOR_UNAVAILABLE\x10\x06\x12$\n ERROR_REASON_VENDOR_RATE_LIMITED\x10\x07\x12\x1e\n\x1a\x45RROR_REASON_VENDOR_FAILED\x10\x08\x12*\n&ERROR_REASON_VENDOR_MALFORMED_RESPONSE\x10\t\x12\x1d\n\x19\x45RROR_REASON_VENDOR_ERROR\x10\n\x12\"\n\x1e\x45RROR_REASON_DEADLINE_EXCEEDED\x10\x0b\x12\x1f\n\x1b\x45RROR_REASON_VENDOR_TIMEOUT\x10\x0c\x12-\n)ERROR_REASON_CANCELLATION_OUTCOME_UNKNOWN\x10\r\x12\x1b\n\x17\x45RROR_REASON_OVERLOADED\x10\x0e\x12\'\n#ERROR_REASON_CALLER_UNAUTHENTICATED\x10\x0f\x12!\n\x1d\x45RROR_REASON_CALLER_FORBIDDEN\x10\x10\x12\x19\n\x15\x45RROR_REASON_INTERNAL\x10\x11\x12\x1c\n\x18\x45RROR_REASON_WATCH_ENDED\x10\x12\x12$\n ERROR_REASON_CALLER_RATE_LIMITED\x10\x13\x42_\n\x17internal.callrequest.v1P\x01Z1callrequest.internal/callrequest/v1;callrequestv1\xaa\x02\x0e\x43\x61llRequest.V1b\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -33,5 +33,5 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['DESCRIPTOR']._loaded_options = None
   _globals['DESCRIPTOR']._serialized_options = b'\n\027internal.callrequest.v1P\001Z1callrequest.internal/callrequest/v1;callrequestv1\252\002\016CallRequest.V1'
   _globals['_ERRORREASON']._serialized_start=54
-  _globals['_ERRORREASON']._serialized_end=733
+  _globals['_ERRORREASON']._serialized_end=801
 # @@protoc_insertion_point(module_scope)

@@ -116,6 +116,18 @@ class _ErrorReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ErrorReas
 
     INTERNAL: an exception that nobody expected.
     """
+    ERROR_REASON_WATCH_ENDED: _ErrorReason.ValueType  # 18
+    """The gateway ended the watch for a reason of its own: it shuts down, moves streams to another process, or this
+    caller reads too slowly. The call request goes on. Watch again after RetryInfo. Only watches end with it.
+
+    UNAVAILABLE: the gateway is being restarted.
+    """
+    ERROR_REASON_CALLER_RATE_LIMITED: _ErrorReason.ValueType  # 19
+    """The caller sends more calls a second than the gateway's operators allow it. The vendor was not called. Try again
+    after RetryInfo; if it goes on, ask the gateway's operators for a higher rate.
+
+    RESOURCE_EXHAUSTED: 60 calls in a second of a caller that may send 50.
+    """
 
 class ErrorReason(_ErrorReason, metaclass=_ErrorReasonEnumTypeWrapper):
     """What went wrong, for programs. Travels as google.rpc.ErrorInfo in the details of every failure that the gateway
@@ -218,5 +230,17 @@ ERROR_REASON_INTERNAL: ErrorReason.ValueType  # 17
 """A defect of the gateway. Its log has the details.
 
 INTERNAL: an exception that nobody expected.
+"""
+ERROR_REASON_WATCH_ENDED: ErrorReason.ValueType  # 18
+"""The gateway ended the watch for a reason of its own: it shuts down, moves streams to another process, or this
+caller reads too slowly. The call request goes on. Watch again after RetryInfo. Only watches end with it.
+
+UNAVAILABLE: the gateway is being restarted.
+"""
+ERROR_REASON_CALLER_RATE_LIMITED: ErrorReason.ValueType  # 19
+"""The caller sends more calls a second than the gateway's operators allow it. The vendor was not called. Try again
+after RetryInfo; if it goes on, ask the gateway's operators for a higher rate.
+
+RESOURCE_EXHAUSTED: 60 calls in a second of a caller that may send 50.
 """
 Global___ErrorReason: _TypeAlias = ErrorReason  # noqa: Y015

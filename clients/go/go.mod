@@ -3,7 +3,7 @@ module callrequest.internal/client
 go 1.26.0
 
 require (
-	callrequest.internal/callrequest v1.0.1
+	callrequest.internal/callrequest v1.1.0
 	google.golang.org/genproto/googleapis/rpc v0.0.0-20260706201446-f0a921348800
 	google.golang.org/grpc v1.84.0
 	google.golang.org/protobuf v1.36.12

@@ -70,17 +70,22 @@ def test_every_rpc_has_an_example(rpc: str) -> None:
     assert _shown(EXAMPLES[rpc])
 
 
-@pytest.mark.parametrize("reason", [reason for reason in REASONS if reason != "INTERNAL"])
+WITHOUT_EXAMPLE = {"INTERNAL", "WATCH_ENDED", "CALLER_RATE_LIMITED"}
+"""ErrorReasons that no command on a page can cause: a defect, and what is not built yet."""
+
+
+@pytest.mark.parametrize("reason", [reason for reason in REASONS if reason not in WITHOUT_EXAMPLE])
 def test_every_error_reason_has_an_example(reason: str) -> None:
     """It shows a status with that reason, and none with another."""
     shown = re.findall('"reason": "([A-Z_]+)"', _shown(EXAMPLES[reason]))
     assert {name for name in shown if not name.startswith("CANCELLATION_REJECTION_REASON_")} == {reason}
 
 
-def test_the_defect_is_said_to_have_no_example() -> None:
-    """Nothing that can be set makes the gateway fail by a defect, and nothing is made up for it."""
-    assert EXAMPLES["INTERNAL"].blocks == []
-    assert "There is no example" in EXAMPLES["INTERNAL"].text
+@pytest.mark.parametrize("reason", sorted(WITHOUT_EXAMPLE))
+def test_an_error_reason_without_an_example_says_so(reason: str) -> None:
+    """Nothing is made up for what no command can cause: the page has the reason's section, and why it is empty."""
+    assert EXAMPLES[reason].blocks == []
+    assert "There is no example" in EXAMPLES[reason].text
 
 
 def _run(language: str, command: list[str | Path], folder: Path) -> None:

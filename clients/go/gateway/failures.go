@@ -29,6 +29,8 @@ var decisions = map[pb.ErrorReason]Decision{
 	pb.ErrorReason_ERROR_REASON_VENDOR_TIMEOUT:               WaitAndRepeat,
 	pb.ErrorReason_ERROR_REASON_VENDOR_RATE_LIMITED:          WaitAndRepeat,
 	pb.ErrorReason_ERROR_REASON_OVERLOADED:                   WaitAndRepeat,
+	pb.ErrorReason_ERROR_REASON_WATCH_ENDED:                  WaitAndRepeat,
+	pb.ErrorReason_ERROR_REASON_CALLER_RATE_LIMITED:          WaitAndRepeat,
 	pb.ErrorReason_ERROR_REASON_DEADLINE_EXCEEDED:            WaitAndRepeat,
 	pb.ErrorReason_ERROR_REASON_VENDOR_FAILED:                WaitAndRepeat,
 	pb.ErrorReason_ERROR_REASON_VENDOR_MALFORMED_RESPONSE:    WaitAndRepeat,

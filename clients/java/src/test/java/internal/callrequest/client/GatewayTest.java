@@ -161,6 +161,8 @@ class GatewayTest {
                 ErrorReason.ERROR_REASON_VENDOR_TIMEOUT,
                 ErrorReason.ERROR_REASON_VENDOR_RATE_LIMITED,
                 ErrorReason.ERROR_REASON_OVERLOADED,
+                ErrorReason.ERROR_REASON_WATCH_ENDED,
+                ErrorReason.ERROR_REASON_CALLER_RATE_LIMITED,
                 ErrorReason.ERROR_REASON_DEADLINE_EXCEEDED,
                 ErrorReason.ERROR_REASON_VENDOR_FAILED,
                 ErrorReason.ERROR_REASON_VENDOR_MALFORMED_RESPONSE),
