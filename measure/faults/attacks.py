@@ -14,7 +14,7 @@ from testkit import http2
 from testkit.http2_connection import SERVICE, Connection
 
 from .calls import CHANNEL, client_of, code_of, counted, health_watch, identifier
-from .row import Form
+from .fault_case import Form
 
 Attack = Callable[[int, Form], Awaitable[str]]
 """From the port of the gateway and the form of the suite to what was done."""

@@ -9,7 +9,7 @@ from callrequest.v1.call_request_service_pb2 import GetCallRequestResultRequest
 from testkit.certificate_authority import URI, Authority, replace
 
 from .calls import at_rate, code_of, counted, identifier
-from .row import FaultCase, Findings, Form
+from .fault_case import FaultCase, Findings, Form
 from .secured import secured
 from .vendor import Vendor
 
@@ -35,9 +35,9 @@ BY_CERTIFICATE = _caller("desk", f'certificate = "{_DESK}"', _OPEN) + _caller(
 
 def _judge(findings: Findings, vendor: Vendor, who: str, codes: list[str], expected: str) -> None:
     """Observations how the calls of a stranger ended, and whether the vendor saw any of them."""
-    findings.saw(f"{who}: {'/'.join(sorted(set(codes)))}", set(codes) == {expected})
+    findings.record(f"{who}: {'/'.join(sorted(set(codes)))}", set(codes) == {expected})
     if vendor.reads or vendor.posts:
-        findings.saw(f"the vendor was asked for {who}", False)
+        findings.record(f"the vendor was asked for {who}", False)
     vendor.reads.clear()
     vendor.posts.clear()
 
@@ -58,7 +58,7 @@ async def _certificates(form: Form, findings: Findings) -> None:
         desk, reports = issue(URI(_DESK)), issue(URI(_REPORTS))
         _judge(findings, vendor, "forbidden cancel", [await site.cancel(asked, reports)], "PERMISSION_DENIED")
         codes = [await site.read(asked, reports), await site.read(asked, desk), await site.cancel(asked, desk)]
-        findings.saw(f"allowed: {counted(codes)}", set(codes) == {"OK"})
+        findings.record(f"allowed: {counted(codes)}", set(codes) == {"OK"})
 
 
 async def _tokens(form: Form, findings: Findings) -> None:
@@ -76,7 +76,7 @@ async def _tokens(form: Form, findings: Findings) -> None:
         _judge(findings, vendor, "forbidden cancel", [await site.cancel(asked, None, _READ_TOKEN)], "PERMISSION_DENIED")
         calls = (site.read(asked, None, _READ_TOKEN), site.read(asked, None, _TOKEN), site.cancel(asked, None, _TOKEN))
         codes = [await call for call in calls]
-        findings.saw(f"allowed: {counted(codes)}", set(codes) == {"OK"})
+        findings.record(f"allowed: {counted(codes)}", set(codes) == {"OK"})
 
 
 async def _rotation(form: Form, findings: Findings) -> None:
@@ -104,10 +104,10 @@ async def _rotation(form: Form, findings: Findings) -> None:
         served = await asyncio.to_thread(ssl.get_server_certificate, ("127.0.0.1", site.gateway.port))
         heir = await site.read(identifier("heir", 0), successor.issue(URI(_DESK)))
         defects = site.gateway.defects()
-    findings.saw(f"{len(codes)} calls: {counted(codes)}", set(codes) == {"OK"})
-    findings.saw(f"new certificate {'served' if served == renewed else 'not served'}", served == renewed)
-    findings.saw(f"client of the added CA: {heir}", heir == "OK")
-    findings.saw(f"{len(defects)} defects logged", not defects)
+    findings.record(f"{len(codes)} calls: {counted(codes)}", set(codes) == {"OK"})
+    findings.record(f"new certificate {'served' if served == renewed else 'not served'}", served == renewed)
+    findings.record(f"client of the added CA: {heir}", heir == "OK")
+    findings.record(f"{len(defects)} defects logged", not defects)
 
 
 async def _file(form: Form, findings: Findings) -> None:
@@ -116,9 +116,9 @@ async def _file(form: Form, findings: Findings) -> None:
         replace(site.callers, b"[[caller]\nname = ")
         await asyncio.sleep(_NOTICED)
         codes = [await site.read(asked, None, _TOKEN), await site.read(asked)]
-        findings.saw(f"broken file: {codes[0]} known, {codes[1]} unknown", codes == ["OK", "UNAUTHENTICATED"])
+        findings.record(f"broken file: {codes[0]} known, {codes[1]} unknown", codes == ["OK", "UNAUTHENTICATED"])
         loud = [line for line in site.gateway.log()[begun:] if line.get("level") in ("error", "critical")]
-        findings.saw(f"{len(loud)} errors logged", bool(loud))
+        findings.record(f"{len(loud)} errors logged", bool(loud))
         replace(site.callers, _caller("reports", _hashed(_READ_TOKEN), _READS_ONLY).encode())
         changed = time.monotonic()
         while time.monotonic() - changed < _NOTICED and await site.read(asked, None, _TOKEN) == "OK":
@@ -126,12 +126,12 @@ async def _file(form: Form, findings: Findings) -> None:
         took = time.monotonic() - changed
         codes = [await site.read(asked, None, _TOKEN), await site.read(asked, None, _READ_TOKEN)]
         expected = ["UNAUTHENTICATED", "OK"]
-        findings.saw(f"struck off: {codes[0]} after {took:.1f} s, the other {codes[1]}", codes == expected)
+        findings.record(f"struck off: {codes[0]} after {took:.1f} s, the other {codes[1]}", codes == expected)
 
 
 _REFUSED = "refused with its code, the vendor sees nothing"
 
-ROWS = (
+CASES = (
     FaultCase("certificates", "no, wrong, expired, unknown certificate; forbidden method", _REFUSED, _certificates),
     FaultCase("tokens", "no, wrong, malformed token; forbidden method", _REFUSED, _tokens),
     FaultCase(

@@ -12,7 +12,7 @@ from grpc_health.v1 import health_pb2, health_pb2_grpc
 from callrequest.v1.call_request_service_pb2_grpc import CallRequestServiceStub
 from testkit.http2_connection import SERVICE, Ended
 
-from .row import Findings
+from .fault_case import Findings
 
 if TYPE_CHECKING:
     from callrequest.v1.call_request_service_pb2_grpc import CallRequestServiceAsyncStub
@@ -80,4 +80,4 @@ def within_deadline(findings: Findings, ended: Sequence[Ended], deadline: float)
     """Observations how late the latest answer came."""
     late = max((each.seconds for each in ended), default=0.0) - deadline
     text = f"latest answer {late * 1000:.0f} ms after the deadline" if late > 0 else "all before the deadline"
-    findings.saw(text, late <= LATE)
+    findings.record(text, late <= LATE)

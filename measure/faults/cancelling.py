@@ -10,7 +10,7 @@ from testkit.http2_connection import Ended, connected
 from testkit.scripted_vendor import Answer, cancelled, failed, hang_up, later, never, reset, send
 
 from .calls import client_of, counted, identifier, within_deadline
-from .row import FaultCase, Findings, Form
+from .fault_case import FaultCase, Findings, Form
 from .vendor import Vendor
 
 _DEADLINE = 6.0  # seconds
@@ -22,11 +22,11 @@ _Rule = Callable[[Vendor], Callable[[str], Answer]]
 def _judge(findings: Findings, vendor: Vendor, ended: Sequence[tuple[str, Ended]], deadline: float) -> None:
     """What holds for every cancel, whatever happens to it."""
     false = sum(each.code == 0 and vendor.statuses[asked] != "CANCELLED" for asked, each in ended)
-    findings.saw(f"{false} false OK", not false)
+    findings.record(f"{false} false OK", not false)
     most = max((vendor.posts[asked] for asked, _ in ended), default=0)
-    findings.saw(f"at most {most} POSTs", most <= 2)
+    findings.record(f"at most {most} POSTs", most <= 2)
     misleading = sum(each.code == _UNAVAILABLE and vendor.posts[asked] > 0 for asked, each in ended)
-    findings.saw(f"{misleading} UNAVAILABLE after a POST", not misleading)
+    findings.record(f"{misleading} UNAVAILABLE after a POST", not misleading)
     within_deadline(findings, [each for _, each in ended], deadline)
 
 
@@ -44,9 +44,9 @@ def _fault(rule: _Rule, expected: str, posts: int) -> Callable[[Form, Findings],
             ids = [identifier("cancel", number) for number in range(_CALLS)]
             ended = list(zip(ids, await asyncio.gather(*(client.cancel(each, _DEADLINE) for each in ids)), strict=True))
             outcomes = _outcomes(ended)
-            findings.saw(counted(outcomes), set(outcomes) == {expected})
+            findings.record(counted(outcomes), set(outcomes) == {expected})
             sent = {vendor.posts[each] for each in ids}
-            findings.saw(f"{counted(vendor.posts[each] for each in ids)} (calls, POSTs)", sent == {posts})
+            findings.record(f"{counted(vendor.posts[each] for each in ids)} (calls, POSTs)", sent == {posts})
             _judge(findings, vendor, ended, _DEADLINE)
 
     return measure
@@ -77,7 +77,7 @@ async def _refused(form: Form, findings: Findings) -> None:
         ids = [identifier("refused", number) for number in range(_CALLS)]
         ended = list(zip(ids, await asyncio.gather(*(client.cancel(each, _DEADLINE) for each in ids)), strict=True))
         outcomes = _outcomes(ended)
-        findings.saw(counted(outcomes), set(outcomes) == {"VENDOR_UNAVAILABLE"})
+        findings.record(counted(outcomes), set(outcomes) == {"VENDOR_UNAVAILABLE"})
         _judge(findings, vendor, ended, _DEADLINE)
 
 
@@ -89,7 +89,7 @@ async def _hung(form: Form, findings: Findings) -> None:
         ids = [identifier("hung", number) for number in range(_CALLS)]
         ended = list(zip(ids, await asyncio.gather(*(client.cancel(each, 3) for each in ids)), strict=True))
         outcomes = _outcomes(ended)
-        findings.saw(counted(outcomes), set(outcomes) == {"CANCELLATION_OUTCOME_UNKNOWN"})
+        findings.record(counted(outcomes), set(outcomes) == {"CANCELLATION_OUTCOME_UNKNOWN"})
         _judge(findings, vendor, ended, 3)
 
 
@@ -99,9 +99,9 @@ async def _two_callers(form: Form, findings: Findings) -> None:
         ids = [identifier("two", number // 2) for number in range(2 * _CALLS)]
         ended = list(zip(ids, await asyncio.gather(*(client.cancel(each, _DEADLINE) for each in ids)), strict=True))
         outcomes = _outcomes(ended)
-        findings.saw(counted(outcomes), set(outcomes) == {"OK"})
+        findings.record(counted(outcomes), set(outcomes) == {"OK"})
         sent = {vendor.posts[each] for each in ids}
-        findings.saw(f"{'/'.join(map(str, sorted(sent)))} POST for both", sent == {1})
+        findings.record(f"{'/'.join(map(str, sorted(sent)))} POST for both", sent == {1})
         _judge(findings, vendor, ended, _DEADLINE)
 
 
@@ -119,8 +119,8 @@ async def _caller_leaves(form: Form, findings: Findings) -> None:
         await asyncio.sleep(5)
         settled = sum(vendor.statuses[each] == "CANCELLED" for each in arrived)
         most = max(vendor.posts.values(), default=0)
-    findings.saw(f"{settled} of {len(arrived)} cancelled", bool(arrived) and settled == len(arrived))
-    findings.saw(f"at most {most} POSTs", most <= 2)
+    findings.record(f"{settled} of {len(arrived)} cancelled", bool(arrived) and settled == len(arrived))
+    findings.record(f"at most {most} POSTs", most <= 2)
 
 
 async def _weather(form: Form, findings: Findings) -> None:
@@ -158,14 +158,14 @@ async def _weather(form: Form, findings: Findings) -> None:
         ended: list[tuple[str, Ended]] = []
         for first in range(0, len(ids), 400):
             ended += await asyncio.gather(*(one(number) for number in range(first, first + 400)))
-    findings.saw(counted(_outcomes(ended)))
+    findings.record(counted(_outcomes(ended)))
     # Two callers of an id that do not overlap are two RPCs, with two POSTs each.
     _judge(findings, vendor, [each for each in ended if ids.count(each[0]) == 1], _DEADLINE)
 
 
 _JUDGED = "no false OK, ≤ 2 POSTs, no UNAVAILABLE after one, in time"
 
-ROWS = (
+CASES = (
     FaultCase("refused", "cancel: vendor refuses connections", f"UNAVAILABLE; {_JUDGED}", _refused),
     FaultCase(
         "cut-before",
@@ -197,6 +197,6 @@ ROWS = (
         "caller-leaves", "cancel: caller leaves, first POST lost", "cancelled all the same, ≤ 2 POSTs", _caller_leaves
     ),
     FaultCase(
-        "weather", "cancel: random faults of POSTs and reads, 400 calls (long: 2000)", _JUDGED, _weather, most=80
+        "weather", "cancel: random faults of POSTs and reads, 400 calls (long: 2000)", _JUDGED, _weather, timeout=80
     ),
 )

@@ -14,7 +14,7 @@ from testkit.http2_connection import connected
 from testkit.scripted_vendor import Answer, never
 
 from .calls import at_rate, client_of, code_of, counted, health_watch, identifier
-from .row import FaultCase, Findings, Form
+from .fault_case import FaultCase, Findings, Form
 from .vendor import Vendor, after, always
 
 _RATE = 200.0  # calls a second
@@ -72,13 +72,13 @@ async def _sigterm(form: Form, findings: Findings) -> None:
         heard = await told
     heard_after = None if heard is None else heard - signalled
     text = "never" if heard_after is None else f"after {heard_after * 1000:.0f} ms"
-    findings.saw(f"NOT_SERVING {text}", heard_after is not None and heard_after < 0.5)
+    findings.record(f"NOT_SERVING {text}", heard_after is not None and heard_after < 0.5)
     codes = [each for asked, each in ids.items() if asked.startswith("polite")]
-    findings.saw(f"polite callers: {counted(codes)}", set(codes) == {"OK"})
+    findings.record(f"polite callers: {counted(codes)}", set(codes) == {"OK"})
     stubborn_codes = [each for asked, each in ids.items() if asked.startswith("stubborn")]
     lost = sum(vendor.reads[asked] > 0 and each != "OK" for asked, each in ids.items())
-    findings.saw(f"stubborn: {counted(stubborn_codes)}, {lost} accepted and lost", not lost)
-    findings.saw(f"exit code {code} after {took:.1f} s of {grace:.0f}", code == 0 and took <= grace + _LATE)
+    findings.record(f"stubborn: {counted(stubborn_codes)}, {lost} accepted and lost", not lost)
+    findings.record(f"exit code {code} after {took:.1f} s of {grace:.0f}", code == 0 and took <= grace + _LATE)
 
 
 def _hindered(
@@ -97,10 +97,10 @@ def _hindered(
             code = await gateway.ended(grace + 5)
             took = time.monotonic() - signalled
             text = f"still runs {took:.1f} s" if code is None else f"exit code {code} after {took:.1f} s"
-            findings.saw(f"{text}, GRACE {grace:.0f}", code is not None and took <= grace + _LATE)
+            findings.record(f"{text}, GRACE {grace:.0f}", code is not None and took <= grace + _LATE)
             if code is None:
                 gateway.signal(signal.SIGKILL)
-            findings.saw(f"calls under way: {counted(await asyncio.gather(*calls))}")
+            findings.record(f"calls under way: {counted(await asyncio.gather(*calls))}")
 
     return measure
 
@@ -159,8 +159,8 @@ async def _cancel_at_end(form: Form, findings: Findings) -> None:
             code = await gateway.ended(grace + _LATE)
             took = time.monotonic() - signalled
             told = [each.reason or f"code {each.code}" for each in await asyncio.gather(*calls)]
-        findings.saw(f"{name}: {counted(told)}", set(told) == {"CANCELLATION_OUTCOME_UNKNOWN"})
-        findings.saw(f"exit code {code} after {took:.1f} s of {grace:.0f}", code == 0 and took <= grace + _LATE)
+        findings.record(f"{name}: {counted(told)}", set(told) == {"CANCELLATION_OUTCOME_UNKNOWN"})
+        findings.record(f"exit code {code} after {took:.1f} s of {grace:.0f}", code == 0 and took <= grace + _LATE)
 
 
 async def _killed(form: Form, findings: Findings) -> None:
@@ -183,11 +183,11 @@ async def _killed(form: Form, findings: Findings) -> None:
                 )
             )
             await asyncio.gather(*calls)
-            findings.saw(f"serves again after {started:.1f} s", again.runs and started < 10)
-    findings.saw(f"next 20: {counted(codes)}", set(codes) == {"OK"})
+            findings.record(f"serves again after {started:.1f} s", again.runs and started < 10)
+    findings.record(f"next 20: {counted(codes)}", set(codes) == {"OK"})
 
 
-ROWS = (
+CASES = (
     FaultCase(
         "sigterm",
         "SIGTERM under 200 calls/s, a stream open",
@@ -216,5 +216,5 @@ ROWS = (
         "exit within GRACE",
         _hindered(3, _blocking, "measure.faults.stuck"),
     ),
-    FaultCase("kill", "kill -9 under load, and started again", "serves at once, 20 of 20", _killed, most=45),
+    FaultCase("kill", "kill -9 under load, and started again", "serves at once, 20 of 20", _killed, timeout=45),
 )

@@ -10,7 +10,7 @@ from testkit.http2_connection import connected
 
 from .attacks import ATTACKS, Attack
 from .calls import client_of, code_of, counted, identifier
-from .row import FaultCase, Findings, Form
+from .fault_case import FaultCase, Findings, Form
 from .vendor import Vendor
 
 _PAUSE = 2.0  # seconds after an attack, for memory to come back
@@ -46,25 +46,25 @@ def _under(attack: Attack) -> Callable[[Form, Findings], Awaitable[None]]:
                 await asyncio.sleep(_PAUSE)
             enough.set()
             await probing
-            findings.saw(done)
-            findings.saw(f"slowest probe {max(took) * 1000:.0f} ms", max(took) < 1)
-            findings.saw(f"probes: {counted(codes)}", set(codes) == {"OK"})
+            findings.record(done)
+            findings.record(f"slowest probe {max(took) * 1000:.0f} ms", max(took) < 1)
+            findings.record(f"probes: {counted(codes)}", set(codes) == {"OK"})
             kept = gateway.memory() - before
-            findings.saw(f"+{gateway.peak() - before:.0f} MB at most, {kept:+.0f} after", kept <= _MAX_KEPT)
+            findings.record(f"+{gateway.peak() - before:.0f} MB at most, {kept:+.0f} after", kept <= _MAX_KEPT)
             defects = gateway.defects()
-            findings.saw("no defect logged" if not defects else f"defects: {counted(defects)}", not defects)
-            findings.saw("runs" if gateway.runs else "crashed", gateway.runs)
+            findings.record("no defect logged" if not defects else f"defects: {counted(defects)}", not defects)
+            findings.record("runs" if gateway.runs else "crashed", gateway.runs)
 
     return measure
 
 
-ROWS = tuple(
+CASES = tuple(
     FaultCase(
         name,
         fault,
         f"probes OK and under 1 s, memory within {_MAX_KEPT:.0f} MB of before, nothing crashes",
         _under(attack),
-        most=60,
+        timeout=60,
     )
     for name, (fault, attack) in ATTACKS.items()
 )

@@ -14,7 +14,7 @@ from testkit.gateway_process import ROOT, free_ports, serving
 from testkit.http2_connection import Ended, connected
 
 from .calls import counted, identifier
-from .row import FaultCase, Findings, Form
+from .fault_case import FaultCase, Findings, Form
 from .vendor import Vendor
 
 _ANSWERS = {"code 0", "OVERLOADED", "DEADLINE_EXCEEDED", "turned back"}
@@ -44,17 +44,17 @@ async def _overload(form: Form, findings: Findings) -> None:
         metrics = await gateway.scrape()
     peak, usual, overload, after = map(json.loads, out.splitlines())
     share = overload["goodput"] / peak["goodput"]
-    findings.saw(f"goodput {share:.0%} of the peak of {peak['goodput']:.0f}/s", share >= 0.8)
+    findings.record(f"goodput {share:.0%} of the peak of {peak['goodput']:.0f}/s", share >= 0.8)
     _refusals(findings, overload, metrics)
     for name in ("cancel_p50", "cancel_p95"):
         normal, then = usual[name] * 1000, overload[name] * 1000
         text = f"cancels {then:.0f} ms ({name[-2:]} %), {normal:.0f} before"
-        findings.saw(text, overload["cancels"] > 0 and then <= 2 * normal)
+        findings.record(text, overload["cancels"] > 0 and then <= 2 * normal)
     lost = {reason: number for reason, number in overload["failed"].items() if reason.startswith("cancel")}
-    findings.saw(f"{sum(lost.values())} cancels failed", not lost)
+    findings.record(f"{sum(lost.values())} cancels failed", not lost)
     normal_again = _normal_again(usual, after)
     text = "not normal within 10 s" if normal_again is None else f"normal after {normal_again} s"
-    findings.saw(text, normal_again is not None)
+    findings.record(text, normal_again is not None)
 
 
 def _refusals(findings: Findings, overload: dict[str, Any], metrics: dict[str, float]) -> None:
@@ -62,11 +62,11 @@ def _refusals(findings: Findings, overload: dict[str, Any], metrics: dict[str, f
     refused = f"{overload['refused']:.0f}/s refused in {late:.0f} ms (99 %)"
     # Without one there is no time to look at: the table must not read as if there were.
     text = refused if overload["refused"] else "none refused, so no time of refusals"
-    findings.saw(f"{text}, {overload['held_back']:.0f}/s held back by the stream limit", late < 250)
+    findings.record(f"{text}, {overload['held_back']:.0f}/s held back by the stream limit", late < 250)
     other = {reason: number for reason, number in overload["failed"].items() if not reason.startswith("cancel")}
-    findings.saw(f"other failures: {other or 'none'}", not other)
+    findings.record(f"other failures: {other or 'none'}", not other)
     seen = sum(value for name, value in metrics.items() if "failures_total" in name and "reason=OVERLOADED" in name)
-    findings.saw(f"{seen:.0f} OVERLOADED in the metrics", (seen > 0) == (overload["refused"] > 0))
+    findings.record(f"{seen:.0f} OVERLOADED in the metrics", (seen > 0) == (overload["refused"] > 0))
 
 
 def _normal_again(usual: dict[str, Any], after: dict[str, Any]) -> int | None:
@@ -88,23 +88,23 @@ async def _crowd(form: Form, findings: Findings) -> None:
         while len(how) < len(calls) and time.monotonic() < until:  # noqa: ASYNC110 (no event tells of it)
             await asyncio.sleep(0.01)
     outcomes = ["turned back" if each.turned_back else each.reason or f"code {each.code}" for each in how]
-    findings.saw(f"{len(how)} of {len(calls)}: {counted(outcomes)}", set(outcomes) <= _ANSWERS)
-    findings.saw("all answered", len(how) == len(calls))
+    findings.record(f"{len(how)} of {len(calls)}: {counted(outcomes)}", set(outcomes) <= _ANSWERS)
+    findings.record("all answered", len(how) == len(calls))
 
 
-ROWS = (
+CASES = (
     FaultCase(
         "crowd",
         "4 800 calls at once over 40 connections",
         "each answered, or refused as OVERLOADED",
         _crowd,
-        most=40,
+        timeout=40,
     ),
     FaultCase(
         "overload",
         "four times the capacity over 8 connections, one core",
         "goodput ≥ 80 % of the peak, refusals < 250 ms (99 %), cancels ≤ 2 × normal, normal within 10 s",
         _overload,
-        most=120,
+        timeout=120,
     ),
 )

@@ -10,7 +10,7 @@ from testkit.http2_connection import Ended, connected
 from testkit.scripted_vendor import Answer, never, send
 
 from .calls import at_rate, client_of, code_of, counted, identifier, percentile, within_deadline
-from .row import FaultCase, Findings, Form
+from .fault_case import FaultCase, Findings, Form
 from .vendor import Vendor, after, always
 
 _RATE = 100.0  # calls a second
@@ -35,12 +35,12 @@ async def _outage(form: Form, findings: Findings) -> None:
         later = await at_rate(_RATE, _WATCHED, lambda number: read(20_000 + number))
 
     share = asked / len(during)
-    findings.saw(f"{share:.2f} requests a call", share <= 1.2)
+    findings.record(f"{share:.2f} requests a call", share <= 1.2)
     within_deadline(findings, [ended for _, ended in during + later], _DEADLINE)
     reasons = {ended.reason for _, ended in during}
-    findings.saw("answered " + "/".join(sorted(reasons)), reasons == {"VENDOR_UNAVAILABLE"})
+    findings.record("answered " + "/".join(sorted(reasons)), reasons == {"VENDOR_UNAVAILABLE"})
     recovery = max((begun - returned for begun, ended in later if ended.code != 0), default=0.0)
-    findings.saw(f"all succeed {recovery:.1f} s after the return", recovery <= _RECOVERY)
+    findings.record(f"all succeed {recovery:.1f} s after the return", recovery <= _RECOVERY)
 
 
 async def _silence(form: Form, findings: Findings) -> None:
@@ -68,9 +68,9 @@ async def _silence(form: Form, findings: Findings) -> None:
         within_deadline(findings, await hanging, form.of(6, 20))
     for name, others in (("reads", reads), ("cancels", cancels)):
         answered = sum(ended.code == 0 for ended in others)
-        findings.saw(f"{answered} of {len(others)} other {name} answered", answered == len(others))
+        findings.record(f"{answered} of {len(others)} other {name} answered", answered == len(others))
     slow, normal = (percentile([ended.seconds for ended in each], 0.95) * 1000 for each in (reads, usual))
-    findings.saw(f"in {slow:.0f} ms (95 %), {normal:.0f} before", slow <= 2 * normal + 50)
+    findings.record(f"in {slow:.0f} ms (95 %), {normal:.0f} before", slow <= 2 * normal + 50)
 
 
 async def _churn(form: Form, findings: Findings) -> None:
@@ -99,10 +99,10 @@ async def _churn(form: Form, findings: Findings) -> None:
             *(code_of(client.GetCallRequestResult(_get(identifier("crowd", n)), timeout=5)) for n in range(60))
         )
         took = time.monotonic() - begun
-    findings.saw(f"after {len(churned)} calls: {codes.count('OK')} of the next 20 OK", codes == ["OK"] * 20)
-    findings.saw(f"{stuck} connections stuck", stuck == 0)
+    findings.record(f"after {len(churned)} calls: {codes.count('OK')} of the next 20 OK", codes == ["OK"] * 20)
+    findings.record(f"{stuck} connections stuck", stuck == 0)
     # Over 10 connections 60 reads of 50 ms take 0.3 s; over 3 they would take 1 s.
-    findings.saw(f"60 at once: {counted(together)} in {took:.2f} s", together == ["OK"] * 60 and took < 0.9)
+    findings.record(f"60 at once: {counted(together)} in {took:.2f} s", together == ["OK"] * 60 and took < 0.9)
 
 
 async def _revoked(form: Form, findings: Findings) -> None:
@@ -114,31 +114,31 @@ async def _revoked(form: Form, findings: Findings) -> None:
         ended = await asyncio.gather(*(client.read(identifier("revoked", number), 5) for number in range(200)))
         fetches = vendor.fetches
     answered = sum(each.code == 0 for each in ended)
-    findings.saw(f"{answered} of 200 answered", answered == 200)
-    findings.saw(f"{fetches} token fetches", fetches == 1)
+    findings.record(f"{answered} of 200 answered", answered == 200)
+    findings.record(f"{fetches} token fetches", fetches == 1)
 
 
 def _get(call_request_id: str) -> GetCallRequestResultRequest:
     return GetCallRequestResultRequest(call_request_id=call_request_id)
 
 
-ROWS = (
+CASES = (
     FaultCase(
         "outage",
         "vendor answers 503 for 8 s (long: 30 s), 100 calls/s",
         "≤ 1.2 requests a call, deadline + 100 ms, all succeed within 5 s of its return",
         _outage,
-        most=70,
+        timeout=70,
     ),
     FaultCase(
-        "silence", "vendor never answers 300 reads", "other reads and cancels answered as usual", _silence, most=60
+        "silence", "vendor never answers 300 reads", "other reads and cancels answered as usual", _silence, timeout=60
     ),
     FaultCase(
         "churn",
         "callers leave at random, deadlines 8 to 200 ms, 6 s (long: 30 s)",
         "next 20 of 20 succeed, no connection stuck",
         _churn,
-        most=60,
+        timeout=60,
     ),
     FaultCase("revoked", "every token revoked, 200 calls at once", "one token fetch, 200 answers", _revoked),
 )

@@ -9,7 +9,7 @@ from testkit.http2_connection import Ended, connected
 from testkit.scripted_vendor import Answer, pending, raw, reset, send, trickle
 
 from .calls import counted, identifier, within_deadline
-from .row import FaultCase, Findings, Form
+from .fault_case import FaultCase, Findings, Form
 from .vendor import HTML, Vendor, bomb, endless
 
 _DEADLINE = 1.0  # seconds
@@ -40,11 +40,11 @@ def _reply(answer: Callable[[], Answer], reason: str) -> Callable[[Form, Finding
             ended = await asyncio.gather(*(read(number) for number in range(_BAD)))
             grown = gateway.peak() - before
         reasons = [each.reason or str(each.code) for each in ended]
-        findings.saw(counted(reasons), set(reasons) == {reason})
+        findings.record(counted(reasons), set(reasons) == {reason})
         within_deadline(findings, ended, _DEADLINE)
-        findings.saw(f"+{max(grown, 0):.0f} MB", grown <= _MAX_MEMORY)
+        findings.record(f"+{max(grown, 0):.0f} MB", grown <= _MAX_MEMORY)
         if set(good) != {"OK"}:
-            findings.saw(f"good replies between them: {counted(good)}", False)
+            findings.record(f"good replies between them: {counted(good)}", False)
 
     return measure
 
@@ -66,7 +66,7 @@ _REPLIES: dict[str, tuple[str, Callable[[], Answer], str]] = {
     "html": ("HTML page at 200", lambda: send(HTML), _MALFORMED),
 }
 
-ROWS = tuple(
+CASES = tuple(
     FaultCase(name, fault, f"{reason}, deadline + 100 ms, + {_MAX_MEMORY:.0f} MB", _reply(answer, reason))
     for name, (fault, answer, reason) in _REPLIES.items()
 )

@@ -10,7 +10,7 @@ from testkit.http2_connection import Connections, connected
 from testkit.scripted_vendor import Answer, hang_up, never, send
 
 from .calls import identifier
-from .row import FaultCase, Findings, Form
+from .fault_case import FaultCase, Findings, Form
 from .vendor import Vendor, after, always
 
 _AT_ONCE = 5  # MAX_READS
@@ -130,19 +130,19 @@ async def _seen(form: Form, findings: Findings) -> None:
             reasons == trouble.reasons and outcomes <= trouble.outcomes and bool(outcomes) == bool(trouble.outcomes)
         )
         text = f"{name}: {'+'.join(sorted(outcomes)) or 'no request'}, {'+'.join(sorted(reasons)) or 'no failure'}"
-        findings.saw(text if also else f"{text}, no {trouble.also}", as_promised and also)
+        findings.record(text if also else f"{text}, no {trouble.also}", as_promised and also)
 
 
 def _labels(metrics: list[str], pattern: str) -> set[str]:
     return {match[1] for metric in metrics if (match := re.match(pattern, metric))}
 
 
-ROWS = (
+CASES = (
     FaultCase(
         "seen",
         "each kind of trouble, looked at by its metrics",
         "told apart by the outcomes at the vendor and the reasons of failures",
         _seen,
-        most=60,
+        timeout=60,
     ),
 )

@@ -14,7 +14,7 @@ from testkit.http2_connection import Connections, Ended, connected
 from testkit.scripted_vendor import Answer, later, send, with_status
 
 from .calls import at_rate, client_of, counted, identifier, percentile, within_deadline
-from .row import FaultCase, Findings, Form
+from .fault_case import FaultCase, Findings, Form
 from .vendor import Vendor, after, always
 
 _USUAL = ""  # a setting that is empty is not set
@@ -48,9 +48,9 @@ async def _first_leaves(form: Form, findings: Findings) -> None:
         answered = _outcomes(await asyncio.gather(*patient))
         await asyncio.gather(*leaving, return_exceptions=True)
         most, left = max(vendor.reads[each] for each in ids), vendor.left
-    findings.saw(f"{counted(answered)} of those who stay", set(answered) == {"OK"})
-    findings.saw(f"{counted(out_of_time)} of the hasty", set(out_of_time) == {"DEADLINE_EXCEEDED"})
-    findings.saw(f"{most} vendor call for each id, {left} given up", most == 1 and not left)
+    findings.record(f"{counted(answered)} of those who stay", set(answered) == {"OK"})
+    findings.record(f"{counted(out_of_time)} of the hasty", set(out_of_time) == {"DEADLINE_EXCEEDED"})
+    findings.record(f"{most} vendor call for each id, {left} given up", most == 1 and not left)
 
 
 async def _shared_failure(form: Form, findings: Findings) -> None:
@@ -66,10 +66,10 @@ async def _shared_failure(form: Form, findings: Findings) -> None:
         first = max(vendor.reads[each] for each in ids)
         next_ones = _outcomes(await asyncio.gather(*(client.read(each, 5) for each in ids)))
         second = {vendor.reads[each] for each in ids}
-    findings.saw(f"those who wait: {counted(told)}", set(told) == {"VENDOR_REJECTED_CREDENTIALS"})
-    findings.saw(f"by {first} vendor call for each id", first == 1)
-    findings.saw(f"the next: {counted(next_ones)}", set(next_ones) == {"OK"})
-    findings.saw("by one of their own", second == {2})
+    findings.record(f"those who wait: {counted(told)}", set(told) == {"VENDOR_REJECTED_CREDENTIALS"})
+    findings.record(f"by {first} vendor call for each id", first == 1)
+    findings.record(f"the next: {counted(next_ones)}", set(next_ones) == {"OK"})
+    findings.record("by one of their own", second == {2})
 
 
 async def _cancel_passes(form: Form, findings: Findings) -> None:
@@ -100,8 +100,8 @@ async def _cancel_passes(form: Form, findings: Findings) -> None:
         await vendor.until(lambda: vendor.waiting == len(ids))
         cancelled = _outcomes(await asyncio.gather(*(client.cancel(each, 5) for each in ids)))
         await asyncio.gather(*(poll(each) for each in ids), *older)
-    findings.saw(f"cancels: {counted(cancelled)}", set(cancelled) == {"OK"})
-    findings.saw(f"reads after them: {counted(statuses)}", set(statuses) == {"CALL_REQUEST_STATUS_CANCELLED"})
+    findings.record(f"cancels: {counted(cancelled)}", set(cancelled) == {"OK"})
+    findings.record(f"reads after them: {counted(statuses)}", set(statuses) == {"CALL_REQUEST_STATUS_CANCELLED"})
 
 
 class _Polling:
@@ -143,16 +143,16 @@ async def _refresh_outage(form: Form, findings: Findings) -> None:
         vendor.on_read = usual_rule
         returned = time.monotonic()
         then, afterwards, _ = await polling.during(8)
-    findings.saw(f"{usual / 4 / _IDS:.1f} vendor calls a second for an id before", usual <= 1.5 * 4 * _IDS)
-    findings.saw(
+    findings.record(f"{usual / 4 / _IDS:.1f} vendor calls a second for an id before", usual <= 1.5 * 4 * _IDS)
+    findings.record(
         f"answers at most {max(before, oldest, afterwards):.2f} s old",
         max(before, oldest, afterwards) <= _MAX_AGE + _AT_ALL,
     )
-    findings.saw(f"{asked / seconds / _IDS:.1f} in the outage, for 20 calls", asked <= 1.2 * usual / 4 * seconds)
-    findings.saw(f"{counted(_outcomes([each for _, each in during]))} in the outage")
+    findings.record(f"{asked / seconds / _IDS:.1f} in the outage, for 20 calls", asked <= 1.2 * usual / 4 * seconds)
+    findings.record(f"{counted(_outcomes([each for _, each in during]))} in the outage")
     within_deadline(findings, [each for _, each in during], 2)
     recovery = max((begun - returned for begun, ended in then if ended.code != 0), default=0.0)
-    findings.saw(f"all succeed {recovery:.1f} s after the return", recovery <= 5)
+    findings.record(f"all succeed {recovery:.1f} s after the return", recovery <= 5)
 
 
 def _most_in_a_second(moments: Sequence[float]) -> int:
@@ -186,21 +186,21 @@ async def _rate_limiter(form: Form, findings: Findings) -> None:
         )
         passed = time.monotonic() - begun
     crowded = _most_in_a_second(moments)
-    findings.saw(f"at most {crowded} in a second", crowded <= 2 * most + 1)
-    findings.saw(f"{len(moments)} in {passed:.1f} s", len(moments) <= most * (passed + 1) + 1)
+    findings.record(f"at most {crowded} in a second", crowded <= 2 * most + 1)
+    findings.record(f"{len(moments)} in {passed:.1f} s", len(moments) <= most * (passed + 1) + 1)
     outcomes = _outcomes(reads)
     other = [
         each for each in outcomes if each not in ("OK", "VENDOR_RATE_LIMITED")
     ]  # their turn came at the last moment
     late = set(other) <= {"DEADLINE_EXCEEDED"} and len(other) <= 0.02 * len(outcomes)
-    findings.saw(f"reads: {counted(outcomes)}", late)
-    findings.saw(
+    findings.record(f"reads: {counted(outcomes)}", late)
+    findings.record(
         f"{outcomes.count('OK') / seconds:.0f} answered a second", outcomes.count("OK") >= 0.8 * most * seconds
     )
     within_deadline(findings, reads, 2)
     slow, normal = (percentile([each.seconds for each in some], 0.95) * 1000 for some in (cancels, usual))
-    findings.saw(f"cancels: {counted(_outcomes(cancels))}", set(_outcomes(cancels)) == {"OK"})
-    findings.saw(f"in {slow:.0f} ms (95 %), {normal:.0f} before", slow <= normal + 250)
+    findings.record(f"cancels: {counted(_outcomes(cancels))}", set(_outcomes(cancels)) == {"OK"})
+    findings.record(f"in {slow:.0f} ms (95 %), {normal:.0f} before", slow <= normal + 250)
 
 
 NEVER = (
@@ -225,20 +225,20 @@ NEVER = (
 )
 """What must never happen: an answer that was taken away, a failure or a state that outlasts itself."""
 
-ROWS = (
+CASES = (
     *NEVER,
     FaultCase(
         "refresh-outage",
         "10 ids polled at 200 calls/s, then the vendor answers 503 for 5 s (long: 30 s)",
         "no answer older than max_age + 100 ms, vendor calls ≤ 1.2 × before, all succeed within 5 s of its return",
         _refresh_outage,
-        most=70,
+        timeout=70,
     ),
     FaultCase(
         "rate-limit",
         "10 × VENDOR_MAX_CALLS_PER_SECOND (20)",
         "vendor calls ≤ 20/s and one burst of 20, reads answered or VENDOR_RATE_LIMITED, cancels ≤ normal + 250 ms",
         _rate_limiter,
-        most=60,
+        timeout=60,
     ),
 )

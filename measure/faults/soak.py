@@ -16,7 +16,7 @@ from testkit.http2_connection import Connections, Ended, connected
 from testkit.scripted_vendor import Answer, hang_up, never, reset, send
 
 from .calls import at_rate, counted, identifier, percentile
-from .row import FaultCase, Findings, Form
+from .fault_case import FaultCase, Findings, Form
 from .vendor import HTML, Vendor, after, always
 
 _RATE = 100.0  # calls a second
@@ -57,9 +57,9 @@ async def soak(seconds: float, findings: Findings) -> None:
         defects, runs = gateway.defects(), gateway.runs
     _judge(findings, seen, seconds)
     own = sum(value for name, value in metrics.items() if "failures_total" in name and "reason=INTERNAL" in name)
-    findings.saw(f"{own:.0f} own errors, {len(defects)} defects logged", not own and not defects)
-    findings.saw("runs" if runs else "crashed", runs)
-    findings.saw(f"{sum(seen.reasons.values())} calls: {counted(seen.reasons.elements())}")
+    findings.record(f"{own:.0f} own errors, {len(defects)} defects logged", not own and not defects)
+    findings.record("runs" if runs else "crashed", runs)
+    findings.record(f"{sum(seen.reasons.values())} calls: {counted(seen.reasons.elements())}")
 
 
 async def _load(client: Connections, seen: _Seen, begun: float, seconds: float) -> None:
@@ -134,15 +134,15 @@ def _judge(findings: Findings, seen: _Seen, seconds: float) -> None:
     later = [each for each in seen.memory if each[0] >= seconds * _WARM]
     times, sizes = zip(*later, strict=True)
     slope = statistics.linear_regression(times, sizes).slope * 3600
-    findings.saw(f"{slope:+.0f} MB/h, at most {max(sizes):.0f} MB", slope <= _MAX_SLOPE)
+    findings.record(f"{slope:+.0f} MB/h, at most {max(sizes):.0f} MB", slope <= _MAX_SLOPE)
     quiet = [took for at, took in seen.through if not any(first <= at <= last for first, last in seen.disturbed)]
     for share, most in ((0.5, _MAX_ADDED), (0.99, _MAX_ADDED)):
         through, direct = (percentile(each, share) * 1000 for each in (quiet, seen.direct))
         text = f"{through - direct:+.1f} ms at {share:.0%} ({through:.1f}, vendor alone {direct:.1f})"
-        findings.saw(text, through - direct <= most * 1000)
+        findings.record(text, through - direct <= most * 1000)
 
 
-def soak_row(seconds: float) -> FaultCase:
+def soak_case(seconds: float) -> FaultCase:
     """The long run as a row of the table."""
 
     async def measure(form: Form, findings: Findings) -> None:
@@ -153,5 +153,5 @@ def soak_row(seconds: float) -> FaultCase:
         f"{_RATE:.0f} calls/s for {seconds:.0f} s, a fault every {_EVERY:.0f} s",
         f"memory ≤ {_MAX_SLOPE:.0f} MB/h, ≤ {_MAX_ADDED * 1000:.0f} ms added at p99, no own error",
         measure,
-        most=seconds + 60,
+        timeout=seconds + 60,
     )

@@ -24,7 +24,7 @@ from testkit.http2_connection import Connection, connected
 from testkit.sockets import clients_of
 
 from .calls import CHANNEL, at_rate, code_of, counted, identifier
-from .row import FaultCase, Findings, Form
+from .fault_case import FaultCase, Findings, Form
 from .vendor import Vendor, after
 
 if TYPE_CHECKING:
@@ -78,8 +78,8 @@ class _Calls:
         failed = {asked: code for asked, code in self.codes.items() if code != "OK"}
         lost = sum(self._vendor.reads[asked] > 0 for asked in failed)
         arriving = set(failed.values()) <= {"CANCELLED"} and len(failed) <= len(self.codes) * _ARRIVING
-        findings.saw(f"{counted(self.codes.values())}, {lost} accepted and lost", not lost and arriving)
-        findings.saw(f"slowest {self.slowest:.1f} s")
+        findings.record(f"{counted(self.codes.values())}, {lost} accepted and lost", not lost and arriving)
+        findings.record(f"slowest {self.slowest:.1f} s")
 
 
 async def _replaced(gateway: GatewayProcess, slot: int, findings: Findings, begin: Callable[[int], None]) -> None:
@@ -87,7 +87,7 @@ async def _replaced(gateway: GatewayProcess, slot: int, findings: Findings, begi
     before = gateway.workers()[slot]
     begin(before)
     took = await gateway.until(lambda: gateway.workers()[slot] != before, 20)
-    findings.saw(f"replaced after {took:.1f} s", took < _SOON)
+    findings.record(f"replaced after {took:.1f} s", took < _SOON)
 
 
 def _told(number: signal.Signals) -> Callable[[Form, Findings], Awaitable[None]]:
@@ -133,7 +133,7 @@ async def _stuck(form: Form, findings: Findings) -> None:
         await asyncio.sleep(1)
         enough.set()
         await asyncio.gather(*polling, *blocked)
-        findings.saw("its stack on stderr", "in _stuck" in gateway.errors())
+        findings.record("its stack on stderr", "in _stuck" in gateway.errors())
         calls.judge(findings)
 
 
@@ -149,38 +149,38 @@ async def _balance(form: Form, findings: Findings) -> None:
             splits[max(held)] += 1
             calls.update(dict(enumerate(held)))
     share = calls[0] / calls.total()
-    findings.saw(f"{share:.0%} and {1 - share:.0%} over {attempts} times", 0.4 <= share <= 0.6)
+    findings.record(f"{share:.0%} and {1 - share:.0%} over {attempts} times", 0.4 <= share <= 0.6)
     parts = ", ".join(f"{most}:{_CLIENTS - most} {splits[most] / attempts:.0%}" for most in sorted(splits))
-    findings.saw(parts, splits[_CLIENTS] <= attempts * 0.05)
+    findings.record(parts, splits[_CLIENTS] <= attempts * 0.05)
 
 
-ROWS = (
+CASES = (
     FaultCase(
         "worker-killed",
         "each of two workers killed, 100 calls/s over 8 connections",
         f"replaced in under 5 s, {_PROMISED}",
         _told(signal.SIGKILL),
-        most=60,
+        timeout=60,
     ),
     FaultCase(
         "worker-drained",
         "each of two workers told to end (SIGTERM), 100 calls/s over 8 connections",
         f"replaced in under 5 s, {_PROMISED}",
         _told(signal.SIGTERM),
-        most=60,
+        timeout=60,
     ),
     FaultCase(
         "worker-stuck",
         "the event loop of one of two workers blocked, 4 clients that poll",
         f"replaced in under 5 s, its stack told, {_PROMISED}",
         _stuck,
-        most=60,
+        timeout=60,
     ),
     FaultCase(
         "balance",
         "8 connections to two workers, 60 times (long: 300)",
         "40 to 60 % each over all, all on one in 5 % of times at most",
         _balance,
-        most=60,
+        timeout=60,
     ),
 )

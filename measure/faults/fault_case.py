@@ -1,4 +1,4 @@
-"""A row of the table: a fault, what is promised, and how it is measured."""
+"""A case of the fault suite: a fault, the promise under it, and the function that measures whether it holds."""
 
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
@@ -20,17 +20,17 @@ class Form:
 
 @dataclass(slots=True)
 class Findings:
-    """What was measured so far. It outlives a row that breaks off, so that the table still shows how far it came."""
+    """The figures measured so far. They survive a case that is interrupted: the report shows how far it came."""
 
     figures: list[tuple[str, bool]] = field(default_factory=list)
 
-    def saw(self, figure: str, held: bool = True) -> None:
-        """Observations a figure, with its unit, and whether it is within what was promised."""
+    def record(self, figure: str, held: bool = True) -> None:
+        """Adds a figure, with its unit, and whether it is within the promise."""
         self.figures.append((figure, held))
 
     @property
     def held(self) -> bool:
-        """Whether everything is as promised; nothing measured is nothing held."""
+        """Whether every figure is within the promise. False when nothing was measured."""
         return bool(self.figures) and all(held for _, held in self.figures)
 
     def __str__(self) -> str:
@@ -39,10 +39,18 @@ class Findings:
 
 @dataclass(frozen=True, slots=True)
 class FaultCase:
-    """One fault. most: seconds after which measuring it is broken off, and the row does not hold."""
+    """One fault and its promise.
+
+    name: unique, of a–z, 0–9 and hyphens. timeout: seconds after which the measurement is ended, and the case fails.
+    """
 
     name: str
     fault: str
-    promised: str
+    promise: str
     measure: Callable[[Form, Findings], Awaitable[None]]
-    most: float = 30.0
+    timeout: float = 30.0
+
+    @property
+    def line(self) -> str:
+        """Its line in docs/faults.md."""
+        return f"| {self.name} | {self.fault} | {self.promise} |"
