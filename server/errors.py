@@ -75,10 +75,11 @@ CATALOGUE: Mapping[Reason, ErrorSpec] = {
 
 
 class Delivery(Enum):
-    """Whether the failed request reached the vendor. It matters for a cancel, which has an effect."""
+    """What a failure means for the effect of the request. It matters for a cancel, which has one."""
 
     NOT_SENT = "nothing of the request was sent"
-    REJECTED = "the vendor received the request and rejected it: it had no effect"
+    REJECTED = "the vendor received the request and rejected it in known words: it had no effect"
+    UNKNOWN_CODE = "the vendor answered with its error body and a code that is not in our table"
     UNKNOWN = "the request may have arrived and had its effect"
 
 

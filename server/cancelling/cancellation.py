@@ -68,7 +68,8 @@ class Cancel:
         try:
             cancellation = await self._post_until_answered()
         except GatewayError as error:
-            if error.delivery is Delivery.UNKNOWN:
+            unknown_code = error.delivery is Delivery.UNKNOWN_CODE and error.reason != reasons.ERROR_REASON_VENDOR_ERROR
+            if error.delivery is Delivery.UNKNOWN or unknown_code:
                 return await self._read_back()
             if error.rejected is None:
                 raise

@@ -37,7 +37,9 @@ def _text(error: GatewayError) -> str:
 
 
 def _details(error: GatewayError) -> list[Message]:
-    metadata = {"vendor_code": error.vendor_code} if error.vendor_code else {}
+    metadata = {}
+    if error.vendor_code and error.reason == reasons.ERROR_REASON_VENDOR_ERROR:
+        metadata["vendor_code"] = error.vendor_code
     details: list[Message] = [ErrorInfo(reason=error.reason_name, domain=DOMAIN, metadata=metadata)]
     if error.spec.wait:
         retry = RetryInfo()

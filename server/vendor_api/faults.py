@@ -22,7 +22,8 @@ def fault_of(
 ) -> GatewayError | None:
     """What is wrong with a reply; None when it is a success. envelope: None when the body is no JSON object.
 
-    A clear no to a cancel is what the vendor's own words, 401, 403 or 429 say; all else leaves its effect in doubt.
+    Its delivery classifies the reply to a cancel: REJECTED for a known error code, 401, 403 and 429; UNKNOWN_CODE for
+    an error body with any other code, at any other status; UNKNOWN for everything else.
     """
     if status in (401, 403):
         return GatewayError(
@@ -33,20 +34,16 @@ def fault_of(
     if status == 429:
         wait = seconds_of(retry_after)
         return GatewayError(reasons.ERROR_REASON_VENDOR_RATE_LIMITED, retry_after=wait, delivery=Delivery.REJECTED)
+    code = envelope.error_code if envelope and envelope.failed else None
+    delivery = Delivery.UNKNOWN if code is None else Delivery.UNKNOWN_CODE
+    vendor_code = code if code is not None and _VENDOR_CODE.fullmatch(code) else None
     if status in (502, 503, 504):
-        return GatewayError(
-            reasons.ERROR_REASON_VENDOR_UNAVAILABLE, retry_after=seconds_of(retry_after), delivery=Delivery.UNKNOWN
-        )
+        reason, wait = reasons.ERROR_REASON_VENDOR_UNAVAILABLE, seconds_of(retry_after)
+        return GatewayError(reason, retry_after=wait, vendor_code=vendor_code, delivery=delivery)
     if 500 <= status <= 599:
-        return GatewayError(reasons.ERROR_REASON_VENDOR_FAILED, delivery=Delivery.UNKNOWN)
+        return GatewayError(reasons.ERROR_REASON_VENDOR_FAILED, vendor_code=vendor_code, delivery=delivery)
     if envelope and envelope.failed:
-        code = envelope.error_code
-        named = code is not None and _VENDOR_CODE.fullmatch(code)
-        return GatewayError(
-            reasons.ERROR_REASON_VENDOR_ERROR,
-            vendor_code=code if named else None,
-            delivery=Delivery.UNKNOWN if code is None else Delivery.REJECTED,
-        )
+        return GatewayError(reasons.ERROR_REASON_VENDOR_ERROR, vendor_code=vendor_code, delivery=delivery)
     if envelope and 200 <= status <= 299:
         return None
     return malformed()
