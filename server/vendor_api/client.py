@@ -15,11 +15,11 @@ from callrequest.v1.call_request_pb2 import CallRequestResult
 from callrequest.v1.cancellation_pb2 import Cancellation
 
 from ..deadline import Deadline
+from ..observability.outage_log import OutageLog
 from ..validation import is_call_request_id
 from .document import Object
 from .exchange import Exchanges, Observer, Reply
 from .faults import fault_of
-from .outage_log import OutageLog
 from .quirks import Observations
 from .rate_limit import RateLimiter
 from .token import TokenSource

@@ -11,8 +11,8 @@ from callrequest.v1 import error_reason_pb2 as reasons
 
 from ..deadline import MIN_SECONDS, Deadline
 from ..errors import Delivery, GatewayError, deadline_exceeded
+from ..observability.outage_log import OutageLog
 from .document import NotAnObject, Object, parse
-from .outage_log import OutageLog
 from .translate import malformed
 
 MAX_BYTES = 1 << 20

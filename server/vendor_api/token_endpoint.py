@@ -10,8 +10,8 @@ from callrequest.v1 import error_reason_pb2 as reasons
 
 from ..deadline import Deadline, now
 from ..errors import Delivery, GatewayError
+from ..observability.outage_log import OutageLog
 from .exchange import Exchanges, unavailable
-from .outage_log import OutageLog
 from .token import Token, token_from
 
 TIMEOUT = 10.0

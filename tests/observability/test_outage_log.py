@@ -15,7 +15,7 @@ import trustme
 
 from callrequest.v1.call_request_service_pb2 import GetCallRequestResultRequest
 from server.observability.logs import Lines, configure_logs
-from server.vendor_api.outage_log import REPEAT_AFTER, OutageLog
+from server.observability.outage_log import REPEAT_AFTER, OutageLog
 from testkit.failure import failure
 from testkit.gateway import connected, started
 from testkit.gateway_process import free_ports

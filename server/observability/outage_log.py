@@ -1,8 +1,8 @@
-"""Says in the log why the vendor cannot be reached, or gives no token: metrics do not tell one cause from another."""
+"""Logs why something outside cannot be reached: metrics do not tell one cause from another."""
 
 import time
 
-from ..observability.logs import get_log
+from .logs import get_log
 
 REPEAT_AFTER = 60.0
 """Seconds after which a trouble that goes on is said again."""
