@@ -22,6 +22,7 @@ LAYERS = (
     "vendor_api",
     "process",
     "observability",
+    "reloading",
     "concurrency_limit",
     "validation",
     "settings",

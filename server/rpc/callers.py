@@ -12,9 +12,9 @@ from callrequest.v1 import error_reason_pb2 as reasons
 
 from ..errors import GatewayError
 from ..observability.logs import describe, get_log
+from ..reloading import Reloading
 from ..settings import SettingsError
 from .callers_file import CANCEL, DNS, READ, URI, BrokenFileError, Caller, Rules, read_rules
-from .reloading import Reloading
 
 CHECK_INTERVAL = 1.0
 """Seconds between two looks at the file."""

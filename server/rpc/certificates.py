@@ -8,8 +8,8 @@ from pathlib import Path
 import grpc
 
 from ..observability.logs import get_log
+from ..reloading import Reloading
 from ..settings import SettingsError
-from .reloading import Reloading
 
 _PAIR = "GATEWAY_TLS_CERTIFICATE, GATEWAY_TLS_KEY"
 

@@ -16,7 +16,7 @@ from cryptography.hazmat.primitives import serialization
 from callrequest.v1.call_request_service_pb2 import GetCallRequestResultRequest
 from server import healthcheck
 from server.app import Gateway
-from server.rpc.reloading import Reloading
+from server.reloading import Reloading
 from server.settings import SettingsError
 from testkit.certificate_authority import DNS, URI, Authority, Issued, Pki, replace
 from testkit.gateway import settings_for, started
