@@ -143,7 +143,7 @@ class VendorClient:
         try:
             document = reply.document
             envelope = None if document is None else read_envelope(document, reply.status, observations)
-            if fault := fault_of(reply.status, envelope, reply.retry_after, observations):
+            if fault := fault_of(reply.status, envelope, reply.retry_after, observations, is_page=reply.is_page):
                 raise fault
             assert document is not None
             assert envelope is not None

@@ -16,7 +16,14 @@ _SURROGATES = re.compile("[\ud800-\udfff]")
 
 
 class NotAnObject(Exception):
-    """The body is no JSON object: broken syntax, another encoding than UTF-8, NaN, nested too deep, a list."""
+    """The body is no JSON object.
+
+    is_page: it is neither empty nor JSON; as a rule the page of a proxy or a firewall.
+    """
+
+    def __init__(self, *, is_page: bool) -> None:
+        self.is_page = is_page
+        super().__init__()
 
 
 class Number(str):
@@ -34,9 +41,9 @@ def parse(body: bytes) -> Object:
     try:
         document = _DECODER.decode(body.decode("utf-8-sig"))
     except (ValueError, RecursionError):
-        raise NotAnObject from None
+        raise NotAnObject(is_page=bool(body.strip())) from None
     if not isinstance(document, dict):
-        raise NotAnObject
+        raise NotAnObject(is_page=False)
     return document
 
 

@@ -29,11 +29,16 @@ class Observer(Protocol):
 
 
 class Reply(NamedTuple):
-    """A reply of the vendor. document: None when the body is no JSON object, or too long."""
+    """A reply of the vendor.
+
+    retry_after: the header, several joined by commas. document: None when the body is no JSON object, or too long.
+    is_page: whether the body is neither empty nor JSON.
+    """
 
     status: int
     retry_after: str | None
     document: Object | None
+    is_page: bool
     received_at: Timestamp
 
 
@@ -91,7 +96,7 @@ class Exchanges:
         status = response.status_code
         retry_after = response.headers.get("retry-after") if status >= 400 else None
         seconds, nanos = divmod(time.time_ns(), 10**9)
-        return Reply(status, retry_after, _parsed(response), Timestamp(seconds=seconds, nanos=nanos))
+        return Reply(status, retry_after, *_parsed(response), Timestamp(seconds=seconds, nanos=nanos))
 
 
 def unavailable(delivery: Delivery) -> GatewayError:
@@ -99,11 +104,13 @@ def unavailable(delivery: Delivery) -> GatewayError:
     return GatewayError(reasons.ERROR_REASON_VENDOR_UNAVAILABLE, delivery=delivery)
 
 
-def _parsed(response: httpx.Response) -> Object | None:
-    """The body's object; None when it is none, or longer than MAX_BYTES, where the transport cuts it off."""
+def _parsed(response: httpx.Response) -> tuple[Object | None, bool]:
+    """The body's object, None without one, and whether the body is a page; the transport cuts it off at MAX_BYTES."""
     assert isinstance(response.stream, httpx.SyncByteStream), "the transport gives replies that are whole"
     body = b"".join(response.stream)
+    if len(body) > MAX_BYTES:
+        return None, True
     try:
-        return None if len(body) > MAX_BYTES else parse(body)
-    except NotAnObject:
-        return None
+        return parse(body), False
+    except NotAnObject as error:
+        return None, error.is_page

@@ -10,43 +10,59 @@ from callrequest.v1 import error_reason_pb2 as reasons
 from callrequest.v1.cancellation_pb2 import CancellationRejected
 
 from ..errors import Delivery, GatewayError, Reason
-from .mapping import ERROR_CODES, REJECTION_PATTERNS
+from .mapping import ERROR_CODES, REJECTION_WORDS
 from .quirks import Observations, Unreadable
 from .translate import Envelope, malformed
 
+UNAVAILABLE_STATUSES = frozenset({502, 503, 504, *range(520, 531)})
+"""A gateway's in front of the vendor, and a CDN's for an origin that it cannot reach."""
+
 _VENDOR_CODE = re.compile(r"[A-Z0-9_]{1,100}")
+
+MAX_RETRY_AFTER_CHARACTERS = 200
+"""A longer Retry-After, several joined by commas included, is not read."""
+
+_SECONDS = re.compile(r"\d+(?:\.\d*)?", re.ASCII)
 
 
 def fault_of(
-    status: int, envelope: Envelope | None, retry_after: str | None, observations: Observations
+    status: int, envelope: Envelope | None, retry_after: str | None, observations: Observations, *, is_page: bool
 ) -> GatewayError | None:
-    """What is wrong with a reply; None when it is a success. envelope: None when the body is no JSON object.
+    """The failure of a reply, the first that matches; None for a success.
+
+    envelope: None when the body is no JSON object. is_page: whether the body is neither empty nor JSON.
 
     Its delivery classifies the reply to a cancel: REJECTED for a known error code, 401, 403 and 429; UNKNOWN_CODE for
     an error body with any other code, at any other status; UNKNOWN for everything else.
     """
-    if status in (401, 403):
-        return GatewayError(
-            reasons.ERROR_REASON_VENDOR_REJECTED_CREDENTIALS, delivery=Delivery.REJECTED, token_refused=status == 401
-        )
-    if envelope and envelope.failed and (known := _known_fault(envelope, observations)):
+    if status == 401:
+        return _rejected_credentials(token_refused=True)
+    error_body = envelope if envelope is not None and envelope.failed else None
+    if error_body is not None and (known := _known_fault(error_body, observations)):
         return known
+    if status == 403 and not is_page:  # the vendor answers in JSON or not at all: a page is a firewall's
+        return _rejected_credentials(token_refused=False)
     if status == 429:
         wait = seconds_of(retry_after)
         return GatewayError(reasons.ERROR_REASON_VENDOR_RATE_LIMITED, retry_after=wait, delivery=Delivery.REJECTED)
-    code = envelope.error_code if envelope and envelope.failed else None
+    code = None if error_body is None else error_body.error_code
     delivery = Delivery.UNKNOWN if code is None else Delivery.UNKNOWN_CODE
     vendor_code = code if code is not None and _VENDOR_CODE.fullmatch(code) else None
-    if status in (502, 503, 504):
+    if status in UNAVAILABLE_STATUSES:
         reason, wait = reasons.ERROR_REASON_VENDOR_UNAVAILABLE, seconds_of(retry_after)
         return GatewayError(reason, retry_after=wait, vendor_code=vendor_code, delivery=delivery)
     if 500 <= status <= 599:
         return GatewayError(reasons.ERROR_REASON_VENDOR_FAILED, vendor_code=vendor_code, delivery=delivery)
-    if envelope and envelope.failed:
+    if error_body is not None:
         return GatewayError(reasons.ERROR_REASON_VENDOR_ERROR, vendor_code=vendor_code, delivery=delivery)
-    if envelope and 200 <= status <= 299:
+    if envelope is not None and 200 <= status <= 299:
         return None
     return malformed()
+
+
+def _rejected_credentials(*, token_refused: bool) -> GatewayError:
+    reason = reasons.ERROR_REASON_VENDOR_REJECTED_CREDENTIALS
+    return GatewayError(reason, delivery=Delivery.REJECTED, token_refused=token_refused)
 
 
 def _known_fault(envelope: Envelope, observations: Observations) -> GatewayError | None:
@@ -56,19 +72,27 @@ def _known_fault(envelope: Envelope, observations: Observations) -> GatewayError
         return None
     if reason != reasons.ERROR_REASON_CANCELLATION_NOT_ALLOWED:
         return GatewayError(reason, delivery=Delivery.REJECTED)
-    said = envelope.error_message or ""
-    why = [meant for meant, pattern in REJECTION_PATTERNS.items() if pattern.search(said)]
-    rejected = CancellationRejected(reason=why[0] if why else cancellations.CANCELLATION_REJECTION_REASON_UNSPECIFIED)
+    found = [meant for meant, names in REJECTION_WORDS.items() if names(envelope.error_message or "")]
+    unspecified = cancellations.CANCELLATION_REJECTION_REASON_UNSPECIFIED
+    rejected = CancellationRejected(reason=found[0] if found else unspecified)
     return GatewayError(reason, delivery=Delivery.REJECTED, rejected=rejected)
 
 
 def seconds_of(retry_after: str | None) -> float | None:
-    """The seconds that a Retry-After header asks for, as a number or a date (RFC 9110, 10.2.3); None without any."""
-    said = (retry_after or "").strip()
-    if said.isascii() and said.isdigit():
-        return float(said[:10])  # no one waits for more digits, and float() would raise for thousands of them
+    """The seconds of a Retry-After header (RFC 9110, 10.2.3): a number or a date; None when it has neither.
+
+    Of several numbers the largest. A fraction is read; a date that has passed is negative.
+    """
+    text = (retry_after or "").strip()
+    if text.isascii() and text.isdigit():
+        return float(text.lstrip("0")[:10] or 0)  # more digits are years, and float() refuses thousands of them
+    if len(text) > MAX_RETRY_AFTER_CHARACTERS:
+        return None
+    numbers = [float(part) for part in map(str.strip, text.split(",")) if _SECONDS.fullmatch(part)]
+    if numbers:
+        return max(numbers)
     try:
-        moment = parsedate_to_datetime(said)
+        moment = parsedate_to_datetime(text)
         return (moment.replace(tzinfo=moment.tzinfo or UTC) - datetime.now(UTC)).total_seconds()
     except (ValueError, OverflowError, IndexError, TypeError):
         return None

@@ -3,7 +3,6 @@
 `translate.py` is the engine over them. A new quirk is a number in quirks.py, its rows here, and a recorded payload.
 """
 
-import re
 from dataclasses import dataclass
 
 from callrequest.v1 import call_request_pb2 as results
@@ -12,7 +11,7 @@ from callrequest.v1 import error_reason_pb2 as reasons
 
 from .document import Keys
 from .quirks import Quirk
-from .readers import Alias, EnumReader, Reader, Text, read_flag, read_reference, read_time
+from .readers import Alias, EnumReader, Reader, Text, Words, read_flag, read_reference, read_time
 
 STATUS_ENUM = EnumReader(
     {
@@ -72,12 +71,12 @@ ERROR_CODES = EnumReader(
         reasons.ERROR_REASON_VENDOR_REJECTED_REQUEST: ("BAD_REQUEST",),
     }
 )
-REJECTION_PATTERNS = {
-    cancellations.CANCELLATION_REJECTION_REASON_CHECK_IN_PASSED: re.compile(
-        r"(?=.*check[\s_-]*in)(?=.*\b(past|passed)\b)", re.IGNORECASE | re.DOTALL
+REJECTION_WORDS = {
+    cancellations.CANCELLATION_REJECTION_REASON_CHECK_IN_PASSED: Words(
+        ("check in", "checkin", "checkindate"), ("past", "passed")
     ),
 }
-"""What the vendor's words say of why a cancellation is refused. The status of the call request says the rest."""
+"""What the message of CANCELLATION_NOT_ALLOWED contains for a reason. The status of the call request has the others."""
 
 
 @dataclass(frozen=True, slots=True)

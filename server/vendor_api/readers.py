@@ -68,6 +68,27 @@ def letters(word: str) -> str:
     return "".join(letter.lower() if letter.isascii() else letter for letter in word if letter.isalnum())
 
 
+MAX_MESSAGE_CHARACTERS = 1000
+"""How much of the vendor's prose is searched; its pages say 500 at most."""
+
+_WORD_OR_SIGN = re.compile(r"[A-Z]?[a-z]+|[A-Z]+|[^A-Za-z\s_-]")
+
+
+class Words:
+    """Whether the vendor's prose contains, of each group of phrases, one or more.
+
+    A phrase is words in lower case with a space between them; in the prose any spaces, hyphens, underscores or a change
+    from lower to upper case separate them.
+    """
+
+    def __init__(self, *groups: tuple[str, ...]) -> None:
+        self._groups = [tuple(f" {phrase} " for phrase in group) for group in groups]
+
+    def __call__(self, prose: str) -> bool:
+        words = f" {' '.join(_WORD_OR_SIGN.findall(prose[:MAX_MESSAGE_CHARACTERS]))} ".lower()
+        return all(any(phrase in words for phrase in group) for group in self._groups)
+
+
 class Text:
     """Reads text of any length, whole; more than the stated maximum of characters is noted (Q15)."""
 

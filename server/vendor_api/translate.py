@@ -9,7 +9,7 @@ from callrequest.v1 import cancellation_pb2 as cancellations
 from callrequest.v1 import error_reason_pb2 as reasons
 
 from ..errors import Delivery, GatewayError
-from .document import Object, is_empty, text_of
+from .document import Object, Repeated, is_empty, text_of
 from .mapping import (
     CANCELLATION,
     ERROR,
@@ -48,7 +48,8 @@ def read_envelope(document: Object, http_status: int, observations: Observations
     if isinstance(error, dict):
         near_matches = KNOWN_KEYS.near_matches(error)
         code, message = (_read(row, error, near_matches, observations) for row in ERROR.rows)
-    failed = success is False or isinstance(error, dict)
+    errors = error if isinstance(error, Repeated) else [error]
+    failed = success is False or any(isinstance(each, dict) for each in errors)
     if failed and (success is not False or http_status < 400):
         observations.quirks.add(Quirk.ERROR_BODY_AND_FLAG_OR_STATUS_DISAGREE)
     return Envelope(success, failed, code, message)

@@ -39,7 +39,7 @@ def translate(body: bytes, operation: str) -> pb.CallRequestResult | None:
         except NotAnObject:
             raise malformed() from None
         envelope = read_envelope(document, 200, observations)
-        if fault := fault_of(200, envelope, None, observations):
+        if fault := fault_of(200, envelope, None, observations, is_page=False):
             raise fault
         if operation == "cancel":
             cancellation = read_cancellation(document, RESULT_ID, observations)
