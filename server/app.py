@@ -89,8 +89,7 @@ class Gateway:
 
     async def _start(self, stack: AsyncExitStack) -> None:
         settings, metrics = self._settings, Metrics(quirks=[quirk.value for quirk in Quirk])
-        rate_limiter = RateLimiter(settings.vendor_max_calls_per_second)
-        vendor = await self._vendor(stack, rate_limiter, metrics)
+        vendor = await self._vendor(stack, metrics)
         if settings.workers == 1:
             listen, server_group = stack.enter_context(held(settings.listen)), DEFAULT_SERVERS
         else:
@@ -102,11 +101,11 @@ class Gateway:
         interceptor: Any = Interceptor(server, metrics, self._access_log, await self._callers(stack))
         cache = ResultCache(settings.default_max_age, settings.final_max_age, settings.cache_bytes)
         await stack.enter_async_context(cache)
-        results = await stack.enter_async_context(Results(vendor, cache, rate_limiter, metrics))
+        reading = ConcurrencyLimit(settings.max_reads, metrics.in_flight("read"))
+        results = await stack.enter_async_context(Results(vendor, cache, reading, metrics))
         cancelling = ConcurrencyLimit(settings.max_cancels, metrics.in_flight("cancel"))
         self._cancellations = CancelsInProgress(vendor, cancelling, results.invalidate, metrics.cancellation_settled)
-        reading = ConcurrencyLimit(settings.max_reads, metrics.in_flight("read"))
-        service = CallRequestService(results, self._cancellations, reading)
+        service = CallRequestService(results, self._cancellations)
         add_CallRequestServiceServicer_to_server(service, interceptor)
         add_HealthServicer_to_server(self._health, interceptor)
         if settings.reflection:
@@ -170,7 +169,7 @@ class Gateway:
         callers = Callers(settings.callers, certificates=settings.tls_client_ca is not None)
         return await stack.enter_async_context(callers)
 
-    async def _vendor(self, stack: AsyncExitStack, rate_limiter: RateLimiter, metrics: Metrics) -> VendorClient:
+    async def _vendor(self, stack: AsyncExitStack, metrics: Metrics) -> VendorClient:
         settings = await stack.enter_async_context(with_vendor(self._settings))
         url, client_id, secret = settings.vendor_url, settings.vendor_client_id, settings.vendor_client_secret
         assert url is not None
@@ -196,7 +195,7 @@ class Gateway:
             cancel_path=settings.vendor_cancel_path,
             connect_timeout=settings.vendor_connect_timeout,
             attempt_timeout=settings.vendor_timeout,
-            rate_limiter=rate_limiter,
+            rate_limiter=RateLimiter(self._settings.vendor_max_calls_per_second),
             observer=metrics,
         )
         stack.push_async_callback(client.aclose)

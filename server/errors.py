@@ -21,43 +21,81 @@ MIN_WAIT, MAX_WAIT, DEFAULT_WAIT = 0.1, 300.0, 1.0
 """Bounds of RetryInfo and what it says when nothing better is known, in seconds."""
 
 
+class VendorState(Enum):
+    """What a failed read shows of the vendor as a whole; the throttle counts by it."""
+
+    DOWN = "it does not cope with its load, or cannot be reached"
+    DOUBTFUL = "it fails, perhaps for this call request only"
+    UP = "it answered the request"
+    NOT_SEEN = "nothing: it was not asked, or its answer was not waited for"
+
+
 @dataclass(frozen=True, slots=True)
 class ErrorSpec:
-    """One failure as callers see it.
+    """One failure: how callers see it, and what a read does about it.
 
     code: a google.rpc.Code. text: ours alone, for people, at most 256 bytes. wait: whether RetryInfo is sent.
+    retries: how often a read that fails like this may be tried again. about_the_id: whether other call requests can be
+    read all the same, so that the failure is cached for its id. vendor: what it shows of the vendor as a whole.
     """
 
     code: int
     text: str
     wait: bool = False
+    retries: int = 0
+    about_the_id: bool = False
+    vendor: VendorState = VendorState.NOT_SEEN
 
 
 CATALOGUE: Mapping[Reason, ErrorSpec] = {
     reasons.ERROR_REASON_INVALID_REQUEST: ErrorSpec(codes.INVALID_ARGUMENT, "The request is not valid."),
-    reasons.ERROR_REASON_CALL_REQUEST_NOT_FOUND: ErrorSpec(codes.NOT_FOUND, "The vendor knows no such call request."),
+    reasons.ERROR_REASON_CALL_REQUEST_NOT_FOUND: ErrorSpec(
+        codes.NOT_FOUND, "The vendor knows no such call request.", about_the_id=True, vendor=VendorState.UP
+    ),
     reasons.ERROR_REASON_CANCELLATION_NOT_ALLOWED: ErrorSpec(
-        codes.FAILED_PRECONDITION, "The call request cannot be cancelled any more."
+        codes.FAILED_PRECONDITION,
+        "The call request cannot be cancelled any more.",
+        about_the_id=True,
+        vendor=VendorState.UP,
     ),
     reasons.ERROR_REASON_VENDOR_REJECTED_REQUEST: ErrorSpec(
-        codes.INVALID_ARGUMENT, "The vendor calls the request bad."
+        codes.INVALID_ARGUMENT, "The vendor calls the request bad.", about_the_id=True, vendor=VendorState.UP
     ),
     reasons.ERROR_REASON_VENDOR_REJECTED_CREDENTIALS: ErrorSpec(
-        codes.INTERNAL, "The vendor refuses the gateway's credentials. Its operators must renew them."
+        codes.INTERNAL,
+        "The vendor refuses the gateway's credentials. Its operators must renew them.",
+        about_the_id=True,  # if the vendor accepts them for others
+        vendor=VendorState.UP,
     ),
-    reasons.ERROR_REASON_VENDOR_UNAVAILABLE: ErrorSpec(codes.UNAVAILABLE, "The vendor is not available.", wait=True),
+    reasons.ERROR_REASON_VENDOR_UNAVAILABLE: ErrorSpec(
+        codes.UNAVAILABLE, "The vendor is not available.", wait=True, retries=2, vendor=VendorState.DOWN
+    ),
     reasons.ERROR_REASON_VENDOR_RATE_LIMITED: ErrorSpec(
-        codes.RESOURCE_EXHAUSTED, "The vendor takes no more calls for now.", wait=True
+        codes.RESOURCE_EXHAUSTED,
+        "The vendor takes no more calls for now.",
+        wait=True,
+        retries=2,
+        vendor=VendorState.DOWN,
     ),
-    reasons.ERROR_REASON_VENDOR_FAILED: ErrorSpec(codes.INTERNAL, "The vendor failed."),
+    reasons.ERROR_REASON_VENDOR_FAILED: ErrorSpec(
+        codes.INTERNAL, "The vendor failed.", retries=2, about_the_id=True, vendor=VendorState.DOUBTFUL
+    ),
     reasons.ERROR_REASON_VENDOR_MALFORMED_RESPONSE: ErrorSpec(
-        codes.INTERNAL, "The vendor's reply is none that its API describes."
+        codes.INTERNAL,
+        "The vendor's reply is none that its API describes.",
+        retries=1,
+        about_the_id=True,
+        vendor=VendorState.DOUBTFUL,
     ),
-    reasons.ERROR_REASON_VENDOR_ERROR: ErrorSpec(codes.UNKNOWN, "The vendor answered with an unknown error."),
+    reasons.ERROR_REASON_VENDOR_ERROR: ErrorSpec(
+        codes.UNKNOWN, "The vendor answered with an unknown error.", about_the_id=True, vendor=VendorState.UP
+    ),
     reasons.ERROR_REASON_DEADLINE_EXCEEDED: ErrorSpec(
         codes.DEADLINE_EXCEEDED, "The deadline was over before an answer."
     ),
-    reasons.ERROR_REASON_VENDOR_TIMEOUT: ErrorSpec(codes.UNAVAILABLE, "The vendor did not answer in time.", wait=True),
+    reasons.ERROR_REASON_VENDOR_TIMEOUT: ErrorSpec(
+        codes.UNAVAILABLE, "The vendor did not answer in time.", wait=True, retries=2, vendor=VendorState.DOWN
+    ),
     reasons.ERROR_REASON_CANCELLATION_OUTCOME_UNKNOWN: ErrorSpec(
         codes.UNKNOWN, "The vendor may or may not have cancelled the call request. Read its result, or cancel again."
     ),

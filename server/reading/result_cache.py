@@ -1,4 +1,4 @@
-"""Results that are kept, so that a known answer can be given again."""
+"""The cache of results: the latest reading of each call request."""
 
 import asyncio
 from contextlib import suppress
@@ -11,17 +11,17 @@ from callrequest.v1.call_request_service_pb2 import GetCallRequestResultResponse
 from ..deadline import now
 
 EXPIRE_EVERY = 10.0
-"""Seconds by which guests' data may outlast its time in memory."""
+"""Seconds between two removals of entries older than FINAL_MAX_AGE, which hold guests' data."""
 ENTRY_BYTES = 250
 """What an entry costs beside its answer's own bytes (CPython 3.11): key, object, float and place in the dictionary."""
 
 
 @dataclass(slots=True)
 class Reading:
-    """What the vendor said of a call request, as the response that callers get, and when.
+    """A result as the vendor sent it at one moment, as the response that callers get.
 
-    answer: a GetCallRequestResultResponse, serialized: a fifth of the message's memory, and nothing to do when it is
-    given again. final: its truth cannot change any more. refreshed: a younger one has been asked for.
+    answer: a GetCallRequestResultResponse, serialized: a fifth of the message's memory, and a cache hit only sends it.
+    final: the result cannot change any more. read_at: on the event loop's clock. refreshed: a read ahead has begun.
     """
 
     answer: bytes
@@ -31,24 +31,28 @@ class Reading:
 
     @classmethod
     def of(cls, result: pb.CallRequestResult) -> "Reading":
-        """The reading of a result that has just come."""
+        """The reading of a result that the vendor has just sent."""
         answer = GetCallRequestResultResponse(call_request_result=result).SerializeToString()
         return cls(answer, is_final(result), now())
 
+    def result(self) -> pb.CallRequestResult:
+        """The result, parsed from the answer."""
+        return GetCallRequestResultResponse.FromString(self.answer).call_request_result
+
 
 class ResultCache:
-    """The latest reading of each call request, for final_max_age seconds at most, and max_bytes in all.
+    """The latest reading of each call request, for at most final_max_age seconds, max_bytes in all.
 
-    default_max_age: seconds for which one that is not final may be given again to a caller that does not say. When
-    there is no room, the oldest goes first. `async with` it, so that what is too old is let go.
+    default_max_age: seconds; how old a reading that is not final may be for a caller that sets no max_age. When the
+    cache is full, the oldest entry is removed first. `async with` it: a task removes what is older than final_max_age.
     """
 
     def __init__(self, default_max_age: float, final_max_age: float, max_bytes: int) -> None:
-        self._default = default_max_age
-        self._longest = final_max_age
+        self.default_max_age = default_max_age
+        self._final_max_age = final_max_age
         self._max_bytes = max_bytes
         self._bytes = 0
-        self._entries: dict[str, Reading] = {}  # the oldest first: all are kept for the same time
+        self._entries: dict[str, Reading] = {}  # in the order of read_at: all stay for the same time
 
     async def __aenter__(self) -> Self:
         self._expiring = asyncio.create_task(self._expire())
@@ -60,48 +64,53 @@ class ResultCache:
             await self._expiring
 
     def get(self, call_request_id: str) -> Reading | None:
-        """What is kept, however old."""
+        """The latest reading, however old."""
         return self._entries.get(call_request_id)
 
-    def allowed(self, reading: Reading, max_age: float | None) -> float:
-        """How old a reading may be, in seconds. max_age: the caller's; None: the default, a final one all its time."""
+    def max_age_of(self, reading: Reading, max_age: float | None) -> float:
+        """How old a reading may be, in seconds. max_age: the caller's; None: the default, FINAL_MAX_AGE if it is final.
+
+        More than FINAL_MAX_AGE means FINAL_MAX_AGE.
+        """
         if max_age is None:
-            max_age = self._longest if reading.final else self._default
-        return min(max_age, self._longest)
+            max_age = self._final_max_age if reading.final else self.default_max_age
+        return min(max_age, self._final_max_age)
 
     def may_coalesce(self, max_age: float | None) -> bool:
-        """Whether a read that another began may serve such a caller: not one that wants what is true from now on."""
-        return (self._default if max_age is None else max_age) > 0
+        """Whether a read that began before the call may answer it: with max_age 0 only one that begins after it."""
+        return (self.default_max_age if max_age is None else max_age) > 0
 
-    def put(self, call_request_id: str, reading: Reading) -> None:
-        """Keeps a reading in place of an older one. A final one stays: a slow read cannot undo it."""
+    def put(self, call_request_id: str, reading: Reading) -> bool:
+        """Stores a reading in place of an older one. Returns False, and stores nothing, if only that one is final.
+
+        A reading that alone is larger than max_bytes is not stored either, but is the latest.
+        """
         before = self._entries.get(call_request_id)
         if before is not None and before.final and not reading.final:
-            return
+            return False  # of a slow read that began earlier
         self.invalidate(call_request_id)
         size = _size(reading)
-        if size > self._max_bytes or not self._longest:
-            return
-        self._entries[call_request_id] = reading
-        self._bytes += size
-        while self._bytes > self._max_bytes:
-            self.invalidate(next(iter(self._entries)))
+        if size <= self._max_bytes and self._final_max_age:
+            self._entries[call_request_id] = reading
+            self._bytes += size
+            while self._bytes > self._max_bytes:
+                self.invalidate(next(iter(self._entries)))
+        return True
 
     def invalidate(self, call_request_id: str) -> None:
-        """Forgets a reading: it is not the truth any more."""
+        """Removes a reading."""
         reading = self._entries.pop(call_request_id, None)
         if reading is not None:
             self._bytes -= _size(reading)
 
     def bytes(self) -> int:
-        """What is kept now, in bytes."""
+        """The memory of all entries."""
         return self._bytes
 
     async def _expire(self) -> None:
-        """Lets go of what is too old, so that guests' data does not stay in memory for longer."""
         while True:
             await asyncio.sleep(EXPIRE_EVERY)
-            oldest = now() - self._longest
+            oldest = now() - self._final_max_age
             while self._entries:
                 call_request_id, reading = next(iter(self._entries.items()))
                 if reading.read_at > oldest:
@@ -110,7 +119,7 @@ class ResultCache:
 
 
 def is_final(result: pb.CallRequestResult) -> bool:
-    """Whether its truth cannot change any more. COMPLETED without an outcome can: it may still come."""
+    """Whether the result cannot change any more. COMPLETED without an outcome can: the outcome may still come."""
     if result.status == pb.CALL_REQUEST_STATUS_COMPLETED:
         return result.HasField("outcome")
     return result.status == pb.CALL_REQUEST_STATUS_CANCELLED

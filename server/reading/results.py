@@ -1,12 +1,14 @@
-"""Reading results: the vendor is asked as little as the truth allows, and through bad weather."""
+"""Reading results: from the cache, else by one read at the vendor for all who wait for it."""
 
 import asyncio
 from typing import Protocol, Self
 
+from callrequest.v1.call_request_pb2 import CallRequestResult
+
+from ..concurrency_limit import ConcurrencyLimit
 from ..deadline import DEFAULT_SECONDS, MAX_SECONDS, Deadline, now
 from ..errors import GatewayError
 from ..vendor_api.client import VendorClient
-from ..vendor_api.rate_limit import RateLimiter
 from .coalescing import Coalescer
 from .result_cache import Reading, ResultCache
 from .retries import Retries
@@ -18,27 +20,37 @@ SLOWER = 1.5
 """How much slower than usual the vendor may be so that a refresh is still in time."""
 
 
-class ReadObserver(Protocol):
-    """Is told where answers come from and what was done about failures, for metrics."""
+class ReadMetrics(Protocol):
+    """Counts where answers come from and what was done about failures."""
 
     def read(self, source: str) -> None: ...
     def read_retried(self) -> None: ...
 
 
-class Results:
-    """Reads results of call requests: a kept one that is young enough, else one read for all who wait for it.
+class ReadingObserver(Protocol):
+    """Learns of everything that changes what is known of call requests in this process. Called on the event loop.
 
-    `async with` it, so that no read outlasts it.
+    on_reading: a reading is the latest one, whoever asked for it; the same result as before, as a rule.
+    on_invalidated: what was known may not hold any more, and the next read asks the vendor.
     """
 
-    def __init__(
-        self, vendor: VendorClient, cache: ResultCache, rate_limiter: RateLimiter, observer: ReadObserver
-    ) -> None:
+    def on_reading(self, call_request_id: str, reading: Reading) -> None: ...
+    def on_invalidated(self, call_request_id: str) -> None: ...
+
+
+class Results:
+    """Reads results of call requests: a cached one that is young enough, else one read for all who wait for it.
+
+    limit: bounds the calls that a cached answer cannot serve. `async with` it: at the end no read is under way.
+    """
+
+    def __init__(self, vendor: VendorClient, cache: ResultCache, limit: ConcurrencyLimit, metrics: ReadMetrics) -> None:
         self._vendor = vendor
         self._cache = cache
-        self._rate_limiter = rate_limiter
-        self._observer = observer
-        self._coalescer = Coalescer(self._read, cache.put)
+        self._limit = limit
+        self._metrics = metrics
+        self._observers: list[ReadingObserver] = []
+        self._coalescer = Coalescer(self._read, self._store)
         self._retries = Retries()
         self._throttle = Throttle()
         self._usual_seconds = 0.0  # that a read takes
@@ -49,38 +61,64 @@ class Results:
     async def __aexit__(self, *error: object) -> None:
         await self._coalescer.aclose()
 
-    def cached(self, call_request_id: str, max_age: float | None) -> bytes | None:
-        """A known result that is less than max_age seconds old, as a serialized GetCallRequestResultResponse.
+    def observe(self, observer: ReadingObserver) -> None:
+        """Calls the observer from now on, until the end."""
+        self._observers.append(observer)
 
-        max_age: None: the defaults.
+    async def get(self, call_request_id: str, max_age: float | None, deadline: Deadline) -> bytes:
+        """A serialized GetCallRequestResultResponse, less than max_age seconds old when the call came.
+
+        max_age: None: the defaults; 0: by a read that begins now. Raises GatewayError: OVERLOADED when the vendor must
+        be asked and the limit is reached, or a failure of the read.
+        """
+        reading = self.cached(call_request_id, max_age) or await self._ask(call_request_id, max_age, deadline)
+        return reading.answer
+
+    async def read(self, call_request_id: str, max_age: float | None, deadline: Deadline) -> Reading:
+        """The same as get(), as a Reading."""
+        return self.cached(call_request_id, max_age) or await self._ask(call_request_id, max_age, deadline)
+
+    def cached(self, call_request_id: str, max_age: float | None) -> Reading | None:
+        """A cached reading that is less than max_age seconds old; None when the vendor must be asked.
+
+        A reading that is polled in the last part of its age is read again in the background.
         """
         reading = self._cache.get(call_request_id)
         if reading is None:
             return None
-        age, allowed = now() - reading.read_at, self._cache.allowed(reading, max_age)
+        age, allowed = now() - reading.read_at, self._cache.max_age_of(reading, max_age)
         if age >= allowed:
             return None
-        self._observer.read("cache")
+        self._metrics.read("cache")
         if not reading.final and not reading.refreshed and self._is_time_to_refresh(age, allowed):
             reading.refreshed = True  # once: should it fail, those who come later ask for themselves
-            self._observer.read("refresh")
+            self._metrics.read("refresh")
             self._coalescer.refresh(call_request_id, Deadline.after(DEFAULT_SECONDS))
-        return reading.answer
+        return reading
 
-    async def read(self, call_request_id: str, max_age: float | None, deadline: Deadline) -> bytes:
-        """Asks the vendor, or waits with those who have asked it; the same form as cached().
+    async def _ask(self, call_request_id: str, max_age: float | None, deadline: Deadline) -> Reading:
+        with self._limit:
+            fresh = not self._cache.may_coalesce(max_age)
+            reading, coalesced = await self._coalescer.get(call_request_id, deadline, fresh=fresh)
+        self._metrics.read("coalesced" if coalesced else "vendor")
+        return reading
 
-        max_age: 0: asks from now on. Raises GatewayError.
-        """
-        fresh = not self._cache.may_coalesce(max_age)
-        reading, coalesced = await self._coalescer.get(call_request_id, deadline, fresh=fresh)
-        self._observer.read("coalesced" if coalesced else "vendor")
-        return reading.answer
+    def replace(self, call_request_id: str, result: CallRequestResult) -> None:
+        """Puts a result that did not come by a read, a webhook's say, in place of what is known and being read."""
+        self._coalescer.drop(call_request_id)
+        self._store(call_request_id, Reading.of(result))
 
     def invalidate(self, call_request_id: str) -> None:
         """Forgets what was read and what is being read: a cancel may have changed it."""
         self._cache.invalidate(call_request_id)
         self._coalescer.drop(call_request_id)
+        for observer in self._observers:
+            observer.on_invalidated(call_request_id)
+
+    def _store(self, call_request_id: str, reading: Reading) -> None:
+        if self._cache.put(call_request_id, reading):
+            for observer in self._observers:
+                observer.on_reading(call_request_id, reading)
 
     def _is_time_to_refresh(self, age: float, allowed: float) -> bool:
         """Whether an answer that is being polled should be read again, so that no caller has to wait for the next one.
@@ -88,7 +126,7 @@ class Results:
         Polls alone make it happen: it stops when they do.
         """
         ahead = min(max(REFRESH_AHEAD * allowed, SLOWER * self._usual_seconds), MAX_REFRESH_AHEAD * allowed)
-        return age > allowed - ahead and self._rate_limiter.is_idle()
+        return age > allowed - ahead and self._vendor.is_idle()
 
     async def _read(self, call_request_id: str, deadline: Deadline) -> Reading:
         """Asks the vendor, again while that may help. Raises GatewayError, that of the last try.
@@ -100,7 +138,7 @@ class Results:
         tries = 0
         while True:
             self._admit()
-            await self._rate_limiter.acquire_read(deadline)
+            await self._vendor.ready_to_read(deadline)
             tries += 1
             begun = now()
             try:
@@ -115,12 +153,12 @@ class Results:
                 reading = Reading.of(result)
                 self._usual_seconds += (reading.read_at - begun - self._usual_seconds) / 8
                 return reading
-            self._observer.read_retried()
+            self._metrics.read_retried()
             await asyncio.sleep(pause)
 
     def _admit(self) -> None:
         try:
             self._throttle.admit()
         except GatewayError:
-            self._observer.read("throttled")
+            self._metrics.read("throttled")
             raise

@@ -8,7 +8,6 @@ from callrequest.v1 import call_request_service_pb2 as pb
 from callrequest.v1.call_request_service_pb2_grpc import CallRequestServiceServicer
 
 from ..cancelling.in_progress import CancelsInProgress
-from ..concurrency_limit import ConcurrencyLimit
 from ..deadline import Deadline
 from ..reading.results import Results
 from ..validation import check_call_request_id, check_duration
@@ -24,10 +23,9 @@ class CallRequestService(CallRequestServiceServicer):
     A method gives its response, or the bytes of one that was serialized before.
     """
 
-    def __init__(self, results: Results, cancellations: CancelsInProgress, reading: ConcurrencyLimit) -> None:
+    def __init__(self, results: Results, cancellations: CancelsInProgress) -> None:
         self._results = results
         self._cancellations = cancellations
-        self._reading = reading
 
     async def GetCallRequestResult(  # type: ignore[override]  # noqa: N802 (the contract's name; so below)
         self,
@@ -36,11 +34,7 @@ class CallRequestService(CallRequestServiceServicer):
     ) -> bytes:
         call_request_id = check_call_request_id(request.call_request_id)
         max_age = check_duration(request.max_age, "max_age") if request.HasField("max_age") else None
-        cached = self._results.cached(call_request_id, max_age)
-        if cached is not None:
-            return cached
-        with self._reading:
-            return await self._results.read(call_request_id, max_age, Deadline.after(context.time_remaining()))
+        return await self._results.get(call_request_id, max_age, Deadline.after(context.time_remaining()))
 
     async def CancelCallRequest(  # noqa: N802
         self,

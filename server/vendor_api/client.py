@@ -74,8 +74,8 @@ class VendorClient:
     ) -> CallRequestResult:
         """Reads a result. Raises GatewayError with a vendor's reason, or DEADLINE_EXCEEDED.
 
-        for_cancel: on a connection that other reads cannot take. The caller has waited for the rate limit:
-        `ready` does that for a cancel.
+        for_cancel: on a connection that other reads cannot take. The caller has awaited `ready_to_read`, or `ready`
+        for a cancel: they take the rate limit.
         """
         exchanges = self._reserved if for_cancel else self._reads
         reply = await self._get(exchanges, _checked(call_request_id), deadline)
@@ -90,8 +90,20 @@ class VendorClient:
 
         return self._answer(reply, translate)
 
+    def is_idle(self) -> bool:
+        """Whether a read could be sent at once, without taking the place of one that waits for the rate limit."""
+        return self._rate_limiter.is_idle()
+
+    async def ready_to_read(self, deadline: Deadline) -> None:
+        """Waits for a token and for the rate limit, so that a read is sent at once.
+
+        Raises GatewayError, nothing sent: VENDOR_RATE_LIMITED when the turn does not come before the deadline.
+        """
+        await self._tokens.get(deadline)
+        await self._rate_limiter.acquire_read(deadline)
+
     async def ready(self, deadline: Deadline) -> None:
-        """For a cancel: has a token and room below the rate_limiter, so that what comes next is sent at once.
+        """Waits for a token and for the rate limit, so that a request of a cancel is sent at once.
 
         Raises GatewayError, nothing sent.
         """
