@@ -4,11 +4,11 @@ ARG BASE=python:3.13-slim-bookworm
 FROM ${BASE} AS build
 # The base's pip installs into a venv that has none, so none is copied into the image.
 RUN python -m venv --without-pip /venv
-COPY requirements/runtime.txt /tmp/
+COPY requirements/image.txt /tmp/
 # Wheels only: the base has no compiler, and a source archive would run its own code here.
 # Bytecode is made at build, for nothing can be written at run; unchecked, so that files' times do not matter.
 RUN pip --python /venv/bin/python install --no-cache-dir --no-compile --only-binary :all: \
-        --require-hashes --requirement /tmp/runtime.txt \
+        --require-hashes --requirement /tmp/image.txt \
     && python -m compileall -q -j 0 --invalidation-mode unchecked-hash /venv
 COPY LICENSE /app/
 COPY callrequest /app/callrequest

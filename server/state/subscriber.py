@@ -1,0 +1,112 @@
+"""The channel between the processes: one subscriber each. Messages are hints, and losing them costs freshness only."""
+
+import asyncio
+from collections.abc import Callable
+from contextlib import suppress
+from typing import Any, NamedTuple, Self
+
+from ..observability.logs import get_log
+from .connecting import Client
+from .engine import FAILURES
+
+CHANNEL = "cr:c"
+PING_EVERY = 1.0
+SILENCE = 3.0
+"""Seconds without a message or a reply to PING after which it connects anew: a dead connection is only silent."""
+RECONNECT_AFTER = 0.25
+
+
+class Message(NamedTuple):
+    """What a process published. t: engine's clock in ms, when the result was read or the change was made.
+
+    kind: result: a result was stored; changed: what is known may not be true any more; released: a lease ended.
+    """
+
+    call_request_id: str
+    t: int
+    kind: str
+
+
+def parse_message(data: bytes) -> Message | None:
+    """Reads a message; None for what no version of ours sends."""
+    parts = data.decode("ascii", "replace").split(" ")
+    if len(parts) != 3 or not parts[1].isdigit() or len(parts[1]) > 16:
+        return None
+    return Message(parts[0], int(parts[1]), parts[2])
+
+
+class Subscriber:
+    """Listens to the channel for as long as the block lasts, whatever becomes of its connection.
+
+    received: receives each message. missed: called whenever messages may have been missed: at each new subscription.
+    subscribed: receives whether messages come.
+    """
+
+    def __init__(
+        self,
+        make_client: Callable[[], Client],
+        received: Callable[[Message], None],
+        missed: Callable[[], None],
+        subscribed: Callable[[bool], None],
+    ) -> None:
+        self._make_client = make_client
+        self._received = received
+        self._missed = missed
+        self._subscribed = subscribed
+        self.is_subscribed = False
+
+    async def __aenter__(self) -> Self:
+        self._listening = asyncio.create_task(self._listen(), name="state subscriber")
+        return self
+
+    async def __aexit__(self, *error: object) -> None:
+        self._listening.cancel()
+        with suppress(asyncio.CancelledError):
+            await self._listening
+
+    async def _listen(self) -> None:
+        while True:
+            client = self._make_client()
+            try:
+                await self._subscription(client)
+            except FAILURES as failure:
+                if self.is_subscribed:
+                    get_log().warning("the channel of the shared state is lost", error=type(failure).__name__)
+            finally:
+                self._become(subscribed=False)
+                with suppress(*FAILURES):
+                    await client.aclose()
+            await asyncio.sleep(RECONNECT_AFTER)
+
+    async def _subscription(self, client: Client) -> None:
+        """Listens until the connection breaks or is silent. Raises FAILURES."""
+        loop = asyncio.get_running_loop()
+        async with client.pubsub() as channel:
+            await channel.subscribe(CHANNEL)
+            heard = pinged = loop.time()
+            while True:
+                message: dict[str, Any] | None = await channel.get_message(timeout=PING_EVERY / 2)
+                moment = loop.time()
+                if message is not None:
+                    heard = moment
+                    self._handle(message)
+                if moment - pinged >= PING_EVERY:
+                    # The loop may have stood still: nothing that came meanwhile has been read yet.
+                    if moment - pinged > SILENCE:
+                        heard = moment
+                    elif moment - heard > SILENCE:
+                        raise TimeoutError
+                    pinged = moment
+                    await channel.ping()
+
+    def _handle(self, message: dict[str, Any]) -> None:
+        if message["type"] == "subscribe":
+            self._become(subscribed=True)
+            self._missed()
+        elif message["type"] == "message" and (parsed := parse_message(message["data"])):
+            self._received(parsed)
+
+    def _become(self, *, subscribed: bool) -> None:
+        if subscribed != self.is_subscribed:
+            self.is_subscribed = subscribed
+            self._subscribed(subscribed)

@@ -1,0 +1,124 @@
+"""The engine fails in every way, and no caller notices more than a second of it, once."""
+
+import asyncio
+import time
+from collections.abc import Callable
+
+import pytest
+
+from server.state.connecting import client_factory, parse_state_url
+from server.state.encryption import Encryption
+from server.state.shared_state import SharedState
+from testkit.engine import EngineProcess, engine
+from testkit.gateway_process import free_ports
+from testkit.shared_results import ID, CountingVendor, replica
+
+KINDS = [
+    pytest.param(EngineProcess.kill, id="refused"),
+    pytest.param(EngineProcess.pause, id="silent"),
+]
+
+
+@pytest.mark.parametrize("fail", KINDS)
+async def test_without_the_engine_each_process_asks_by_itself(
+    valkey: EngineProcess, fail: Callable[[EngineProcess], None]
+) -> None:
+    """What waited is answered by the vendor; from then on nobody waits for the engine any more."""
+    vendor = CountingVendor()
+    async with replica(valkey.url, vendor) as one:
+        await one.read()
+        fail(valkey)
+        answers = await asyncio.gather(*(one.read(max_age=60) for _ in range(5)))
+        assert len(set(answers)) == 5, "each asked by itself: coalescing is not this room's"
+        assert not one.is_up
+        assert await one.read() == f"{ID} 7".encode()
+
+
+@pytest.mark.parametrize("fail", KINDS)
+async def test_when_the_engine_is_back_it_is_used_and_what_it_knew_is_not_trusted(
+    valkey: EngineProcess, fail: Callable[[EngineProcess], None]
+) -> None:
+    """What was read before the outage may have changed without its knowing; what is final has not."""
+    vendor = CountingVendor()
+    async with replica(valkey.url, vendor) as one, replica(valkey.url, vendor) as other:
+        await one.read()
+        vendor.final = True
+        await one.read("66a1b2c3d4e5f678")
+        vendor.final = False
+        fail(valkey)
+        await asyncio.gather(one.read("0" * 16), other.read("0" * 16))
+        gaps = one.gaps
+        if fail is EngineProcess.kill:
+            valkey.start()
+        else:
+            valkey.resume()
+        await one.until(lambda: one.is_up and other.is_up)
+        assert one.gaps > gaps
+        first = await one.read()
+        assert first != f"{ID} 1".encode()
+        assert await other.read() == first, "it is shared again"
+        if fail is EngineProcess.pause:
+            assert await one.read("66a1b2c3d4e5f678") == b"66a1b2c3d4e5f678 1"
+
+
+async def test_a_gateway_starts_without_its_engine(valkey: EngineProcess) -> None:
+    """It goes on by itself, and shares once the engine is there."""
+    (port,) = free_ports(1)
+    seen: list[bool] = []
+
+    class Nobody:
+        def published(self, message: object) -> None: ...
+        def missed(self) -> None: ...
+
+    make = client_factory(parse_state_url(f"redis://127.0.0.1:{port}"), None)
+    async with SharedState(make, Encryption([]), 60, Nobody(), seen.append) as state:
+        async with asyncio.timeout(20):
+            while not seen:  # noqa: ASYNC110 (nothing to wait for)
+                await asyncio.sleep(0.01)
+        assert seen == [False]
+        assert not state.engine.is_up
+
+
+@pytest.mark.parametrize(
+    "disturb",
+    [
+        pytest.param(("SCRIPT", "FLUSH"), id="scripts flushed"),
+        pytest.param(("FLUSHALL",), id="all data gone"),
+        pytest.param(("CLIENT", "KILL", "TYPE", "NORMAL"), id="connections cut"),
+        pytest.param(("CLIENT", "KILL", "TYPE", "PUBSUB"), id="subscribers cut"),
+    ],
+)
+async def test_no_caller_notices_a_disturbance_of_the_engine(valkey: EngineProcess, disturb: tuple[str, ...]) -> None:
+    """Readers get answers, and sharing goes on."""
+    vendor = CountingVendor(0.001)
+    async with replica(valkey.url, vendor) as one, replica(valkey.url, vendor) as other:
+        await one.read()
+        valkey.command(*disturb)
+        answers = await asyncio.gather(*(each.read(f"{n:016}") for n in range(20) for each in (one, other)))
+        assert len(answers) == 40
+        await one.until(lambda: one.is_up and other.is_up and one.state.subscriber.is_subscribed)
+        assert await one.read("a" * 16) == await other.read("a" * 16)
+
+
+async def test_a_full_engine_refuses_to_store_and_callers_are_served() -> None:
+    """Without room in the engine every reader is answered; what cannot be stored is not shared."""
+    (port,) = free_ports(1)
+    with engine(port, "--maxmemory", "1", "--maxmemory-policy", "noeviction") as full:
+        vendor = CountingVendor()
+        async with replica(full.url, vendor) as one:
+            assert await one.read() == f"{ID} 1".encode()
+            assert await one.read() == f"{ID} 2".encode()
+            assert one.is_up
+
+
+async def test_a_busy_event_loop_is_no_outage(valkey: EngineProcess) -> None:
+    """A process that stood still for longer than the engine's time-out goes on sharing."""
+    vendor = CountingVendor(0.001)
+    async with replica(valkey.url, vendor) as one:
+        for number in range(3):
+            reading = asyncio.create_task(one.read(f"{number:016}"))
+            await asyncio.sleep(0)
+            await asyncio.sleep(0)
+            time.sleep(0.7)  # noqa: ASYNC251 (the point)
+            await reading
+            assert one.is_up
