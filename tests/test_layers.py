@@ -106,6 +106,7 @@ KNOWN_IN = {
     "prometheus_client": {"observability.metrics"},
     "pydantic": {"settings"},
     "pydantic_settings": {"settings"},
+    "redis": {"state"},
     "structlog": {"observability.logs"},
     "uvloop": {"commands"},
 }
