@@ -1,10 +1,10 @@
 """The command line: python -m server serve | sandbox | healthcheck; installed also as call-request-gateway."""
 
-import signal
-import sys
+# Before all else, for the other imports take half a second: no signal is lost in it, and no file or socket gets the
+# number of a standard stream that is closed.
+from .process.signal_mask import block_signals
 
-# As a container's first process Python ignores SIGTERM until it has a handler, and the imports take half a second.
-signal.signal(signal.SIGTERM, lambda number, _: sys.exit(128 + number))
+block_signals()
 
 from .commands import main  # noqa: E402
 

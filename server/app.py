@@ -3,6 +3,7 @@
 import asyncio
 import ssl
 import time
+from collections.abc import Callable
 from contextlib import AsyncExitStack
 from typing import Any, Self
 
@@ -13,6 +14,7 @@ from callrequest.v1.call_request_service_pb2_grpc import add_CallRequestServiceS
 from .cancelling.in_progress import CancelsInProgress
 from .concurrency_limit import ConcurrencyLimit
 from .observability.access_log import AccessLog
+from .observability.logs import describe, get_log
 from .observability.metrics import Metrics
 from .process.embedded_sandbox import with_vendor
 from .process.port import held
@@ -63,7 +65,10 @@ _CHANNEL_OPTIONS = (
 class Gateway:
     """A gateway from its start to its end: `async with Gateway(settings) as gateway: … await gateway.drain()`.
 
-    Entering raises SettingsError when a setting turns out to be wrong: a port is taken, a certificate is none.
+    Entering raises SettingsError when a setting turns out to be wrong: a port is taken, a file holds no certificate.
+
+    reloads: what SIGHUP calls, in the event loop: each reads the files again that its part of the gateway was made of,
+    and keeps the old contents if the new ones are broken. Parts add theirs as they start.
     """
 
     def __init__(self, settings: Settings, access_log: AccessLog | None = None) -> None:
@@ -72,6 +77,7 @@ class Gateway:
         self._stack = AsyncExitStack()
         self._health = Health([SERVICE])
         self._ready = False
+        self.reloads: list[Callable[[], None]] = []
         self.address: Address
         self.metrics_address: Address | None = None
         self.sandbox_url: str | None = None
@@ -126,6 +132,14 @@ class Gateway:
     async def broken(self) -> None:
         """Waits until a server of gRPC's has ended by itself: then some of the callers are served no more."""
         await self._server.broken()
+
+    def reload(self) -> None:
+        """Reads again every file that can be replaced while the gateway runs."""
+        for reload in self.reloads:
+            try:
+                reload()
+            except Exception as error:
+                get_log().error("unexpected", **describe(error))
 
     async def drain(self, *, quick: bool = False) -> None:
         """Ends without losing a unary call, a little within GRACE. quick: for a person who waits, without the delay.

@@ -16,7 +16,8 @@ import uvloop
 from . import __version__
 from .observability.access_log import AccessLog
 from .observability.logs import Lines, configure_logs, describe, get_log
-from .process.signals import ShutdownSignals
+from .process.signal_mask import unblock_signals
+from .process.signals import ProcessSignals
 from .settings import (
     Address,
     Settings,
@@ -58,6 +59,7 @@ def main() -> None:
         if options.command == "healthcheck":
             from . import healthcheck
 
+            unblock_signals()
             sys.exit(healthcheck.run(settings))
         console = settings.log_format == "console" or (settings.log_format is None and sys.stdout.isatty())
         lines = Lines(sys.stdout)
@@ -130,7 +132,8 @@ async def _serve(settings: Settings, access_log: AccessLog) -> int:
 
     signals = _signals(settings.grace)
     async with Gateway(settings, access_log) as gateway:
-        _say_serving(settings, gateway.address, gateway.metrics_address, gateway.sandbox_url)
+        signals.on_reload = gateway.reload
+        _log_serving(settings, gateway.address, gateway.metrics_address, gateway.sandbox_url)
         code = await _until_drained(gateway, signals, signals.get)  # a second signal ends the drain
     get_log().info("stopped")
     return code
@@ -160,6 +163,7 @@ async def _worker(options: argparse.Namespace, settings: Settings, access_log: A
                 Gateway(settings.model_copy(update=changed), access_log) as gateway,
                 Heartbeat(options.control, settings.grace) as control,
             ):
+                signals.on_reload = gateway.reload
                 return await _until_drained(gateway, signals, control.hurry.wait, control.ends_alone)
         except SettingsError as error:
             # Not on stderr alone: what a running gateway's worker cannot read any more keeps it from coming back.
@@ -178,7 +182,8 @@ async def _supervise(settings: Settings) -> int:
             if (code := starting.result()) is not None:
                 hearing.cancel()
                 return code
-            _say_serving(settings, workers.address, workers.metrics_address, workers.sandbox_url)
+            signals.on_reload = workers.reload
+            _log_serving(settings, workers.address, workers.metrics_address, workers.sandbox_url)
             keeping = asyncio.create_task(workers.keep())
             await asyncio.wait({keeping, hearing}, return_when=asyncio.FIRST_COMPLETED)
             keeping.cancel()
@@ -190,7 +195,7 @@ async def _supervise(settings: Settings) -> int:
     return code
 
 
-def _say_serving(settings: Settings, address: Address, metrics: Address | None, sandbox_url: str | None) -> None:
+def _log_serving(settings: Settings, address: Address, metrics: Address | None, sandbox_url: str | None) -> None:
     where = {"address": str(address)} | ({"metrics": str(metrics)} if metrics else {})
     get_log().info("serving", **where, version=__version__)
     if sandbox_url and address.is_loopback and settings.callers is None:  # else they would need a token
@@ -199,26 +204,27 @@ def _say_serving(settings: Settings, address: Address, metrics: Address | None, 
 
 async def _until_drained(
     gateway: "Gateway",
-    signals: ShutdownSignals,
+    signals: ProcessSignals,
     hurried: Callable[[], Coroutine[Any, Any, object]],
     alone: Callable[[], Coroutine[Any, Any, bool]] | None = None,
 ) -> int:
     """Serves until a signal comes, then drains. For a person who pressed Ctrl-C and waits for the prompt: quickly.
 
-    Gives the exit code: 1 when no signal came, but a server of gRPC's has ended by itself. hurried: waits until calls
-    need not be finished any more. alone: tells of one of several workers whether the others serve on; then it drains
-    quickly, too, since its clients need not be told of another address.
+    Returns the exit code: 1 when no signal came, but one of gRPC's servers has ended by itself. hurried: waits until
+    calls need not be finished any more. alone: for one of several workers: whether the others serve on; then it drains
+    quickly, too, since its clients find them at the same address.
     """
+    early = signals.asked_to_end  # it came while the gateway started: nobody knows of it yet
     hearing, breaking = asyncio.create_task(signals.get()), asyncio.create_task(gateway.broken())
     await asyncio.wait({hearing, breaking}, return_when=asyncio.FIRST_COMPLETED)
     breaking.cancel()
     if hearing.done():
         received = hearing.result()
         get_log().info("draining", signal=received.name)
-        code, quick = 0, received == signal.SIGINT or (alone is not None and await alone())
+        code, quick = 0, early or received == signal.SIGINT or (alone is not None and await alone())
     else:
         hearing.cancel()
-        get_log().error("a server of gRPC's ended by itself: this process ends, to be started again")
+        get_log().error("one of gRPC's servers ended by itself: this process ends, to be started again")
         code, quick = 1, True
     draining = asyncio.create_task(gateway.drain(quick=quick))
     hurry = asyncio.create_task(hurried())
@@ -242,10 +248,10 @@ async def _sandbox(listen: Address) -> int:
     return 0
 
 
-def _signals(grace: float) -> ShutdownSignals:
+def _signals(grace: float) -> ProcessSignals:
     """What asks the process to end; what nobody catches goes to the log, without its text."""
     asyncio.get_running_loop().set_exception_handler(_log_unexpected)
-    return ShutdownSignals(
+    return ProcessSignals(
         grace, lambda: get_log().error("ended by force: calls, or the event loop, did not end in time")
     )
 

@@ -6,6 +6,7 @@ harmless is left out, the texts of exceptions and of other libraries' messages i
 
 import json
 import logging
+import sys
 import threading
 import traceback
 from collections.abc import Callable, Sequence
@@ -23,12 +24,16 @@ FIELDS = frozenset(
         *("error", "at", "logger", "line"),  # an unexpected exception, a library's message
         *("address", "metrics", "vendor", "version", "settings", "signal", "seconds"),  # start and stop
         *("worker", "pid", "exit"),  # one of several workers
+        "thread",
     }
 )
 """The fields that may be logged. None of them ever holds what the vendor sent, nor a caller's text."""
 
 WHOLE = 4000
 """Characters that a pipe takes in one piece (PIPE_BUF is 4096 bytes, and such lines are ASCII)."""
+
+_STACK = 8
+"""Frames of a stack that are logged, the innermost."""
 
 Log = structlog.typing.FilteringBoundLogger
 
@@ -116,7 +121,17 @@ def only_listed_fields(logger: object, name: str, event: structlog.typing.EventD
 def describe(error: BaseException) -> dict[str, Any]:
     """What may be logged of an unexpected exception: its class and where it came from, never its text or values."""
     frames: Sequence[traceback.FrameSummary] = traceback.extract_tb(error.__traceback__)
-    return {"error": type(error).__name__, "at": [f"{_short(frame.filename)}:{frame.lineno}" for frame in frames[-8:]]}
+    at = [f"{_short(frame.filename)}:{frame.lineno}" for frame in frames[-_STACK:]]
+    return {"error": type(error).__name__, "at": at}
+
+
+def log_stacks() -> None:
+    """Logs where each thread of this process is: a line for each, with places in the code and no values."""
+    names = {thread.ident: thread.name for thread in threading.enumerate()}
+    for number, frame in sys._current_frames().items():  # noqa: SLF001 (as the standard library's faulthandler)
+        frames = traceback.extract_stack(frame)[-_STACK:]
+        at = [f"{_short(each.filename)}:{each.lineno}" for each in frames]
+        get_log().warning("stack", thread=names.get(number, str(number)), at=at)
 
 
 class _Libraries(logging.Handler):

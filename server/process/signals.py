@@ -1,4 +1,13 @@
-"""SIGTERM and SIGINT: heard by a thread of their own, so that not even a stuck event loop keeps the process alive."""
+"""Signals, taken by a thread of their own, so that not even a stuck event loop keeps the process alive.
+
+| signal | effect |
+|---|---|
+| SIGTERM, SIGQUIT | drain |
+| SIGINT | drain without the delay: a person waits |
+| SIGHUP | the files that can be replaced are read again |
+| SIGUSR1 | a line in the log for each thread: where it is |
+| SIGUSR2, SIGALRM and others (`signal_mask.LOGGED`) | a line in the log |
+"""
 
 import asyncio
 import os
@@ -6,20 +15,22 @@ import signal
 import threading
 from collections.abc import Callable
 
-END_SIGNALS = (signal.SIGTERM, signal.SIGINT)
+from ..observability.logs import get_log, log_stacks
+from .signal_mask import DRAIN, HANDLED, RELOAD, STACKS, block_signals
 
 FORCED = 1
-"""The exit code when the process had to be ended by force."""
-
+"""The exit code of a process that had to be ended by force."""
 
 FORCE_LOG_TIMEOUT = 0.2
-"""Seconds for the last words of a process that is ended by force."""
+"""Seconds for the last line of a process that is ended by force."""
 
 
-class ShutdownSignals:
-    """The signals that ask the process to end: `await signals.get()` for each.
+class ProcessSignals:
+    """The signals of this process: `await signals.get()` returns the next one that asks it to end.
 
-    grace: seconds from the first one until the process is ended by force; forced is called before, in another thread.
+    grace: seconds from the first of those until the process is ended by force; forced is called before, in another
+    thread. on_reload: called in the event loop at each SIGHUP; None, as long as there is nothing to read again.
+
     Must be made in the main thread, before any other is started: threads inherit that the signals are blocked for them.
     """
 
@@ -28,24 +39,46 @@ class ShutdownSignals:
         self._forced = forced
         self._loop = asyncio.get_running_loop()
         self._received: asyncio.Queue[signal.Signals] = asyncio.Queue()
-        signal.pthread_sigmask(signal.SIG_BLOCK, END_SIGNALS)
+        self.on_reload: Callable[[], None] | None = None
+        block_signals()
         threading.Thread(target=self._listen, name="signals", daemon=True).start()
 
+    @property
+    def asked_to_end(self) -> bool:
+        """Whether a signal that asks the process to end has come and waits for `get`."""
+        return not self._received.empty()
+
     async def get(self) -> signal.Signals:
-        """Waits for the next signal."""
+        """Waits for the next signal that asks the process to end."""
         return await self._received.get()
 
     def _listen(self) -> None:
-        received = self._wait()
-        timer = threading.Timer(self._grace, self._force)
-        timer.daemon = True
-        timer.start()
+        timer: threading.Timer | None = None
         while not self._loop.is_closed():
-            self._loop.call_soon_threadsafe(self._received.put_nowait, received)
-            received = self._wait()
+            number = signal.sigwait(HANDLED)
+            if number in DRAIN:
+                if timer is None:
+                    timer = threading.Timer(self._grace, self._force)
+                    timer.daemon = True
+                    timer.start()
+                self._in_loop(self._received.put_nowait, signal.Signals(number))
+            elif number == RELOAD:
+                self._in_loop(self._reload)
+            elif number == STACKS:
+                log_stacks()
+            else:
+                get_log().warning("a signal without effect", signal=_name(number))
 
-    def _wait(self) -> signal.Signals:
-        return signal.Signals(signal.sigwait(END_SIGNALS))
+    def _in_loop(self, act: Callable[..., None], *args: object) -> None:
+        try:
+            self._loop.call_soon_threadsafe(act, *args)
+        except RuntimeError:  # the loop was closed just now
+            return
+
+    def _reload(self) -> None:
+        get_log().info("reading files again", signal=RELOAD.name)
+        if self.on_reload is not None:
+            self.on_reload()
 
     def _force(self) -> None:
         # In a thread, and not for long: what is stuck may be the log itself.
@@ -53,3 +86,10 @@ class ShutdownSignals:
         telling.start()
         telling.join(FORCE_LOG_TIMEOUT)
         os._exit(FORCED)  # not sys.exit, which would wait for what does not end
+
+
+def _name(number: int) -> str:
+    try:
+        return signal.Signals(number).name
+    except ValueError:  # of the real-time signals only the first and the last have names
+        return f"SIG{number}"

@@ -20,7 +20,7 @@ from ..settings import Address, Settings, parse_address
 from .embedded_sandbox import with_vendor
 from .metrics_folder import metrics_folder
 from .port import held
-from .signals import ShutdownSignals
+from .signals import ProcessSignals
 from .worker_process import WorkerProcess
 
 LOOK_EVERY = 0.25
@@ -69,7 +69,7 @@ class Supervisor:
 
     async def __aexit__(self, *error: object) -> None:
         for process in self._processes:
-            process.tell(signal.SIGKILL)
+            process.send_signal(signal.SIGKILL)
         await _ended(self._processes, 1.0)
         await self._stack.aclose()
 
@@ -117,7 +117,12 @@ class Supervisor:
                     self._start(process)
             looked_at = time.monotonic()
 
-    async def drain(self, received: signal.Signals, signals: ShutdownSignals) -> int:
+    def reload(self) -> None:
+        """Has every worker read its files again."""
+        for process in self._processes:
+            process.send_signal(signal.SIGHUP)
+
+    async def drain(self, received: signal.Signals, signals: ProcessSignals) -> int:
         """Has all workers drain. Gives the exit code: 1 when one must be ended by force, which is done on leaving."""
         self._ending = True
         until = time.monotonic() + self._settings.grace - min(KILL_MARGIN, self._settings.grace / 20)
@@ -160,7 +165,7 @@ class Supervisor:
             get_log().error("a worker is stuck", worker=process.slot, pid=process.pid)
         for number in (signal.SIGABRT, signal.SIGKILL):
             for process in stuck:
-                process.tell(number)
+                process.send_signal(number)
             await _ended(stuck, FOR_STACK)
 
 

@@ -108,13 +108,13 @@ class WorkerProcess:
     def drain(self, received: signal.Signals) -> None:
         """Passes on the signal that ends the whole gateway. The word that it does so comes first."""
         self._say(ALL_END)
-        self.tell(received)
+        self.send_signal(received)
 
     def hurry(self) -> None:
         """Tells it that calls need not be finished any more."""
         self._say(HURRY)
 
-    def tell(self, number: signal.Signals) -> None:
+    def send_signal(self, number: signal.Signals) -> None:
         """Sends it a signal, if there is a process."""
         if self._process is not None:
             self._process.send_signal(number)

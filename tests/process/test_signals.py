@@ -1,0 +1,74 @@
+"""What each signal does, to one process and to several; and that none is lost, however early it comes."""
+
+import asyncio
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import AsyncIterator
+
+import pytest
+
+from measure.faults.vendor import Vendor, after
+from server.process.signal_mask import DRAIN, HANDLED, LOGGED
+from testkit.gateway_process import ROOT, serving
+from testkit.http2_connection import connected
+
+FATAL = {getattr(signal, f"SIG{name}") for name in ("ABRT", "BUS", "FPE", "ILL", "KILL", "SEGV", "SYS", "TRAP")}
+STOPPING = {getattr(signal, f"SIG{name}") for name in ("STOP", "TSTP", "TTIN", "TTOU")}
+HARMLESS = {getattr(signal, f"SIG{name}") for name in ("CHLD", "CONT", "URG", "WINCH")}
+IGNORED = {signal.SIGPIPE, signal.SIGXFSZ}  # by Python
+
+
+@pytest.fixture
+async def vendor() -> AsyncIterator[Vendor]:
+    async with Vendor() as played:
+        played.on_read = after(1, played.tell)
+        yield played
+
+
+def test_every_signal_has_its_effect() -> None:
+    """Those that are not handled end or stop every process, or none; a new one must be decided."""
+    assert signal.valid_signals() == HANDLED | FATAL | STOPPING | HARMLESS | IGNORED
+    assert not HANDLED & (FATAL | STOPPING | HARMLESS | IGNORED)
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+async def test_no_signal_but_those_that_drain_loses_a_call(vendor: Vendor, workers: int) -> None:
+    """Each that is handled, to every process: the calls in progress are answered, and what was done is logged."""
+    async with (
+        serving(vendor.url, WORKERS=workers, DRAIN_DELAY=0.1, GRACE=5) as gateway,
+        connected(gateway.port, 4) as client,
+    ):
+        calls = [asyncio.create_task(client.read(f"signalled{number:07}", 8)) for number in range(8)]
+        await vendor.until(lambda: vendor.waiting == 8)
+        processes = {gateway.process.pid, *gateway.workers().values()}
+        for process in processes:
+            for number in HANDLED - DRAIN:
+                os.kill(process, number)
+        assert {(await call).code for call in calls} == {0}
+        assert len(gateway.told("a signal without effect")) == len(processes) * len(LOGGED)
+        assert len(gateway.told("reading files again")) >= len(processes)
+        stacks = gateway.told("stack")
+        assert len([line for line in stacks if line["thread"] == "MainThread"]) == len(processes)
+        assert all("server/" in str(line["at"]) for line in stacks if line["thread"] == "signals")
+        gateway.signal(signal.SIGQUIT)
+        assert await gateway.ended(5) == 0
+
+
+def test_sigterm_that_came_before_the_first_instruction_is_handled() -> None:
+    """It is pending as the process begins, blocked by whoever started it, as in the image: exit code 0, soon."""
+    environment = {name: value for name, value in os.environ.items() if not name.startswith("GATEWAY_")}
+    environment |= {f"GATEWAY_{name}LISTEN": "127.0.0.1:0" for name in ("", "METRICS_", "SANDBOX_")}
+    pending = ["env", "--block-signal=TERM", "sh", "-c", 'kill -TERM $$; exec "$@"', "sh"]
+    ended = subprocess.run(
+        [*pending, sys.executable, "-m", "server", "serve"],
+        cwd=ROOT,
+        env=environment | {"GATEWAY_DRAIN_DELAY": "20"},
+        capture_output=True,
+        text=True,
+        timeout=15,
+        check=False,
+    )
+    assert ended.returncode == 0
+    assert "draining" in ended.stdout
