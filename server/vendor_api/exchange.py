@@ -12,6 +12,7 @@ from callrequest.v1 import error_reason_pb2 as reasons
 from ..deadline import MIN_SECONDS, Deadline
 from ..errors import Delivery, GatewayError, deadline_exceeded
 from ..observability.outage_log import OutageLog
+from .content_encoding import NotDecodable, decode
 from .document import NotAnObject, Object, parse
 from .translate import malformed
 
@@ -105,12 +106,24 @@ def unavailable(delivery: Delivery) -> GatewayError:
 
 
 def _parsed(response: httpx.Response) -> tuple[Object | None, bool]:
-    """The body's object, None without one, and whether the body is a page; the transport cuts it off at MAX_BYTES."""
-    assert isinstance(response.stream, httpx.SyncByteStream), "the transport gives replies that are whole"
+    """The JSON object of the body, if it is one, and whether the body is a page."""
+    assert isinstance(response.stream, httpx.SyncByteStream), "the transport returns whole replies"
     body = b"".join(response.stream)
     if len(body) > MAX_BYTES:
         return None, True
     try:
         return parse(body), False
+    except NotAnObject as error:
+        is_page = error.is_page
+    # Only now: replies are compressed against our wish, and no compressed body is JSON.
+    named = [response.headers.get(name, "") for name in ("content-encoding", "transfer-encoding")]
+    codings = [coding.strip().lower() for coding in ",".join(named).split(",")]
+    codings = [coding for coding in codings if coding not in ("", "identity", "chunked")]
+    if not codings:
+        return None, is_page
+    try:
+        return parse(decode(body, codings, MAX_BYTES)), False
+    except NotDecodable:
+        return None, True
     except NotAnObject as error:
         return None, error.is_page

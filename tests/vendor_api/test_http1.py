@@ -327,7 +327,6 @@ async def test_a_reply_that_is_cut_short_is_no_reply(answer: Answer) -> None:
     [
         pytest.param(b"220 mail.example ESMTP\r\n", id="another-protocol"),
         pytest.param(b"HTTP/1.1 200 OK\r\ncontent-length: 4\r\ncontent-length: 5\r\n\r\nthis", id="two-lengths"),
-        pytest.param(CHUNKED[:-2] + b"content-length: 4\r\n\r\n0\r\n\r\n", id="length-and-chunks"),
         pytest.param(b"HTTP/1.1 200 OK\r\ncontent-length: -1\r\n\r\n", id="negative-length"),
         pytest.param(CHUNKED + b"x\r\n", id="chunk-without-size"),
         pytest.param(b"HTTP/1.1 101 Go\r\nupgrade: h2c\r\nconnection: upgrade\r\n\r\n", id="another-protocol-agreed"),
