@@ -49,9 +49,13 @@ _CHANNEL_OPTIONS = (
     ("grpc.max_metadata_size", MAX_METADATA_BYTES),
     ("grpc.absolute_max_metadata_size", 2 * MAX_METADATA_BYTES),
     ("grpc.max_concurrent_streams", MAX_STREAMS),
-    # Clients may ping every 10 s, with or without calls: with only one of the two they get too_many_pings.
-    ("grpc.http2.min_ping_interval_without_data_ms", 10_000),
+    # Clients may ping every 10 s, with or without calls; half of that, since pings that are sent 10 s apart arrive
+    # closer together. With only one of the two options they get too_many_pings.
+    ("grpc.http2.min_ping_interval_without_data_ms", 5_000),
     ("grpc.keepalive_permit_without_calls", 1),
+    # Clients that are gone without a word are noticed within 50 s, not after two hours.
+    ("grpc.keepalive_time_ms", 30_000),
+    ("grpc.http2.ping_timeout_ms", 20_000),
     # Clients connect anew from time to time, and so spread over servers that came later.
     ("grpc.max_connection_age_ms", 30 * 60_000),
     ("grpc.max_connection_age_grace_ms", 60_000),
@@ -104,7 +108,9 @@ class Gateway:
             listen, server_group = parse_address(settings.listen), 1
         self._server = server = ServerGroup(server_group, _CHANNEL_OPTIONS)
         stack.callback(metrics.flush)
-        interceptor: Any = Interceptor(server, metrics, self._access_log, await self._callers(stack))
+        self._interceptor = Interceptor(server, metrics, self._access_log, await self._callers(stack))
+        server.set_unknown_method_handler(self._interceptor.refuse_unknown_method)
+        interceptor: Any = self._interceptor  # the generated code takes a grpc.Server
         cache = ResultCache(settings.default_max_age, settings.final_max_age, settings.cache_bytes)
         await stack.enter_async_context(cache)
         reading = ConcurrencyLimit(settings.max_reads, metrics.in_flight("read"))
@@ -126,7 +132,7 @@ class Gateway:
         stack.push_async_callback(server.stop, None)
         await server.start()
         let_threads_yield(settings.io_niceness)
-        self._health.tell(serving=True)
+        self._health.set_serving(True)
         self._ready = True
 
     async def broken(self) -> None:
@@ -150,7 +156,7 @@ class Gateway:
         settings, begun = self._settings, time.monotonic()
         grace = settings.grace - min(CLOSE_MARGIN, settings.grace / 10)
         self._ready = False
-        self._health.tell(serving=False)
+        self._health.set_serving(False)
         await asyncio.sleep(0 if quick else min(settings.drain_delay, grace - REPLY_MARGIN))
         await self._end_calls(max(grace - (time.monotonic() - begun), 0))
 
@@ -160,8 +166,10 @@ class Gateway:
         The server cuts off what is left with UNAVAILABLE, which would be wrong for a cancel that may have been sent.
         """
         until = time.monotonic() + seconds - REPLY_MARGIN
+        self._health.end_watches()
+        self._interceptor.requests.hurry()
         async with asyncio.TaskGroup() as group:
-            stopping = group.create_task(self._server.stop(seconds))
+            stopping = group.create_task(self._server.stop(seconds, self._interceptor.open_calls.settled))
             # Until then a call that was just taken may begin a cancel.
             await asyncio.wait({stopping}, timeout=max(seconds - REPLY_MARGIN, 0))
             await self._cancellations.finish(until - time.monotonic())

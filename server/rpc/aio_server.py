@@ -1,28 +1,37 @@
-"""grpc.aio's server, without what lets any client end it.
+"""grpc.aio's server, without the defect by which any client can end it.
 
-It keeps one request open for calls of methods that are not registered, and decodes their names where nothing catches:
-a name that is no UTF-8 ends the server and all its calls (grpcio 1.85). Here such calls are refused without a look at
-their names; every method that there is, is registered (`interceptor.py`).
+grpc.aio decodes the name of a method that is not registered where nothing catches the exception: a name that is not
+UTF-8 ends the server and all its calls (grpcio 1.85). This server refuses such calls without reading their names; every
+method that exists is registered (`interceptor.py`).
 
-This leans on grpcio's inside, which is pinned; `tests/rpc/test_aio_server.py` fails when that has changed, or when
+This leans on internals of grpcio, which is pinned; `tests/rpc/test_aio_server.py` fails when they have changed, or when
 grpcio no longer needs this.
 """
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from contextlib import suppress
-from typing import Any
+from typing import Any, TypeAlias
 
 import grpc
 from grpc._cython import cygrpc
 from grpc.aio import _server
 
+Context: TypeAlias = "grpc.aio.ServicerContext[Any, Any]"
+
+
+async def refuse(context: Context) -> None:
+    """Ends a call of a method that is not registered."""
+    await context.abort(grpc.StatusCode.UNIMPLEMENTED, "There is no such method here.")
+
 
 class _Core(cygrpc.AioServer):  # type: ignore[misc]  # it has no types
-    """The server below grpc.aio's."""
+    """The server below grpc.aio's. refuse_unknown: ends a call of a method that is not registered."""
+
+    refuse_unknown: Callable[[Context], Awaitable[None]] = staticmethod(refuse)
 
     def _make_request_call_future(self, method: bytes | None) -> "asyncio.Task[Any]":
-        """A task that gives the next call of that method. None: of no known one; it only ends when the server does."""
+        """Returns a task for the next call of that method. None: a method not registered; it ends with the server."""
         if method is not None:
             task: asyncio.Task[Any] = super()._make_request_call_future(method)
             return task
@@ -32,14 +41,13 @@ class _Core(cygrpc.AioServer):  # type: ignore[misc]  # it has no types
         loop, refusing = asyncio.get_running_loop(), set[asyncio.Task[None]]()
         while True:
             state = await self._request_call()  # raises when the server stops, as grpc.aio expects
-            task = loop.create_task(_refuse(cygrpc._ServicerContext(state, None, None, loop)))  # noqa: SLF001
+            task = loop.create_task(self._refuse(cygrpc._ServicerContext(state, None, None, loop)))  # noqa: SLF001
             refusing.add(task)
             task.add_done_callback(refusing.discard)
 
-
-async def _refuse(context: "grpc.aio.ServicerContext[Any, Any]") -> None:
-    with suppress(grpc.aio.AbortError, grpc.aio.InternalError):  # it always raises; or the caller is gone
-        await context.abort(grpc.StatusCode.UNIMPLEMENTED, "There is no such method here.")
+    async def _refuse(self, context: Context) -> None:
+        with suppress(grpc.aio.AbortError, grpc.aio.InternalError):  # abort always raises; or the caller is gone
+            await self.refuse_unknown(context)
 
 
 class AioServer(_server.Server):
@@ -49,3 +57,7 @@ class AioServer(_server.Server):
         self._loop = cygrpc.get_working_loop()
         arguments = _server._augment_channel_arguments(options, None)  # noqa: SLF001
         self._server = _Core(self._loop, None, (), (), arguments, None)
+
+    def set_unknown_method_handler(self, handler: Callable[[Context], Awaitable[None]]) -> None:
+        """Has calls of methods that are not registered ended by `handler(context)`, which must abort them."""
+        self._server.refuse_unknown = handler

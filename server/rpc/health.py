@@ -1,7 +1,7 @@
-"""Health, as `grpc.health.v1` has it.
+"""Health, as `grpc.health.v1` defines it.
 
-grpcio's own servicer holds a lock of all watchers of a service while it writes to one of them: a watcher that does not
-read keeps the others, and the drain, waiting for ever.
+grpcio's own servicer holds a lock of all watchers of a service while it writes to one of them: one watcher that does
+not read blocks all others, and the drain.
 """
 
 import asyncio
@@ -19,16 +19,25 @@ NAME = pb.DESCRIPTOR.services_by_name["Health"].full_name
 
 
 class Health(HealthServicer):
-    """Tells whether these services serve, all of them or none; "" is the server as a whole. At first none does."""
+    """The status of these services, the same for all; "" is the server as a whole. NOT_SERVING at first."""
 
     def __init__(self, services: Iterable[str]) -> None:
         self._services = frozenset({"", *services})
         self._status: int = Response.NOT_SERVING
         self._changed = asyncio.Event()
+        self._ended = False
 
-    def tell(self, *, serving: bool) -> None:
-        """Tells it from now on, and everyone who watches. Waits for nobody."""
+    def set_serving(self, serving: bool) -> None:
+        """Sets the status and sends it to all watchers. Waits for none of them."""
         self._status = Response.SERVING if serving else Response.NOT_SERVING
+        self._notify()
+
+    def end_watches(self) -> None:
+        """Ends all watches, OK, each after the latest status; a watch that begins later ends with its first status."""
+        self._ended = True
+        self._notify()
+
+    def _notify(self) -> None:
         self._changed.set()
         self._changed = asyncio.Event()
 
@@ -42,12 +51,15 @@ class Health(HealthServicer):
         return pb.HealthListResponse(statuses=statuses)  # type: ignore[attr-defined]  # its types are older
 
     async def Watch(self, request: pb.HealthCheckRequest, context: Context) -> AsyncIterator[Response]:  # noqa: N802
-        """Gives the status, and again whenever it has changed; a watcher that is slow gets the latest."""
-        told = None
+        """Sends the status, and again whenever it has changed; a slow watcher gets the latest only."""
+        sent = None
         while True:
-            changed = self._changed  # taken first: what changes while a watcher is written to must not be missed
+            changed = self._changed  # taken first, so that a change while the watcher is written to is not missed
             status = self._status if request.service in self._services else Response.SERVICE_UNKNOWN
-            if status != told:
+            if status != sent:
                 yield Response(status=status)
-                told = status
-            await changed.wait()
+                sent = status
+            elif self._ended:
+                return
+            if not self._ended:
+                await changed.wait()

@@ -1,14 +1,17 @@
-"""What every call passes: its caller is known, it ends with a status of the catalogue, a line in the log, and metrics.
+"""Wraps every handler: identifies the caller, ends the call with a status of the catalogue, logs and counts it.
 
-It is put around the handlers when a service is registered: an interceptor would do the same and cost each call 10 µs
-more. It takes bytes and gives bytes: what fails while a request is read or a response is written fails inside it, where
-grpc.aio alone would answer UNKNOWN with a parser's or an exception's text.
+It wraps the handlers when a service is registered: an interceptor of grpc's would do the same and cost each call 10 µs
+more. It takes bytes and returns bytes, so that a request that cannot be decoded and a response that cannot be
+serialized fail inside it; grpc.aio alone would answer UNKNOWN with a parser's or an exception's text.
+
+All methods are registered as methods with a stream of requests, since grpc.aio calls the handlers of those as soon as a
+call's headers are there: a call whose request never becomes whole has a caller, a bound of time, a line and a count.
 """
 
 import asyncio
 import inspect
 import time
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import aclosing
 from functools import partial
 from typing import Any, NoReturn, TypeAlias
@@ -24,6 +27,8 @@ from ..observability.logs import describe, get_log
 from ..observability.metrics import Metrics
 from .callers import PERMISSION_BY_METHOD, Callers
 from .callers_file import ANONYMOUS, UNKNOWN
+from .open_calls import OpenCalls
+from .request_reader import RequestReader
 from .server_group import ServerGroup
 from .status import pushback_of, status_of
 
@@ -38,12 +43,13 @@ _TYPES = {  # by (request_streaming, response_streaming)
     (True, True): "bidi_stream",
 }
 _PROBES = ("grpc.health.", "grpc.reflection.")  # open to all; logged at debug only: they come all day
+_UNKNOWN_METHOD = ("unary", "unknown", "unknown")  # in logs and metrics, which never hold what a caller sent
 
 
 class Interceptor:
-    """Stands in for the server where services are registered: `add_…Servicer_to_server(servicer, interceptor)`.
+    """Takes the server's place where services are registered: `add_…Servicer_to_server(servicer, interceptor)`.
 
-    callers: who may call, but for health and reflection; None: whoever can connect.
+    callers: who may call the methods that are neither health nor reflection; None: whoever can connect.
     """
 
     def __init__(
@@ -54,42 +60,46 @@ class Interceptor:
         callers: Callers | None = None,
     ) -> None:
         self._server = server
-        self._metrics = metrics
-        self._access_log = access_log
+        self.metrics = metrics
+        self.access_log = access_log
         self._callers = callers
+        self.requests = RequestReader()
+        self.open_calls = OpenCalls()
 
     def add_generic_rpc_handlers(self, handlers: object) -> None:
-        """Nothing: generated code registers the same handlers in two ways."""
+        """Does nothing: generated code registers the same handlers in two ways."""
 
     def add_registered_method_handlers(self, service: str, handlers: Mapping[str, Handler]) -> None:
-        """Registers a service's handlers, guarded.
+        """Registers a service's handlers, wrapped.
 
-        Each method has a queue of its own in grpc's core for the calls that wait to be taken, so that a cancel does
-        not stand behind a thousand reads, as it would among generic handlers.
+        grpc's core keeps a queue of waiting calls for each registered method, so that a cancel does not wait behind a
+        thousand reads, as it would among generic handlers.
         """
-        guarded = {name: self._intercepted(service, name, handler) for name, handler in handlers.items()}
-        self._server.add_registered_method_handlers(service, guarded)
+        wrapped = {name: self._intercepted(service, name, handler) for name, handler in handlers.items()}
+        self._server.add_registered_method_handlers(service, wrapped)
+
+    async def refuse_unknown_method(self, context: Context) -> NoReturn:
+        """Ends a call of a method that is not registered with UNIMPLEMENTED; it is logged and counted as `unknown`."""
+        call = self._begin(_UNKNOWN_METHOD, "", context)
+        call.ended("UNIMPLEMENTED")
+        await context.abort(grpc.StatusCode.UNIMPLEMENTED, "There is no such method here.")
+
+    def _begin(self, label: tuple[str, str, str], needs: str | None, context: Context) -> "_Call":
+        return _Call(self, None if needs is None else self._callers, label, needs, context)
 
     def _intercepted(self, service: str, name: str, handler: Handler) -> Handler:
         label = (_TYPES[handler.request_streaming, handler.response_streaming], service, name)
         probe = service.startswith(_PROBES)
-        begin = partial(
-            _Call,
-            self._metrics,
-            self._access_log,
-            None if probe else self._callers,
-            label,
-            None if probe else PERMISSION_BY_METHOD.get(name, ""),
-        )
-        read, write = _reader(handler), _writer(handler)
+        begin = partial(self._begin, label, None if probe else PERMISSION_BY_METHOD.get(name, ""))
+        read, write = _reader(handler, self.requests), _writer(handler)
         behaviour: Any = handler.unary_unary or handler.unary_stream or handler.stream_unary or handler.stream_stream
         yields = inspect.isasyncgenfunction(behaviour)
 
-        async def single(received: Any, context: Context) -> bytes:
+        async def single(_: object, context: Context) -> bytes:
             call = begin(context)
             try:
                 call.admit()
-                call.request = read(received)
+                call.request = await read(context)
                 response = write(await behaviour(call.request, context))
             except BaseException as error:
                 await call.failed(error)
@@ -97,11 +107,11 @@ class Interceptor:
             call.ended("OK")
             return response
 
-        async def streaming(received: Any, context: Context) -> None:
+        async def streaming(_: object, context: Context) -> None:
             call = begin(context)
             try:
                 call.admit()
-                call.request = read(received)
+                call.request = await read(context)
                 if yields:
                     async with aclosing(behaviour(call.request, context)) as responses:
                         async for response in responses:
@@ -115,58 +125,49 @@ class Interceptor:
                 raise
             call.ended("OK")
 
-        if not handler.response_streaming:
-            make = (
-                grpc.stream_unary_rpc_method_handler
-                if handler.request_streaming
-                else grpc.unary_unary_rpc_method_handler
-            )
-            return make(single)
-        make = (
-            grpc.stream_stream_rpc_method_handler if handler.request_streaming else grpc.unary_stream_rpc_method_handler
-        )
-        return make(streaming, response_serializer=write)
+        if handler.response_streaming:
+            return grpc.stream_stream_rpc_method_handler(streaming, response_serializer=write)
+        return grpc.stream_unary_rpc_method_handler(single)
 
 
 class _Call:
-    """One call on its way: who may not call is refused, and how it ended is counted, logged and told to the caller.
+    """One call: refuses a caller that may not call; counts and logs how it ended, and sends its status.
 
-    callers: None: it is open to all. needs: the permission its caller must have; None: it is a probe.
+    callers: None: the method is open to all. needs: the permission that its caller must have; None: it is a probe.
     """
 
-    __slots__ = ("_access_log", "_begun", "_caller", "_callers", "_context", "_label", "_metrics", "_needs", "request")
+    __slots__ = ("_begun", "_caller", "_callers", "_context", "_interceptor", "_label", "_needs", "_unary", "request")
 
     def __init__(
         self,
-        metrics: Metrics,
-        access_log: AccessLog,
+        interceptor: Interceptor,
         callers: Callers | None,
         label: tuple[str, str, str],
         needs: str | None,
         context: Context,
     ) -> None:
-        self._metrics = metrics
-        self._access_log = access_log
+        self._interceptor = interceptor
         self._callers = callers
         self._label = label
         self._needs = needs
         self._context = context
-        self._caller = ANONYMOUS
+        self._caller = ANONYMOUS if callers is None else UNKNOWN
+        self._unary = label[0] == "unary"
         self._begun = time.perf_counter()
         self.request: Any = None
+        interceptor.open_calls.began(unary=self._unary)
 
     def admit(self) -> None:
-        """Finds out who calls. Raises CALLER_UNAUTHENTICATED, CALLER_FORBIDDEN."""
+        """Identifies the caller. Raises CALLER_UNAUTHENTICATED, CALLER_FORBIDDEN."""
         if self._callers is None:
             return
-        self._caller = UNKNOWN
         caller = self._callers.identify(self._context.auth_context(), self._context.invocation_metadata() or ())
         self._caller = caller.name
         if self._needs not in caller.may:
             raise GatewayError(reasons.ERROR_REASON_CALLER_FORBIDDEN)
 
     async def failed(self, error: BaseException) -> None:
-        """Ends a call that raised: as its error says, or as INTERNAL. Returns when grpc has told the caller itself."""
+        """Ends a call that raised: with its status, or INTERNAL. Returns when grpc itself answers the caller."""
         if isinstance(error, grpc.aio.AbortError):
             self.ended(_CODES[_number(self._context.code())].name)
         elif isinstance(error, GeneratorExit) or (isinstance(error, asyncio.CancelledError) and _asked_to_stop()):
@@ -174,7 +175,7 @@ class _Call:
             self.ended("CANCELLED" if left is None or left > 0 else "DEADLINE_EXCEEDED")
         elif isinstance(error, GatewayError):
             await self._abort(error)
-        elif isinstance(error, grpc.aio.InternalError):  # what was written found no caller any more
+        elif isinstance(error, grpc.aio.InternalError):  # a write failed: the caller is gone
             self.ended("CANCELLED")
             raise asyncio.CancelledError from None  # grpc.aio would log the other as a defect
         # A CancelledError that nobody asked for would leave the caller waiting until its deadline (grpc#29248).
@@ -192,9 +193,10 @@ class _Call:
 
     def ended(self, code: str, reason: str | None = None) -> None:
         """Counts and logs it. code: a status code's name; reason: that of an ErrorReason."""
-        seconds = time.perf_counter() - self._begun
-        self._metrics.call_ended(self._label, None if self._needs is None else self._caller, code, reason, seconds)
-        self._access_log.ended(
+        seconds, to = time.perf_counter() - self._begun, self._interceptor
+        to.open_calls.ended(unary=self._unary)
+        to.metrics.call_ended(self._label, None if self._needs is None else self._caller, code, reason, seconds)
+        to.access_log.ended(
             self._label[2],
             code,
             reason,
@@ -205,22 +207,28 @@ class _Call:
         )
 
 
-def _reader(handler: Handler) -> Callable[[Any], Any]:
-    """Reads a request, or each of a stream of them; bytes that are no such message are INVALID_REQUEST."""
+def _reader(handler: Handler, requests: RequestReader) -> Callable[[Context], Awaitable[Any]]:
+    """Returns what reads a call's request, or the stream of its requests; undecodable bytes are INVALID_REQUEST."""
     parse = handler.request_deserializer
     assert parse is not None
 
-    def read(received: bytes) -> Any:
+    def decode(received: bytes) -> Any:
         try:
             return parse(received)
         except DecodeError:
             raise invalid("", "The bytes are no message of the type that this method takes.") from None
 
-    async def read_each(received: AsyncIterator[bytes]) -> AsyncIterator[Any]:
-        async for each in received:
-            yield read(each)
+    async def read(context: Context) -> Any:
+        return decode(await requests.read(context))
 
-    return read_each if handler.request_streaming else read
+    async def decode_each(context: Context) -> AsyncIterator[Any]:
+        async for each in requests.each(context):
+            yield decode(each)
+
+    async def stream(context: Context) -> AsyncIterator[Any]:
+        return decode_each(context)
+
+    return stream if handler.request_streaming else read
 
 
 def _writer(handler: Handler) -> Callable[[Any], bytes]:
@@ -231,12 +239,12 @@ def _writer(handler: Handler) -> Callable[[Any], bytes]:
 
 
 def _asked_to_stop() -> bool:
-    """Whether this task was itself cancelled: the caller left or ran out of time, or the server stops."""
+    """Whether this task itself was cancelled: the caller left or ran out of time, or the server stops."""
     task = asyncio.current_task()
     return task is not None and task.cancelling() > 0
 
 
 def _number(code: Any) -> int:
-    """A status code's number: grpc.aio's context gives it as a number or as a StatusCode."""
+    """A status code's number: grpc.aio's context returns a number or a StatusCode."""
     number: int = code.value[0] if isinstance(code, grpc.StatusCode) else code
     return number

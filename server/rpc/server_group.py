@@ -1,33 +1,34 @@
-"""Several gRPC servers on one port, which are one to everybody else."""
+"""Several gRPC servers on one port, used as one."""
 
 import asyncio
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
 from typing import Any
 
 import grpc
 
 from ..process.port import CAN_BE_SHARED
 from ..settings import Address
-from .aio_server import AioServer
+from .aio_server import AioServer, Context
 
 DEFAULT_SERVERS = 8
-"""How many servers a gateway has. A connection stays with one: more of them than busy connections bring nothing."""
+"""How many servers a gateway has. A connection stays with one server: more servers than busy connections are no use."""
 
 
 class ServerGroup:
-    """A server of gRPC for all who use it: handlers, ports, start, stop.
+    """Several servers with the same handlers on one port; the kernel spreads connections over them (SO_REUSEPORT).
 
-    grpc.aio takes in one call at a time: it asks its core for the next one only when the event loop has come round to
-    it, several turns later. These servers share the handlers and a port, on which the kernel spreads the connections
-    (SO_REUSEPORT). So the loop takes in several calls in a turn, and serves them one after the other with warm caches:
+    A server of grpc.aio takes in one call, and asks its core for the next only several turns of the event loop later.
+    With several servers the loop takes in several calls in a turn and serves them one after the other with warm caches:
     a quarter less CPU for a call that is passed through.
 
-    number: of servers; one where the kernel does not know SO_REUSEPORT. options: of each.
+    number: of servers; one where the kernel lacks SO_REUSEPORT. options: of each server. make: makes a server.
     """
 
-    def __init__(self, number: int, options: Sequence[tuple[str, Any]]) -> None:
+    def __init__(
+        self, number: int, options: Sequence[tuple[str, Any]], make: Callable[[Any], AioServer] = AioServer
+    ) -> None:
         options = (*options, ("grpc.so_reuseport", int(CAN_BE_SHARED)))
-        self._servers = [AioServer(options) for _ in range(number if CAN_BE_SHARED else 1)]
+        self._servers = [make(options) for _ in range(number if CAN_BE_SHARED else 1)]
         self._ends: list[asyncio.Future[bool]] = []
 
     def add_registered_method_handlers(self, service: str, handlers: Mapping[str, Any]) -> None:
@@ -35,10 +36,15 @@ class ServerGroup:
         for server in self._servers:
             server.add_registered_method_handlers(service, dict(handlers))
 
-    def listen(self, address: Address, credentials: Callable[[], grpc.ServerCredentials] | None) -> Address:
-        """Listens; gives the address with the port that was taken. Raises RuntimeError.
+    def set_unknown_method_handler(self, handler: Callable[[Context], Awaitable[None]]) -> None:
+        """Has calls of methods that are not registered ended by `handler(context)`, which must abort them."""
+        for server in self._servers:
+            server.set_unknown_method_handler(handler)
 
-        credentials: gives each server its own; None: plaintext.
+    def listen(self, address: Address, credentials: Callable[[], grpc.ServerCredentials] | None) -> Address:
+        """Listens; returns the address with the port that was taken. Raises RuntimeError.
+
+        credentials: called once for each server; None: plaintext.
         """
         for server in self._servers:
             if credentials is None:
@@ -49,18 +55,32 @@ class ServerGroup:
         return address
 
     async def start(self) -> None:
-        """Begins to serve."""
+        """Starts serving."""
         for server in self._servers:
             await server.start()
-        # They are never cancelled: that would cancel what stop() waits for.
+        # These tasks are never cancelled: that would cancel the future that stop() waits for.
         self._ends = [asyncio.ensure_future(server.wait_for_termination()) for server in self._servers]
 
     async def broken(self) -> None:
-        """Waits until one of them ends, which grpc.aio does by itself when something unforeseen happens in it."""
+        """Returns when one of them ends by itself, as a server of grpc.aio does after an exception of its own."""
         await asyncio.wait(self._ends, return_when=asyncio.FIRST_COMPLETED)
 
-    async def stop(self, grace: float | None) -> None:
-        """Takes no more calls; those under way have so many seconds to end. None: they are ended at once."""
-        # One that has ended by itself fails once more; the others are stopped all the same.
-        await asyncio.gather(*(server.stop(grace) for server in self._servers), return_exceptions=True)
+    async def stop(self, grace: float | None, settled: Callable[[], Coroutine[Any, Any, None]] | None = None) -> None:
+        """Accepts no more calls and returns when those in progress have ended.
+
+        grace: seconds after which they are cancelled; None: at once. settled: returns when nothing is left that is
+        worth waiting for; calls that are still open then, since their clients do not read, are cancelled.
+        """
+        # One that has ended by itself raises again; the others are stopped all the same.
+        stopping: asyncio.Future[Any] = asyncio.gather(
+            *(server.stop(grace) for server in self._servers), return_exceptions=True
+        )
+        if settled is not None and grace is not None:
+            settling: asyncio.Future[Any] = asyncio.ensure_future(settled())
+            await asyncio.wait({stopping, settling}, return_when=asyncio.FIRST_COMPLETED)
+            settling.cancel()
+            await asyncio.gather(settling, return_exceptions=True)
+            if not stopping.done():
+                await asyncio.gather(*(server.stop(None) for server in self._servers), return_exceptions=True)
+        await stopping
         await asyncio.gather(*self._ends, return_exceptions=True)

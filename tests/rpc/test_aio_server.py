@@ -2,7 +2,7 @@
 
 import asyncio
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import grpc
 import pytest
@@ -68,10 +68,9 @@ async def test_grpcs_own_server_still_ends_by_such_a_name() -> None:
     await asyncio.wait_for(_ended(server), 2)
 
 
-async def test_a_server_that_ends_by_itself_is_noticed(monkeypatch: pytest.MonkeyPatch) -> None:
-    """And one that is told to end, too: who waits is never left waiting."""
-    monkeypatch.setattr(server_group, "AioServer", lambda options: grpc.aio.server(options=options))
-    broken = ServerGroup(2, ())
+async def test_a_server_that_ends_by_itself_is_noticed() -> None:
+    """`broken` returns; it does so after a stop, too."""
+    broken = ServerGroup(2, (), lambda options: cast("AioServer", grpc.aio.server(options=options)))
     _, port = broken.listen(Address(("127.0.0.1", 0)), None)
     await broken.start()
     noticed = asyncio.ensure_future(broken.broken())
@@ -85,9 +84,11 @@ async def test_a_server_that_ends_by_itself_is_noticed(monkeypatch: pytest.Monke
 @pytest.mark.parametrize("workers", [1, 2])
 async def test_a_process_ends_when_a_server_of_its_has_ended(workers: int, tmp_path: Path) -> None:
     """It says so, and is started again: by whoever looks after it, or by the supervisor of workers."""
-    as_grpc_comes = (
-        "import grpc, server.rpc.aio_server as s; s.AioServer = lambda options: grpc.aio.server(options=options)"
-    )
+    as_grpc_comes = """
+import grpc._cython.cygrpc as cygrpc
+from server.rpc.aio_server import _Core
+_Core._make_request_call_future = cygrpc.AioServer._make_request_call_future
+"""
     (tmp_path / "sitecustomize.py").write_text(as_grpc_comes)
     async with serving("", path=tmp_path, WORKERS=workers) as gateway:
         before = gateway.workers()

@@ -1,0 +1,100 @@
+"""Reads the messages of requests, each within a bound of time.
+
+grpc.aio waits for a message without a bound, and neither answers nor ends a call that ends without one: such a call
+would hold one of its connection's streams for as long as the connection lives, and the drain until the end of GRACE.
+"""
+
+import asyncio
+from collections.abc import AsyncIterator
+from typing import Any, TypeAlias
+
+import grpc
+
+from ..errors import GatewayError, invalid
+
+Context: TypeAlias = "grpc.aio.ServicerContext[Any, Any]"
+
+MAX_SECONDS = 29.0
+"""Seconds for one message to arrive whole; with the way to the client the call has ended within 30 s."""
+MAX_SECONDS_IN_DRAIN = 1.0
+"""The same once the drain has closed the port."""
+
+
+class RequestReader:
+    """Reads requests from the contexts of calls; bytes in, bytes out.
+
+    One timer serves all calls, since all have the same bound: a timer for each would cost more than the reading.
+    """
+
+    def __init__(self) -> None:
+        self._bound = MAX_SECONDS
+        self._reading: dict[asyncio.Task[Any], float] = {}  # when each began, the oldest first
+        self._overdue: set[asyncio.Task[Any]] = set()
+        self._timer: asyncio.TimerHandle | None = None
+
+    async def read(self, context: Context) -> bytes:
+        """Returns the request of a unary or server-streaming method. Raises INVALID_REQUEST when none arrives whole."""
+        message = await self._next(context)
+        if message is None:
+            raise _incomplete()
+        return message
+
+    async def each(self, context: Context) -> AsyncIterator[bytes]:
+        """Yields a stream's messages until the client ends it, or is silent for the bound after a message.
+
+        Raises INVALID_REQUEST when the bound passes before the first.
+        """
+        received = 0
+        while True:
+            try:
+                message = await self._next(context)
+            except GatewayError:
+                if received:
+                    return
+                raise
+            if message is None:
+                return
+            received += 1
+            yield message
+
+    def hurry(self) -> None:
+        """From now on messages have MAX_SECONDS_IN_DRAIN, those that are waited for included."""
+        self._bound = MAX_SECONDS_IN_DRAIN
+        if self._timer is not None:
+            self._timer.cancel()
+            self._check()
+
+    async def _next(self, context: Context) -> bytes | None:
+        """Returns the next message; None at the end of the stream. Raises INVALID_REQUEST when overdue."""
+        task = asyncio.current_task()
+        assert task is not None
+        loop = task.get_loop()
+        self._reading[task] = now = loop.time()
+        if self._timer is None:
+            self._timer = loop.call_at(now + self._bound, self._check)
+        try:
+            message = await context.read()
+        except asyncio.CancelledError:
+            if task in self._overdue and not task.uncancel():
+                raise _incomplete() from None
+            raise
+        finally:
+            del self._reading[task]
+            self._overdue.discard(task)
+        return None if message is grpc.aio.EOF else message
+
+    def _check(self) -> None:
+        """Ends what is overdue, and sets the timer for the oldest of the rest; none when nothing is waited for."""
+        self._timer = None
+        loop = asyncio.get_running_loop()
+        for task, begun in self._reading.items():
+            if begun + self._bound > loop.time():
+                self._timer = loop.call_at(begun + self._bound, self._check)
+                return
+            if task not in self._overdue:
+                self._overdue.add(task)
+                task.cancel()
+
+
+def _incomplete() -> GatewayError:
+    return invalid("", "The request ended, or its time was over, before its message was whole.")
