@@ -22,6 +22,7 @@ from .reading.result_cache import ResultCache
 from .reading.results import Results
 from .rpc.callers import Callers
 from .rpc.certificates import Certificates
+from .rpc.channel_options import channel_options
 from .rpc.health import NAME as HEALTH
 from .rpc.health import Health
 from .rpc.interceptor import Interceptor
@@ -37,33 +38,10 @@ from .vendor_api.rate_limit import RateLimiter
 from .vendor_api.token_endpoint import Credentials
 from .vendor_api.transport import Http1Transport
 
-MAX_REQUEST_BYTES, MAX_METADATA_BYTES, MAX_STREAMS = 64 << 10, 8 << 10, 128
-
 CLOSE_MARGIN = 0.5
 """Seconds of GRACE that are left to close what remains after the calls."""
 REPLY_MARGIN = 0.2
 """The last seconds of calls, in which the callers of cancels that are ended are told what is known of them."""
-
-_CHANNEL_OPTIONS = (
-    ("grpc.max_receive_message_length", MAX_REQUEST_BYTES),
-    ("grpc.max_metadata_size", MAX_METADATA_BYTES),
-    ("grpc.absolute_max_metadata_size", 2 * MAX_METADATA_BYTES),
-    ("grpc.max_concurrent_streams", MAX_STREAMS),
-    # Clients may ping every 10 s, with or without calls; half of that, since pings that are sent 10 s apart arrive
-    # closer together. With only one of the two options they get too_many_pings.
-    ("grpc.http2.min_ping_interval_without_data_ms", 5_000),
-    ("grpc.keepalive_permit_without_calls", 1),
-    # Clients that are gone without a word are noticed within 50 s, not after two hours.
-    ("grpc.keepalive_time_ms", 30_000),
-    ("grpc.http2.ping_timeout_ms", 20_000),
-    # Clients connect anew from time to time, and so spread over servers that came later.
-    ("grpc.max_connection_age_ms", 30 * 60_000),
-    ("grpc.max_connection_age_grace_ms", 60_000),
-    # Beyond 1 000 calls that wait to be taken grpc would refuse some at random, as CANCELLED. The bounds in flight do
-    # that better: as OVERLOADED, with RetryInfo.
-    ("grpc.server.max_pending_requests", 100_000),
-    ("grpc.server.max_pending_requests_hard_limit", 100_000),
-)
 
 
 class Gateway:
@@ -106,7 +84,8 @@ class Gateway:
             # The supervisor holds the port. With several servers, clients that a worker sends away as it drains would
             # connect to another server of the same worker, in the moment in which it is closed, too.
             listen, server_group = parse_address(settings.listen), 1
-        self._server = server = ServerGroup(server_group, _CHANNEL_OPTIONS)
+        options = channel_options(settings.max_connection_age, settings.max_streams)
+        self._server = server = ServerGroup(server_group, options)
         stack.callback(metrics.flush)
         self._interceptor = Interceptor(server, metrics, self._access_log, await self._callers(stack))
         server.set_unknown_method_handler(self._interceptor.refuse_unknown_method)

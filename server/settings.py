@@ -154,6 +154,8 @@ class Settings(BaseSettings):
     workers: Annotated[int, Field(ge=1, le=64)] = 1
     max_reads: Annotated[int, Field(ge=1, le=100_000)] = 1000
     max_cancels: Annotated[int, Field(ge=1, le=100_000)] = 100
+    max_connection_age: Annotated[float, Field(ge=1, le=86_400)] = 1800.0
+    max_streams: Annotated[int, Field(ge=1, le=100_000)] = 128
 
     drain_delay: Seconds = 5.0
     grace: Seconds = 30.0

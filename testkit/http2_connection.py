@@ -60,6 +60,7 @@ class Connection(asyncio.Protocol):
         self.limit = 100  # streams, until the server says
         self.open: dict[int, tuple[float, Callable[[Ended], None]]] = {}
         self.closed = False
+        self.going_away = False  # the server takes no new calls on it
         self._received = bytearray()
         self._responses: dict[int, bytes] = {}  # with gRPC's prefix of five bytes
         self._next = 1
@@ -96,6 +97,8 @@ class Connection(asyncio.Protocol):
                 self.limit = http2.setting(payload, http2.MAX_CONCURRENT_STREAMS) or self.limit
                 self.transport.write(http2.frame(http2.SETTINGS, http2.ACK))
                 self.greeted.set()
+            elif kind == http2.GOAWAY:
+                self.going_away = True
             elif kind == http2.PING and not flags & http2.ACK:
                 self.transport.write(http2.frame(http2.PING, http2.ACK, payload=payload))
 
@@ -110,6 +113,14 @@ class Connection(asyncio.Protocol):
         stream, self._next = self._next, self._next + 2
         self.open[stream] = (time.monotonic(), ended)
         self.transport.write(http2.call(stream, headers, message))
+        return stream
+
+    def start(self, headers: bytes, ended: Callable[[Ended], None], *, whole: bool = False) -> int:
+        """Sends the headers of a call alone; returns its stream. whole: the request ends with them."""
+        stream, self._next = self._next, self._next + 2
+        self.open[stream] = (time.monotonic(), ended)
+        flags = http2.END_HEADERS | (http2.END_STREAM if whole else 0)
+        self.transport.write(http2.frame(http2.HEADERS, flags, stream, headers))
         return stream
 
     async def call(self, headers: bytes, message: bytes, seconds: float) -> Ended:

@@ -7,7 +7,7 @@ from dataclasses import replace
 
 from testkit.gateway_process import DidNotStartError
 
-from . import callers, cancelling, ending, hostile, overload, reading, replies, seen, sharing, workers
+from . import callers, cancelling, ending, hostile, overload, reading, replies, seen, sharing, unfinished, workers
 from .fault_case import FaultCase, Findings, Form
 from .report import Measured, print_progress
 
@@ -17,6 +17,7 @@ CASES = (
     *cancelling.CASES,
     *overload.CASES,
     *hostile.CASES,
+    *unfinished.CASES,
     *ending.CASES,
     *callers.CASES,
     *seen.CASES,

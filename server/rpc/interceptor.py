@@ -11,7 +11,7 @@ call's headers are there: a call whose request never becomes whole has a caller,
 import asyncio
 import inspect
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import aclosing
 from functools import partial
 from typing import Any, NoReturn, TypeAlias
@@ -91,15 +91,21 @@ class Interceptor:
         label = (_TYPES[handler.request_streaming, handler.response_streaming], service, name)
         probe = service.startswith(_PROBES)
         begin = partial(self._begin, label, None if probe else PERMISSION_BY_METHOD.get(name, ""))
-        read, write = _reader(handler, self.requests), _writer(handler)
+        requests, decode, write = self.requests, _decoder(handler), _writer(handler)
         behaviour: Any = handler.unary_unary or handler.unary_stream or handler.stream_unary or handler.stream_stream
         yields = inspect.isasyncgenfunction(behaviour)
+
+        async def decode_each(context: Context) -> AsyncIterator[Any]:
+            async for each in requests.each(context):
+                yield decode(each)
+
+        takes_one = not handler.request_streaming
 
         async def single(_: object, context: Context) -> bytes:
             call = begin(context)
             try:
                 call.admit()
-                call.request = await read(context)
+                call.request = decode(await requests.read(context)) if takes_one else decode_each(context)
                 response = write(await behaviour(call.request, context))
             except BaseException as error:
                 await call.failed(error)
@@ -111,7 +117,7 @@ class Interceptor:
             call = begin(context)
             try:
                 call.admit()
-                call.request = await read(context)
+                call.request = decode(await requests.read(context)) if takes_one else decode_each(context)
                 if yields:
                     async with aclosing(behaviour(call.request, context)) as responses:
                         async for response in responses:
@@ -155,7 +161,7 @@ class _Call:
         self._unary = label[0] == "unary"
         self._begun = time.perf_counter()
         self.request: Any = None
-        interceptor.open_calls.began(unary=self._unary)
+        interceptor.open_calls.unary += self._unary
 
     def admit(self) -> None:
         """Identifies the caller. Raises CALLER_UNAUTHENTICATED, CALLER_FORBIDDEN."""
@@ -193,8 +199,9 @@ class _Call:
 
     def ended(self, code: str, reason: str | None = None) -> None:
         """Counts and logs it. code: a status code's name; reason: that of an ErrorReason."""
-        seconds, to = time.perf_counter() - self._begun, self._interceptor
-        to.open_calls.ended(unary=self._unary)
+        now, to = time.perf_counter(), self._interceptor
+        seconds, to.open_calls.ended_at = now - self._begun, now
+        to.open_calls.unary -= self._unary
         to.metrics.call_ended(self._label, None if self._needs is None else self._caller, code, reason, seconds)
         to.access_log.ended(
             self._label[2],
@@ -203,12 +210,12 @@ class _Call:
             seconds,
             getattr(self.request, "call_request_id", ""),
             None if self._callers is None else self._caller,
-            probe=self._needs is None,
+            probe=self._needs is None and reason is None,  # a probe that fails by our catalogue is logged as any call
         )
 
 
-def _reader(handler: Handler, requests: RequestReader) -> Callable[[Context], Awaitable[Any]]:
-    """Returns what reads a call's request, or the stream of its requests; undecodable bytes are INVALID_REQUEST."""
+def _decoder(handler: Handler) -> Callable[[bytes], Any]:
+    """Decodes a request; bytes that are no such message are INVALID_REQUEST."""
     parse = handler.request_deserializer
     assert parse is not None
 
@@ -218,17 +225,7 @@ def _reader(handler: Handler, requests: RequestReader) -> Callable[[Context], Aw
         except DecodeError:
             raise invalid("", "The bytes are no message of the type that this method takes.") from None
 
-    async def read(context: Context) -> Any:
-        return decode(await requests.read(context))
-
-    async def decode_each(context: Context) -> AsyncIterator[Any]:
-        async for each in requests.each(context):
-            yield decode(each)
-
-    async def stream(context: Context) -> AsyncIterator[Any]:
-        return decode_each(context)
-
-    return stream if handler.request_streaming else read
+    return decode
 
 
 def _writer(handler: Handler) -> Callable[[Any], bytes]:

@@ -9,26 +9,20 @@ _CHECK_INTERVAL = 0.05
 
 
 class OpenCalls:
-    """Counts the unary calls whose handlers run, and knows when a call, unary or not, ended last."""
+    """The unary calls whose handlers run, and when a handler ended last. The interceptor sets both for every call.
+
+    unary: their number. ended_at: by time.perf_counter.
+    """
 
     def __init__(self) -> None:
-        self._unary = 0
-        self._ended_at = time.monotonic()
-
-    def began(self, *, unary: bool) -> None:
-        """Counts a call whose handler begins."""
-        self._unary += unary
-
-    def ended(self, *, unary: bool) -> None:
-        """Counts a call whose handler has ended; gRPC may still be sending its response."""
-        self._unary -= unary
-        self._ended_at = time.monotonic()
+        self.unary = 0
+        self.ended_at = 0.0
 
     async def settled(self) -> None:
-        """Returns once no unary call is open and for QUIET_SECONDS none has ended.
+        """Returns once no unary call is open and for QUIET_SECONDS no call has ended.
 
         Whatever is still open by then is a stream, or a response, that its client does not read.
         """
-        self._ended_at = time.monotonic()
-        while self._unary or time.monotonic() < self._ended_at + QUIET_SECONDS:  # noqa: ASYNC110 (it ends by the clock)
+        self.ended_at = time.perf_counter()
+        while self.unary or time.perf_counter() < self.ended_at + QUIET_SECONDS:  # noqa: ASYNC110 (it ends by the clock)
             await asyncio.sleep(_CHECK_INTERVAL)

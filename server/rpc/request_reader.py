@@ -10,7 +10,9 @@ from typing import Any, TypeAlias
 
 import grpc
 
-from ..errors import GatewayError, invalid
+from callrequest.v1 import error_reason_pb2 as reasons
+
+from ..errors import GatewayError, Violation
 
 Context: TypeAlias = "grpc.aio.ServicerContext[Any, Any]"
 
@@ -21,7 +23,7 @@ MAX_SECONDS_IN_DRAIN = 1.0
 
 
 class RequestReader:
-    """Reads requests from the contexts of calls; bytes in, bytes out.
+    """Reads requests from the contexts of calls, as bytes.
 
     One timer serves all calls, since all have the same bound: a timer for each would cost more than the reading.
     """
@@ -33,41 +35,8 @@ class RequestReader:
         self._timer: asyncio.TimerHandle | None = None
 
     async def read(self, context: Context) -> bytes:
-        """Returns the request of a unary or server-streaming method. Raises INVALID_REQUEST when none arrives whole."""
-        message = await self._next(context)
-        if message is None:
-            raise _incomplete()
-        return message
-
-    async def each(self, context: Context) -> AsyncIterator[bytes]:
-        """Yields a stream's messages until the client ends it, or is silent for the bound after a message.
-
-        Raises INVALID_REQUEST when the bound passes before the first.
-        """
-        received = 0
-        while True:
-            try:
-                message = await self._next(context)
-            except GatewayError:
-                if received:
-                    return
-                raise
-            if message is None:
-                return
-            received += 1
-            yield message
-
-    def hurry(self) -> None:
-        """From now on messages have MAX_SECONDS_IN_DRAIN, those that are waited for included."""
-        self._bound = MAX_SECONDS_IN_DRAIN
-        if self._timer is not None:
-            self._timer.cancel()
-            self._check()
-
-    async def _next(self, context: Context) -> bytes | None:
-        """Returns the next message; None at the end of the stream. Raises INVALID_REQUEST when overdue."""
-        task = asyncio.current_task()
-        assert task is not None
+        """Returns the next message. Raises INVALID_REQUEST when none arrives whole in time or before the end."""
+        task: asyncio.Task[Any] = asyncio.current_task()  # type: ignore[assignment]  # a handler runs in a task
         loop = task.get_loop()
         self._reading[task] = now = loop.time()
         if self._timer is None:
@@ -76,12 +45,40 @@ class RequestReader:
             message = await context.read()
         except asyncio.CancelledError:
             if task in self._overdue and not task.uncancel():
-                raise _incomplete() from None
+                raise _IncompleteError from None
             raise
         finally:
             del self._reading[task]
-            self._overdue.discard(task)
-        return None if message is grpc.aio.EOF else message
+            if self._overdue:
+                self._overdue.discard(task)
+        if message is grpc.aio.EOF:
+            raise _EndedError
+        return message  # type: ignore[no-any-return]  # its deserializer is None
+
+    async def each(self, context: Context) -> AsyncIterator[bytes]:
+        """Yields a stream's messages until the client ends it, or is silent for the bound after a message.
+
+        Raises INVALID_REQUEST when the bound passes before the first.
+        """
+        received = False
+        while True:
+            try:
+                message = await self.read(context)
+            except _EndedError:
+                return
+            except _IncompleteError:
+                if received:
+                    return
+                raise
+            received = True
+            yield message
+
+    def hurry(self) -> None:
+        """From now on messages have MAX_SECONDS_IN_DRAIN, those that are waited for included."""
+        self._bound = MAX_SECONDS_IN_DRAIN
+        if self._timer is not None:
+            self._timer.cancel()
+            self._check()
 
     def _check(self) -> None:
         """Ends what is overdue, and sets the timer for the oldest of the rest; none when nothing is waited for."""
@@ -96,5 +93,13 @@ class RequestReader:
                 task.cancel()
 
 
-def _incomplete() -> GatewayError:
-    return invalid("", "The request ended, or its time was over, before its message was whole.")
+class _IncompleteError(GatewayError):
+    """INVALID_REQUEST: no message arrived whole."""
+
+    def __init__(self) -> None:
+        violation = Violation("", "The request ended, or its time was over, before its message was whole.")
+        super().__init__(reasons.ERROR_REASON_INVALID_REQUEST, violations=(violation,))
+
+
+class _EndedError(_IncompleteError):
+    """The client ended its side."""
