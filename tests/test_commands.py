@@ -19,26 +19,11 @@ import trustme
 from callrequest.v1.call_request_service_pb2 import GetCallRequestResultRequest
 from callrequest.v1.call_request_service_pb2_grpc import CallRequestServiceStub
 from server import __version__
-from server.settings import NOT_BUILT, PREFIX, Settings
+from server.settings import NOT_BUILT, Settings
 from testkit.scripted_vendor import RESULT_ID
+from testkit.server_process import MAX_START, ROOT, SERVE, accepts, free_ports, gateway_environment
 
-ROOT = Path(__file__).parents[1]
 GET = GetCallRequestResultRequest(call_request_id=RESULT_ID)
-
-
-def _free_ports(number: int) -> list[int]:
-    sockets = [socket.socket() for _ in range(number)]
-    for each in sockets:
-        each.bind(("127.0.0.1", 0))
-    ports = [each.getsockname()[1] for each in sockets]
-    for each in sockets:
-        each.close()
-    return ports
-
-
-def _environment(**settings: str) -> dict[str, str]:
-    kept = {name: value for name, value in os.environ.items() if not name.startswith(PREFIX)}
-    return kept | {f"{PREFIX}{name}": value for name, value in settings.items()}
 
 
 class Running:
@@ -59,19 +44,12 @@ class Running:
 @contextmanager
 def running(*command: str, **settings: str) -> Iterator[Running]:
     """Starts a command of ours on free ports, and waits until the gateway serves."""
-    gateway, metrics, sandbox = _free_ports(3)
-    environment = _environment(
-        **{
-            "LISTEN": f"127.0.0.1:{gateway}",
-            "METRICS_LISTEN": f"127.0.0.1:{metrics}",
-            "SANDBOX_LISTEN": f"127.0.0.1:{sandbox}",
-            "DRAIN_DELAY": "0.2",
-            "GRACE": "5",
-        }
-        | settings
+    environment = gateway_environment(**{"DRAIN_DELAY": "0.2", "GRACE": "5"} | settings)
+    gateway, sandbox = (
+        int(environment[name].rpartition(":")[2]) for name in ("GATEWAY_LISTEN", "GATEWAY_SANDBOX_LISTEN")
     )
     process = subprocess.Popen(
-        command or (sys.executable, "-m", "server", "serve"),
+        command or SERVE,
         cwd=ROOT,
         env=environment,
         stdout=subprocess.PIPE,
@@ -89,20 +67,18 @@ def running(*command: str, **settings: str) -> Iterator[Running]:
 
 
 def _wait_for(port: int) -> None:
-    deadline = time.monotonic() + 20
-    while time.monotonic() < deadline:
-        with socket.socket() as probe:
-            if probe.connect_ex(("127.0.0.1", port)) == 0:
-                return
+    deadline = time.monotonic() + MAX_START
+    while not accepts(port):
+        if time.monotonic() > deadline:
+            raise TimeoutError
         time.sleep(0.05)
-    raise TimeoutError
 
 
 def _run(*command: str, **settings: str) -> "subprocess.CompletedProcess[str]":
     return subprocess.run(
         [sys.executable, "-m", "server", *command],
         cwd=ROOT,
-        env=_environment(**settings),
+        env=gateway_environment(**settings),
         capture_output=True,
         text=True,
         timeout=30,
@@ -182,7 +158,7 @@ def test_the_sandboxs_help_lists_its_ids() -> None:
 
 def test_the_sandbox_runs_alone_and_a_gateway_reads_from_it() -> None:
     """`sandbox` and `serve` as two processes, with the sandbox's credentials."""
-    (port,) = _free_ports(1)
+    (port,) = free_ports(1)
     command = [sys.executable, "-m", "server", "sandbox", "--listen", f"127.0.0.1:{port}"]
     with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.DEVNULL) as sandbox:
         _wait_for(port)

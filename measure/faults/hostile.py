@@ -40,7 +40,7 @@ def _under(attack: Attack) -> Callable[[Form, Findings], Awaitable[None]]:
             before = gateway.memory()
             enough = asyncio.Event()
             probing = asyncio.ensure_future(_probe(gateway, enough, took, codes))
-            gateway.forget_peak()
+            gateway.reset_peak()
             for _ in range(_ROUNDS):
                 done = await attack(gateway.port, form)
                 await asyncio.sleep(_PAUSE)

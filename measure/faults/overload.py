@@ -10,8 +10,9 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any
 
-from testkit.gateway_process import ROOT, free_ports, serving
+from testkit.gateway_process import serving
 from testkit.http2_connection import Ended, connected
+from testkit.server_process import ROOT, free_ports
 
 from .calls import counted, identifier
 from .fault_case import FaultCase, Findings, Form
@@ -36,7 +37,7 @@ async def _overload(form: Form, findings: Findings) -> None:
     cores = sorted(os.sched_getaffinity(0))
     (port,) = free_ports(1)
     async with (
-        _pinned(cores[-1], "testkit.quick_vendor", port),
+        _pinned(cores[-1], "testkit.quick_vendor", port, "--read", 0.05, "--cancel", 0.2),
         serving(f"http://127.0.0.1:{port}", core=cores[0]) as gateway,
         _pinned(cores[-1], "measure.faults.load", gateway.port, form.of(8, 30)) as load,
     ):

@@ -26,7 +26,7 @@ def _reply(answer: Callable[[], Answer], reason: str) -> Callable[[Form, Finding
             vendor.on_read = lambda asked: bad if asked.startswith("bad") else vendor.tell(asked)
             await asyncio.gather(*(client.read(identifier("warm", number), 5) for number in range(100)))
             before = gateway.memory()
-            gateway.forget_peak()
+            gateway.reset_peak()
             places = asyncio.Semaphore(_AT_ONCE)
             good: list[str] = []
 

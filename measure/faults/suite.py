@@ -5,7 +5,7 @@ import signal
 import time
 from dataclasses import replace
 
-from testkit.gateway_process import DidNotStartError
+from testkit.server_process import DidNotStartError
 
 from . import callers, cancelling, ending, hostile, overload, reading, replies, seen, sharing, unfinished, workers
 from .fault_case import FaultCase, Findings, Form

@@ -19,8 +19,9 @@ import grpc
 
 from callrequest.v1.call_request_service_pb2 import GetCallRequestResultRequest
 from callrequest.v1.call_request_service_pb2_grpc import CallRequestServiceStub
-from testkit.gateway_process import ROOT, GatewayProcess, serving
+from testkit.gateway_process import GatewayProcess, serving
 from testkit.http2_connection import Connection, connected
+from testkit.server_process import ROOT
 from testkit.sockets import clients_of
 
 from .calls import CHANNEL, at_rate, code_of, counted, identifier

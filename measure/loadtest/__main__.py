@@ -7,9 +7,10 @@ from contextlib import AbstractContextManager, nullcontext
 from datetime import UTC, datetime
 
 from server import __version__
+from testkit.server_process import DidNotStartError
 
 from . import ghz, machine, sandbox
-from .gateway import DidNotStartError, Target, started
+from .gateway import Target, started
 from .measure import Measurement, tell
 from .options import parse
 from .plain_http import NoAnswerError

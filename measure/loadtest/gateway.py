@@ -1,30 +1,20 @@
 """The gateway under load: one that is started here as a user would start it, or one that runs elsewhere."""
 
 import os
-import socket
-import subprocess
-import sys
-import time
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+
+from testkit.server_process import SERVE, free_ports, serving
 
 from .plain_http import NoAnswerError, ask
 from .usage import Lookout
 
-ROOT = Path(__file__).parents[2]
-_MAX_START = 30.0
-_MAX_END = 10.0
-
-
-class DidNotStartError(Exception):
-    """The gateway ended while it started; the text is what it said."""
-
 
 @dataclass(frozen=True, slots=True)
 class Target:
-    """A gateway: its address, where to look at it, and the address of the sandbox behind it, if there is one."""
+    """A gateway: its address, its sources of usage, and the address of the sandbox behind it, if there is one."""
 
     address: str
     lookout: Lookout
@@ -33,10 +23,10 @@ class Target:
 
 @contextmanager
 def started(log: Path, vendor_url: str | None, sandbox: str | None) -> Iterator[Target]:
-    """Starts a gateway on loopback and free ports, and ends it when the block is left. Raises DidNotStartError.
+    """Runs a gateway on loopback and free ports until the block is left. Raises DidNotStartError.
 
-    vendor_url: the vendor, with the credentials that the environment has; None: the embedded sandbox. sandbox: the
-    address of one behind that vendor_url. All settings but those below are the user's own.
+    vendor_url: the vendor, with the credentials in the environment; None: the embedded sandbox. sandbox: the address of
+    a sandbox behind that vendor_url. All settings but those below are the user's own.
     """
     listen, metrics, embedded = (f"127.0.0.1:{port}" for port in free_ports(3))
     environment = os.environ | {
@@ -46,52 +36,18 @@ def started(log: Path, vendor_url: str | None, sandbox: str | None) -> Iterator[
         "GATEWAY_DRAIN_DELAY": "0",
         "GATEWAY_GRACE": "2",
         "GATEWAY_LOG_FORMAT": "json",
-        # Empty is unset, wherever else it may be set: no vendor gets this load unless it was asked for here.
+        # Empty is unset, wherever else it may be set: a vendor gets this load only when an option of this run asks.
         "GATEWAY_VENDOR_URL": vendor_url or "",
-        "GATEWAY_ALLOW_SANDBOX": "true",  # beside credentials that the environment may have
+        "GATEWAY_ALLOW_SANDBOX": "true",  # although the environment may have credentials
     }
     log.parent.mkdir(parents=True, exist_ok=True)
-    with log.open("wb") as out:
-        process = subprocess.Popen(
-            [sys.executable, "-m", "server", "serve"], cwd=ROOT, env=environment, stdin=subprocess.DEVNULL,
-            stdout=out, stderr=out,
-        )  # fmt: skip
-    try:
-        _until_ready(process, metrics, log)
+    with serving(SERVE, environment, log, lambda: _is_ready(metrics)) as process:
         yield Target(listen, Lookout(metrics, process.pid), embedded if vendor_url is None else sandbox)
-    finally:
-        end(process)
 
 
-def end(process: "subprocess.Popen[bytes]") -> None:
-    """Ends a server, by force when it takes too long."""
-    process.terminate()
+def _is_ready(metrics: str) -> bool:
     try:
-        process.wait(_MAX_END)
-    except subprocess.TimeoutExpired:
-        process.kill()
-        process.wait()
-
-
-def _until_ready(process: "subprocess.Popen[bytes]", metrics: str, log: Path) -> None:
-    deadline = time.monotonic() + _MAX_START
-    while time.monotonic() < deadline:
-        if process.poll() is not None:
-            said = log.read_text(errors="replace").strip().splitlines() or ["nothing said"]
-            raise DidNotStartError("\n".join(said[-5:]))
-        with suppress(NoAnswerError):
-            ask(metrics, "/ready")
-            return
-        time.sleep(0.02)
-    raise DidNotStartError(f"not ready after {_MAX_START:.0f} s")
-
-
-def free_ports(number: int) -> list[int]:
-    """Ports of this machine that nobody listens on."""
-    sockets = [socket.socket() for _ in range(number)]
-    for each in sockets:
-        each.bind(("127.0.0.1", 0))
-    ports = [int(each.getsockname()[1]) for each in sockets]
-    for each in sockets:
-        each.close()
-    return ports
+        ask(metrics, "/ready")
+    except NoAnswerError:
+        return False
+    return True

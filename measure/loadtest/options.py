@@ -5,7 +5,8 @@ import json
 from pathlib import Path
 from typing import Any
 
-from .gateway import ROOT
+from testkit.server_process import ROOT
+
 from .scenarios import SCENARIOS
 from .thresholds import FILE
 

@@ -6,7 +6,7 @@ import signal
 import sys
 
 from measure.loadtest import ghz
-from measure.loadtest.gateway import DidNotStartError
+from testkit.server_process import DidNotStartError
 
 from .budget import read_budget
 from .load import KINDS, CallsFailedError

@@ -1,26 +1,20 @@
 """Servers as processes of their own: the gateway, the floor, the vendor."""
 
 import os
-import socket
-import subprocess
 import sys
 import tempfile
-import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
-from measure.loadtest.gateway import DidNotStartError, end, free_ports
-
-ROOT = Path(__file__).parents[2]
-_MAX_START = 30.0
+from testkit.server_process import accepts, free_ports, serving
 
 
 @contextmanager
 def gateway(core: int, vendor_port: int) -> Iterator[tuple[int, int]]:
-    """A gateway as a user starts it, in front of that vendor; gives its port and its process' id."""
+    """A gateway as a user starts it, in front of that vendor. Yields its port and its process id."""
     (port,) = free_ports(1)
-    environment = {
+    settings = {
         "GATEWAY_LISTEN": f"127.0.0.1:{port}",
         "GATEWAY_METRICS_LISTEN": "",
         "GATEWAY_VENDOR_URL": f"http://127.0.0.1:{vendor_port}",
@@ -31,13 +25,13 @@ def gateway(core: int, vendor_port: int) -> Iterator[tuple[int, int]]:
         "GATEWAY_DRAIN_DELAY": "0",
         "GATEWAY_GRACE": "2",
     }
-    with _running([*_pinned(core), "server", "serve"], port, environment) as pid:
+    with _running([*_pinned(core), "server", "serve"], port, settings) as pid:
         yield port, pid
 
 
 @contextmanager
 def floor(core: int) -> Iterator[tuple[int, int]]:
-    """What gRPC alone costs; gives its port and its process' id."""
+    """A gRPC server with a constant answer. Yields its port and its process id."""
     (port,) = free_ports(1)
     with _running([*_pinned(core), "measure.profiling.floor", str(port)], port) as pid:
         yield port, pid
@@ -45,9 +39,9 @@ def floor(core: int) -> Iterator[tuple[int, int]]:
 
 @contextmanager
 def vendor(status: str) -> Iterator[int]:
-    """A vendor that knows every call request in that status; gives its port."""
+    """A vendor that holds every call request in that status. Yields its port."""
     (port,) = free_ports(1)
-    with _running([sys.executable, "-m", "measure.profiling.vendor", str(port), status], port):
+    with _running([sys.executable, "-m", "testkit.quick_vendor", str(port), "--status", status], port):
         yield port
 
 
@@ -56,24 +50,10 @@ def _pinned(core: int) -> list[str]:
 
 
 @contextmanager
-def _running(command: list[str], port: int, environment: Mapping[str, str] = {}) -> Iterator[int]:
-    """Runs a server until the block is left; its output goes to a file, as a user's would. Raises DidNotStartError."""
-    with tempfile.TemporaryFile() as log:
-        process = subprocess.Popen(  # noqa: S603
-            command, cwd=ROOT, env=os.environ | environment, stdin=subprocess.DEVNULL, stdout=log, stderr=log
-        )
-        try:
-            deadline = time.monotonic() + _MAX_START
-            while not _answers(port):
-                if process.poll() is not None or time.monotonic() > deadline:
-                    log.seek(0)
-                    raise DidNotStartError(log.read()[-1000:].decode(errors="replace").strip() or "nothing said")
-                time.sleep(0.02)
-            yield process.pid
-        finally:
-            end(process)
-
-
-def _answers(port: int) -> bool:
-    with socket.socket() as probe:
-        return probe.connect_ex(("127.0.0.1", port)) == 0
+def _running(command: list[str], port: int, settings: Mapping[str, str] = {}) -> Iterator[int]:
+    """Runs a server until the block is left. Its output goes to a file, as a user's would. Raises DidNotStartError."""
+    with (
+        tempfile.TemporaryDirectory(prefix="profile-") as folder,
+        serving(command, os.environ | settings, Path(folder, "log"), lambda: accepts(port)) as process,
+    ):
+        yield process.pid

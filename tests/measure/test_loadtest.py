@@ -23,7 +23,7 @@ from hypothesis import strategies as st
 from callrequest.v1 import call_request_service_pb2 as service
 from measure.loadtest import ghz, machine
 from measure.loadtest.figures import change, duration, number
-from measure.loadtest.gateway import Target, free_ports, started
+from measure.loadtest.gateway import Target, started
 from measure.loadtest.histogram import bucket_of, edge, histogram, quantile
 from measure.loadtest.measure import Measurement
 from measure.loadtest.options import parse
@@ -38,6 +38,7 @@ from sandbox.dialect import Status
 from sandbox.seed_data import known
 from testkit.gateway import metrics_of
 from testkit.gateway import started as gateway_started
+from testkit.server_process import free_ports
 
 ROOT = Path(__file__).parents[2]
 PAGE = ROOT / "docs" / "loadtest.md"

@@ -1,7 +1,6 @@
 """The profile itself: stacks belong to steps, every module to one, and the table says what was measured."""
 
 import ast
-import os
 import re
 import socket
 import subprocess
@@ -37,6 +36,7 @@ from measure.profiling.steps import (
     step_of,
 )
 from measure.profiling.table import table
+from testkit.server_process import clean_environment
 
 ROOT = Path(__file__).parents[2]
 SERVER = ROOT / "server"
@@ -229,7 +229,7 @@ def test_the_circumstances_name_nothing_personal(monkeypatch: pytest.MonkeyPatch
 @pytest.mark.timeout(900)  # ghz may have to be built
 def test_a_short_profile_has_all_steps_of_both_kinds() -> None:
     """From the floor to the table, on real processes: calls are answered, sampled, and their steps seen."""
-    environment = {name: value for name, value in os.environ.items() if not name.startswith(("GATEWAY_", "COVERAGE_"))}
+    environment = {name: value for name, value in clean_environment().items() if not name.startswith("COVERAGE_")}
     command = [sys.executable, "-m", "measure.profiling", "--seconds", "1"]
     done = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr

@@ -18,9 +18,9 @@ from server.observability.logs import Lines, configure_logs
 from server.observability.outage_log import REPEAT_AFTER, OutageLog
 from testkit.failure import failure
 from testkit.gateway import connected, started
-from testkit.gateway_process import free_ports
 from testkit.logs import silence_logs
 from testkit.scripted_vendor import RESULT_ID, Answer, ScriptedVendor, send
+from testkit.server_process import free_ports
 
 GET = GetCallRequestResultRequest(call_request_id=RESULT_ID)
 

@@ -31,9 +31,10 @@ from measure.faults.workers import recommended_clients
 from server.observability.debounce import DELAY
 from server.process.metrics_folder import PREFIX, metrics_folder, shared_folder
 from server.process.worker_process import MAX_PAUSE, Pauses, WorkerProcess
-from testkit.gateway_process import ROOT, GatewayProcess, free_ports, serving
+from testkit.gateway_process import GatewayProcess, serving
 from testkit.http2_connection import Connection, Ended
 from testkit.scripted_vendor import RESULT_ID, never
+from testkit.server_process import ROOT, free_ports, gateway_environment
 from testkit.sockets import clients_of
 
 SOON, QUICK_START = 5.0, 1.5
@@ -98,13 +99,10 @@ async def codes(calls: "list[asyncio.Task[Ended]]") -> set[int | None]:
 
 def commanded(*command: str, **settings: object) -> "subprocess.CompletedProcess[str]":
     """Runs a command to its end, with these settings only."""
-    kept = {name: value for name, value in os.environ.items() if not name.startswith("GATEWAY_")}
-    free = {name: f"127.0.0.1:{port}" for name, port in zip(_LISTEN, free_ports(3), strict=True)}
-    given = {f"GATEWAY_{name}": str(value) for name, value in (free | settings).items()}
     return subprocess.run(
         [sys.executable, "-m", "server", *command],
         cwd=ROOT,
-        env=kept | given,
+        env=gateway_environment(**settings),
         capture_output=True,
         text=True,
         timeout=30,
@@ -119,13 +117,11 @@ FORCED = "a worker was ended by force: it did not end in time"
 @contextmanager
 def began(port: int, metrics: int, sandbox: int) -> Iterator["subprocess.Popen[str]"]:
     """A gateway with two workers whose log comes by a pipe, from its first moment on."""
-    listen = zip(_LISTEN, (port, metrics, sandbox), strict=True)
-    environment = os.environ | {f"GATEWAY_{name}": f"127.0.0.1:{number}" for name, number in listen}
-    environment["GATEWAY_DRAIN_DELAY"] = "0"
+    listen = {name: f"127.0.0.1:{number}" for name, number in zip(_LISTEN, (port, metrics, sandbox), strict=True)}
     process = subprocess.Popen(
         [sys.executable, "-m", "server", "serve", "--workers", "2"],
         cwd=ROOT,
-        env=environment,
+        env=gateway_environment(**listen, DRAIN_DELAY=0),
         stdout=subprocess.PIPE,
         stderr=subprocess.DEVNULL,
         text=True,
@@ -255,7 +251,7 @@ class TestStart:
             assert await codes(read_on(connections, "404")) == {5}
             assert len(set(gateway.workers().values())) == 2
             assert clients_of(gateway.process.pid, gateway.port) == set()
-            assert len(gateway.told("serving")) == 1
+            assert len(gateway.logged("serving")) == 1
 
     @beside_others
     async def test_the_option_goes_before_the_setting(self) -> None:
@@ -387,7 +383,7 @@ class TestReplacing:
             assert await codes(read_on(connections[1:], "404")) == {5}
             assert await gateway.until(lambda: gateway.workers()[0] != before[0]) < soon(gateway)
             assert gateway.workers()[1] == before[1]
-            (told,) = gateway.told("a worker ended")
+            (told,) = gateway.logged("a worker ended")
             assert (told["level"], told["worker"], told["exit"]) == ("error", 0, -signal.SIGKILL)
 
     async def test_one_whose_event_loop_is_blocked_is_replaced_and_says_where(self, vendor: Vendor) -> None:
@@ -399,7 +395,7 @@ class TestReplacing:
             assert took < soon(gateway)
             assert (await call).code is None
             assert "in _stuck\n" in gateway.errors()
-            assert [line["worker"] for line in gateway.told("a worker is stuck")] == [1]
+            assert [line["worker"] for line in gateway.logged("a worker is stuck")] == [1]
             assert gateway.workers()[0] == before[0]
 
     async def test_those_that_hang_are_replaced_all_at_once(self) -> None:
@@ -437,7 +433,7 @@ class TestReplacing:
             before = gateway.workers()
             resource.prlimit(gateway.process.pid, resource.RLIMIT_NOFILE, (3, 1 << 10))
             os.kill(before[0], signal.SIGKILL)
-            await gateway.until(lambda: len(gateway.told("a worker could not be started")) == 2)
+            await gateway.until(lambda: len(gateway.logged("a worker could not be started")) == 2)
             resource.prlimit(gateway.process.pid, resource.RLIMIT_NOFILE, (1 << 10, 1 << 10))
             await gateway.until(lambda: gateway.workers()[0] != before[0])
 
@@ -450,8 +446,8 @@ class TestReplacing:
             before = gateway.workers()
             file.write_text(callers.replace("token_sha256", "secret_word"))
             os.kill(before[0], signal.SIGKILL)
-            await gateway.until(lambda: gateway.told("a worker cannot start"))
-            told = gateway.told("a worker cannot start")[0]
+            await gateway.until(lambda: gateway.logged("a worker cannot start"))
+            told = gateway.logged("a worker cannot start")[0]
             assert (told["level"], told["worker"]) == ("error", 0)
             assert "GATEWAY_CALLERS: " in str(told["error"])
             assert "abab" not in str(told["error"])
@@ -473,7 +469,7 @@ class TestReplacing:
             await asyncio.sleep(1)
             assert gateway.workers() == before
             assert all(map(alive, before.values()))
-            assert gateway.told("a worker is stuck") == []
+            assert gateway.logged("a worker is stuck") == []
 
     @beside_others
     async def test_a_log_that_nobody_reads_kills_none(self) -> None:
@@ -537,7 +533,7 @@ class TestMetrics:
             assert (await gateway.scrape())["calls_in_flight{kind=read}"] == 4
             before = gateway.workers()
             os.kill(before[0], signal.SIGKILL)
-            await gateway.until(lambda: gateway.told("a worker ended"))
+            await gateway.until(lambda: gateway.logged("a worker ended"))
             metrics = await gateway.scrape()
             assert metrics["calls_in_flight{kind=read}"] == 2
             assert summed(metrics, "grpc_server_handled_total") == 4
@@ -563,7 +559,7 @@ class TestMetrics:
             assert await gateway.is_ready()
             assert (await asyncio.to_thread(commanded, "healthcheck", **check)).returncode == 0
             gateway.signal()
-            await gateway.until(lambda: len(gateway.told("draining")) == 3)
+            await gateway.until(lambda: len(gateway.logged("draining")) == 3)
             assert not await gateway.is_ready()
             ended = await asyncio.to_thread(commanded, "healthcheck", **check)
             assert (ended.returncode, ended.stderr) == (1, f"{gateway.target}: NOT_SERVING\n")
@@ -633,7 +629,7 @@ class TestEnd:
             gateway.signal()
             assert await gateway.ended(2.5) == 1
             assert [(await call).code for call in calls] == [None, 0]
-            assert [line["worker"] for line in gateway.told(FORCED)] == [0]
+            assert [line["worker"] for line in gateway.logged(FORCED)] == [0]
             assert not any(map(alive, processes.values()))
 
     @beside_others
@@ -683,7 +679,7 @@ class TestEnd:
             assert await codes(calls) == {0}
             await gateway.until(lambda: gateway.workers()[0] != before[0])
             assert gateway.workers()[1] == before[1]
-            (told,) = gateway.told("a worker ended")
+            (told,) = gateway.logged("a worker ended")
             assert told["exit"] == 0
 
     @beside_others

@@ -14,11 +14,12 @@ from google.protobuf.descriptor_pb2 import FileDescriptorSet
 
 from callrequest.v1.call_request_service_pb2 import DESCRIPTOR
 from callrequest.v1.error_reason_pb2 import ErrorReason
+from testkit.server_process import ROOT, clean_environment
 from tools import contract
 from tools.clients.toolchains import MissingToolchainError, commands_for
 from tools.examples.__main__ import PAGES, PROGRAMS
 from tools.examples.pages import Section, sections, with_programs
-from tools.examples.running import ROOT, Page, page_under_way
+from tools.examples.running import Page, page_under_way
 from tools.reference import site
 
 EXAMPLES = {section.title: section for section in sections((ROOT / "docs/examples.md").read_text())}
@@ -96,7 +97,7 @@ def _run(language: str, command: list[str | Path], folder: Path) -> None:
         _lacking(str(lacking))
     if not (BIN / "grpcurl").exists():
         _lacking("build/bin has no grpcurl: run tools/go/install")
-    environment = {name: value for name, value in os.environ.items() if not name.startswith("GATEWAY_")}
+    environment = clean_environment()
     path = [Path(sys.executable).parent, BIN, *toolchain, environment["PATH"]]
     environment["PATH"] = os.pathsep.join(map(str, path))
     ended = subprocess.run(

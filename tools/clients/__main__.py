@@ -10,14 +10,17 @@ import sys
 import time
 from pathlib import Path
 
+from testkit.server_process import ROOT, DidNotStartError, clean_environment, started
 from tools.clients.reports import CHECKS, Finding, Verdict, read_report
-from tools.clients.servers import ROOT, DidNotStartError, all_servers, clean_environment, started
+from tools.clients.servers import all_servers
 from tools.clients.table import WHOLE, held, render
 from tools.clients.toolchains import MissingToolchainError, commands_for
 
 LANGUAGES = ("go", "java", "typescript", "python")
 _LONGEST = 1200.0  # seconds for one language, its first build with all downloads included
 _SHOWN = 40  # lines of a failed check's log
+_OWN = {"CONTRACT", "OUT", "REPORT", "REQUIRE_ALL"}
+"""Variables that this command sets for a check."""
 _ENDINGS = (signal.SIGINT, signal.SIGTERM)
 
 
@@ -61,7 +64,7 @@ def _column(language: str, contract: Path | None) -> dict[str, Finding]:
 
 def _check(language: str, contract: Path | None) -> dict[str, Finding]:
     """Runs a language's check against servers of its own, and tells how it went."""
-    environment = clean_environment()
+    environment = {name: value for name, value in clean_environment().items() if name not in _OWN}
     environment["PATH"] = os.pathsep.join([*map(str, commands_for(language)), environment["PATH"]])
     folder = ROOT / "build" / "clients" / language
     shutil.rmtree(folder, ignore_errors=True)

@@ -1,15 +1,10 @@
 """The servers that a client is checked against, each a process as a user would start it."""
 
 import hashlib
-import os
 import secrets
-import signal
-import socket
-import subprocess
 import sys
 import tempfile
-import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
@@ -17,9 +12,9 @@ import grpc
 import trustme
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 
-ROOT = Path(__file__).parents[2]
+from testkit.server_process import clean_environment, free_ports, serving
+
 SERVICE = "callrequest.v1.CallRequestService"
-_MAX_START, _MAX_END = 30.0, 10.0  # seconds, on a machine with much else to do
 _SETTINGS = {
     "GATEWAY_METRICS_LISTEN": "",
     "GATEWAY_DEFAULT_MAX_AGE": "0",  # what a test changes in the sandbox is seen by its next read
@@ -39,47 +34,11 @@ may = ["read"]
 """
 
 
-class DidNotStartError(Exception):
-    """A server ended, or did not serve in time; the text names its log."""
-
-
 @contextmanager
 def all_servers(folder: Path) -> Iterator[dict[str, str]]:
-    """Starts them, with their logs in that folder, gives a check's environment, and ends them."""
+    """Runs them until the block is left, with their logs in that folder. Yields a check's environment."""
     with _gateway(folder) as plain, _secured_gateway(folder) as secured, _later_gateway(folder) as later:
         yield plain | secured | later
-
-
-@contextmanager
-def started(
-    command: Sequence[str | Path], environment: Mapping[str, str], log: Path
-) -> "Iterator[subprocess.Popen[bytes]]":
-    """Starts a process, its output in a log, and ends it and all that it started: asks, then kills what is left."""
-    with log.open("wb") as written:
-        process = subprocess.Popen(  # noqa: S603 (our own commands)
-            command,
-            cwd=ROOT,
-            env=environment,
-            stdin=subprocess.DEVNULL,
-            stdout=written,
-            stderr=subprocess.STDOUT,
-            start_new_session=True,  # so Ctrl-C reaches us alone, and the check ends before its servers
-        )
-    try:
-        yield process
-    finally:
-        for number in (signal.SIGTERM, signal.SIGKILL):
-            with suppress(ProcessLookupError):
-                os.killpg(process.pid, number)
-            with suppress(subprocess.TimeoutExpired):
-                process.wait(_MAX_END)
-
-
-def clean_environment() -> dict[str, str]:
-    """The environment of this process, without what would change a gateway or a client."""
-    ours = {"CONTRACT", "OUT", "REPORT", "REQUIRE_ALL"}
-    ours |= {name for name in os.environ if name.startswith(("GATEWAY_", "CALL_REQUEST_"))}
-    return {name: value for name, value in os.environ.items() if name not in ours}
 
 
 @contextmanager
@@ -123,31 +82,28 @@ def _later_gateway(folder: Path) -> Iterator[dict[str, str]]:
 
 
 def _free_address() -> str:
-    """One of this machine's that nobody listens on."""
-    with socket.create_server(("127.0.0.1", 0)) as bound:
-        return f"127.0.0.1:{bound.getsockname()[1]}"
+    return f"127.0.0.1:{free_ports(1)[0]}"
 
 
 @contextmanager
 def _serving(
     module: list[str], settings: Mapping[str, str], log: Path, address: str, ca: bytes | None = None
 ) -> Iterator[None]:
-    """Runs a module of Python, from when it serves at that address."""
+    """Runs a module of Python until the block is left, which begins when gRPC's health at that address is SERVING."""
     options = (("grpc.enable_http_proxy", 0), ("grpc.initial_reconnect_backoff_ms", 100))
     channel = (
         grpc.insecure_channel(address, options)
         if ca is None
         else grpc.secure_channel(address, grpc.ssl_channel_credentials(ca), options)
     )
-    with started([sys.executable, "-m", *module], clean_environment() | dict(settings), log) as process:
-        with channel:
-            check = health_pb2_grpc.HealthStub(channel).Check  # type: ignore[attr-defined]  # its types miss it
-            latest = time.monotonic() + _MAX_START
-            while True:
-                if process.poll() is not None or time.monotonic() > latest:
-                    raise DidNotStartError(f"no server at {address}: {log}")
-                with suppress(grpc.RpcError):
-                    health = check(health_pb2.HealthCheckRequest(service=SERVICE), timeout=0.5, wait_for_ready=True)
-                    if health.status == health_pb2.HealthCheckResponse.SERVING:
-                        break
-        yield
+    with channel:
+        check = health_pb2_grpc.HealthStub(channel).Check  # type: ignore[attr-defined]  # its types miss it
+
+        def is_serving() -> bool:
+            with suppress(grpc.RpcError):
+                health = check(health_pb2.HealthCheckRequest(service=SERVICE), timeout=0.5, wait_for_ready=True)
+                return bool(health.status == health_pb2.HealthCheckResponse.SERVING)
+            return False
+
+        with serving([sys.executable, "-m", *module], clean_environment() | dict(settings), log, is_serving):
+            yield

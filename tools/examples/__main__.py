@@ -4,8 +4,9 @@ import signal
 import sys
 from pathlib import Path
 
+from testkit.server_process import ROOT, DidNotStartError
 from tools.examples.pages import sections, with_programs
-from tools.examples.running import ROOT, PageError, page_under_way
+from tools.examples.running import PageError, page_under_way
 
 PAGES = (ROOT / "docs/examples.md", ROOT / "docs/tools.md")
 PROGRAMS = ROOT / "docs/testing-against.md"
@@ -17,7 +18,7 @@ def main() -> None:
     signal.signal(signal.SIGTERM, lambda number, _: sys.exit(128 + number))  # ends the gateways, as Ctrl-C does
     try:
         fresh = {path: _run(path) for path in PAGES}
-    except PageError as error:
+    except (PageError, DidNotStartError) as error:
         raise SystemExit(str(error)) from None
     fresh[PROGRAMS] = with_programs(PROGRAMS.read_text(), PROGRAMS.parent)
     stale = [path for path, text in fresh.items() if path.read_text() != text]

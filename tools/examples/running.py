@@ -4,19 +4,17 @@ import os
 import re
 import shlex
 import signal
-import socket
 import subprocess
-import sys
-import time
+import tempfile
 import urllib.request
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import Self
 
+from testkit.server_process import ROOT, SERVE, accepts, clean_environment, free_ports, serving
 from tools.examples.pages import Section
 
-ROOT = Path(__file__).parents[2]
 _SANDBOX = "127.0.0.1:50080"
 _ADDRESSES = {
     "GATEWAY_LISTEN": "127.0.0.1:50051",
@@ -25,7 +23,6 @@ _ADDRESSES = {
 }
 _START = re.compile(r"((?:[A-Z_]+=\S* +(?:\\\n +)?)*)make run\n")
 _END = "-- end of block"
-_MAX_START = 30.0  # seconds
 
 
 class PageError(Exception):
@@ -43,8 +40,8 @@ class Ports:
 
     def take(self, address: str) -> None:
         """Has another free port stand for that of an address."""
-        with socket.create_server(("127.0.0.1", 0)) as bound:
-            self._free[address.rpartition(":")[2]] = str(bound.getsockname()[1])
+        (port,) = free_ports(1)
+        self._free[address.rpartition(":")[2]] = str(port)
 
     def real(self, text: str) -> str:
         """The text with free ports in place of the page's."""
@@ -65,7 +62,7 @@ class Shell:
         self._process = subprocess.Popen(
             ["/bin/bash"],
             cwd=ROOT,
-            env=_environment(),
+            env=clean_environment(),
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
@@ -152,34 +149,10 @@ def gateway(settings: Mapping[str, str], ports: Ports) -> Iterator[None]:
     for name in filter(environment.get, _ADDRESSES):
         ports.take(environment[name])
     real = {name: ports.real(value) for name, value in environment.items()}
-    process = subprocess.Popen(
-        [sys.executable, "-m", "server", "serve"],
-        cwd=ROOT,
-        env=_environment() | real | {"GATEWAY_DRAIN_DELAY": "0", "GATEWAY_GRACE": "1"},
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-        start_new_session=True,  # Ctrl-C reaches us alone, and we end it
-    )
-    try:
-        _wait_for(process, real["GATEWAY_LISTEN"])
+    settled = clean_environment() | real | {"GATEWAY_DRAIN_DELAY": "0", "GATEWAY_GRACE": "1"}
+    port = int(real["GATEWAY_LISTEN"].rpartition(":")[2])
+    with (
+        tempfile.TemporaryDirectory(prefix="examples-") as folder,
+        serving(SERVE, settled, Path(folder, "log"), lambda: accepts(port)),
+    ):
         yield
-    finally:
-        process.terminate()
-        process.wait()
-
-
-def _environment() -> dict[str, str]:
-    """That of this process, without settings that would change a gateway."""
-    return {name: value for name, value in os.environ.items() if not name.startswith("GATEWAY_")}
-
-
-def _wait_for(process: "subprocess.Popen[bytes]", address: str) -> None:
-    latest = time.monotonic() + _MAX_START
-    host, port = address.split(":")
-    while process.poll() is None and time.monotonic() < latest:
-        with socket.socket() as probe:
-            if probe.connect_ex((host, int(port))) == 0:
-                return
-        time.sleep(0.02)
-    raise PageError(f"no gateway at {address}")
