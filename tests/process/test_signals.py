@@ -11,8 +11,9 @@ import pytest
 
 from measure.faults.vendor import Vendor, after
 from server.process.signal_mask import DRAIN, HANDLED, LOGGED
-from testkit.gateway_process import ROOT, serving
+from testkit.gateway_process import serving
 from testkit.http2_connection import connected
+from testkit.server_process import ROOT
 
 FATAL = {getattr(signal, f"SIG{name}") for name in ("ABRT", "BUS", "FPE", "ILL", "KILL", "SEGV", "SYS", "TRAP")}
 STOPPING = {getattr(signal, f"SIG{name}") for name in ("STOP", "TSTP", "TTIN", "TTOU")}
@@ -47,9 +48,9 @@ async def test_no_signal_but_those_that_drain_loses_a_call(vendor: Vendor, worke
             for number in HANDLED - DRAIN:
                 os.kill(process, number)
         assert {(await call).code for call in calls} == {0}
-        assert len(gateway.told("a signal without effect")) == len(processes) * len(LOGGED)
-        assert len(gateway.told("reading files again")) >= len(processes)
-        stacks = gateway.told("stack")
+        assert len(gateway.logged("a signal without effect")) == len(processes) * len(LOGGED)
+        assert len(gateway.logged("reading files again")) >= len(processes)
+        stacks = gateway.logged("stack")
         assert len([line for line in stacks if line["thread"] == "MainThread"]) == len(processes)
         assert all("server/" in str(line["at"]) for line in stacks if line["thread"] == "signals")
         gateway.signal(signal.SIGQUIT)

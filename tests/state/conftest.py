@@ -5,7 +5,7 @@ from collections.abc import Iterator
 import pytest
 
 from testkit.engine import EngineProcess, engine
-from testkit.gateway_process import free_ports
+from testkit.server_process import free_ports
 
 
 @pytest.fixture

@@ -10,7 +10,7 @@ from server.state.connecting import client_factory, parse_state_url
 from server.state.encryption import Encryption
 from server.state.shared_state import SharedState
 from testkit.engine import EngineProcess, engine
-from testkit.gateway_process import free_ports
+from testkit.server_process import free_ports
 from testkit.shared_results import ID, CountingVendor, replica
 
 KINDS = [
