@@ -5,9 +5,9 @@ from collections.abc import Awaitable, Callable
 
 from ..deadline import MIN_SECONDS, Deadline
 from ..errors import deadline_exceeded
-from .result_cache import Reading
+from .result_cache import MaxAge, Reading
 
-Read = Callable[[str, Deadline], Awaitable[Reading]]
+Read = Callable[[str, MaxAge, Deadline], Awaitable[Reading]]
 
 
 class _Flight:
@@ -28,9 +28,9 @@ class _Flight:
 class Coalescer:
     """Joins readers of one id.
 
-    read: asks the vendor. store: receives each good answer, unless the read was dropped or a fresher one begun. Each
-    reader keeps its own deadline and may leave; the read ends when the last has left. A failure is shared with those
-    who wait, and never kept.
+    read: reads a result that is no older than max_age. store: receives each good answer, unless the read was dropped or
+    a fresher one begun. Each reader keeps its own deadline and may leave; the read ends when the last has left. A
+    failure is shared with those who wait, and never kept.
     """
 
     def __init__(self, read: Read, store: Callable[[str, Reading], None]) -> None:
@@ -38,7 +38,9 @@ class Coalescer:
         self._store = store
         self._latest: dict[str, _Flight] = {}
 
-    async def get(self, call_request_id: str, deadline: Deadline, *, fresh: bool) -> tuple[Reading, bool]:
+    async def get(
+        self, call_request_id: str, max_age: MaxAge, deadline: Deadline, *, fresh: bool
+    ) -> tuple[Reading, bool]:
         """The answer, and whether another's read gave it. fresh: by a read that begins now, never an older one.
 
         Raises GatewayError.
@@ -49,7 +51,7 @@ class Coalescer:
         flight = None if fresh else self._latest.get(call_request_id)
         shared = flight is not None
         if flight is None:
-            flight = self._begin(call_request_id, deadline)
+            flight = self._begin(call_request_id, max_age, deadline)
         else:
             flight.deadline.extend(deadline)
         # The task is not awaited itself: a reader that leaves must not take the read from the others.
@@ -67,10 +69,10 @@ class Coalescer:
             if not flight.wanted:
                 self._end(call_request_id, flight)
 
-    def refresh(self, call_request_id: str, deadline: Deadline) -> None:
+    def refresh(self, call_request_id: str, max_age: MaxAge, deadline: Deadline) -> None:
         """Begins a read that nobody waits for yet, unless one is under way. Whoever asks meanwhile joins it."""
         if call_request_id not in self._latest:
-            self._begin(call_request_id, deadline).wanted = 1
+            self._begin(call_request_id, max_age, deadline).wanted = 1
 
     def drop(self, call_request_id: str) -> None:
         """Nobody joins the read under way any more, and its answer is not kept: the truth may have changed since."""
@@ -88,20 +90,20 @@ class Coalescer:
         if tasks:
             await asyncio.wait(tasks)
 
-    def _begin(self, call_request_id: str, deadline: Deadline) -> _Flight:
+    def _begin(self, call_request_id: str, max_age: MaxAge, deadline: Deadline) -> _Flight:
         self.drop(call_request_id)
         flight = self._latest[call_request_id] = _Flight(deadline)
-        flight.task = asyncio.create_task(self._run(call_request_id, flight))
+        flight.task = asyncio.create_task(self._run(call_request_id, max_age, flight))
         return flight
 
     def _end(self, call_request_id: str, flight: _Flight) -> None:
         flight.task.cancel()
         self._forget(call_request_id, flight)
 
-    async def _run(self, call_request_id: str, flight: _Flight) -> None:
+    async def _run(self, call_request_id: str, max_age: MaxAge, flight: _Flight) -> None:
         """Reads, and tells all who wait."""
         try:
-            reading = await self._read(call_request_id, flight.deadline)
+            reading = await self._read(call_request_id, max_age, flight.deadline)
         except BaseException as error:
             # A defect is told, too; and when this task is ended from outside, those who wait must not wait for ever.
             self._forget(call_request_id, flight)

@@ -3,7 +3,7 @@
 import asyncio
 from contextlib import suppress
 from dataclasses import dataclass
-from typing import Self
+from typing import NamedTuple, Self
 
 from callrequest.v1 import call_request_pb2 as pb
 from callrequest.v1.call_request_service_pb2 import GetCallRequestResultResponse
@@ -16,18 +16,32 @@ ENTRY_BYTES = 250
 """What an entry costs beside its answer's own bytes (CPython 3.11): key, object, float and place in the dictionary."""
 
 
+class MaxAge(NamedTuple):
+    """How old a reading may be, in seconds. pending: one that may still change; final: one that cannot."""
+
+    pending: float
+    final: float
+
+    def of(self, reading: "Reading") -> float:
+        """How old this one may be."""
+        return self.final if reading.final else self.pending
+
+
 @dataclass(slots=True)
 class Reading:
     """A result as the vendor sent it at one moment, as the response that callers get.
 
     answer: a GetCallRequestResultResponse, serialized: a fifth of the message's memory, and a cache hit only sends it.
     final: the result cannot change any more. read_at: on the event loop's clock. refreshed: a read ahead has begun.
+    t: when the read began, by the shared state's clock in ms; 0: it is not shared. source: for metrics.
     """
 
     answer: bytes
     final: bool
     read_at: float
     refreshed: bool = False
+    t: int = 0
+    source: str = "vendor"
 
     @classmethod
     def of(cls, result: pb.CallRequestResult) -> "Reading":
@@ -54,6 +68,11 @@ class ResultCache:
         self._bytes = 0
         self._entries: dict[str, Reading] = {}  # in the order of read_at: all stay for the same time
 
+    @property
+    def keeps(self) -> bool:
+        """Whether any answer may be given again."""
+        return self._final_max_age > 0
+
     async def __aenter__(self) -> Self:
         self._expiring = asyncio.create_task(self._expire())
         return self
@@ -68,13 +87,19 @@ class ResultCache:
         return self._entries.get(call_request_id)
 
     def max_age_of(self, reading: Reading, max_age: float | None) -> float:
-        """How old a reading may be, in seconds. max_age: the caller's; None: the default, FINAL_MAX_AGE if it is final.
+        """How old this reading may be, in seconds, as max_age() has it."""
+        if max_age is None:
+            max_age = self._final_max_age if reading.final else self.default_max_age
+        return min(max_age, self._final_max_age)
+
+    def max_age(self, max_age: float | None) -> MaxAge:
+        """How old readings may be. max_age: the caller's, in seconds; None: the defaults.
 
         More than FINAL_MAX_AGE means FINAL_MAX_AGE.
         """
         if max_age is None:
-            max_age = self._final_max_age if reading.final else self.default_max_age
-        return min(max_age, self._final_max_age)
+            return MaxAge(min(self.default_max_age, self._final_max_age), self._final_max_age)
+        return MaxAge(min(max_age, self._final_max_age), min(max_age, self._final_max_age))
 
     def may_coalesce(self, max_age: float | None) -> bool:
         """Whether a read that began before the call may answer it: with max_age 0 only one that begins after it."""
@@ -96,6 +121,11 @@ class ResultCache:
             while self._bytes > self._max_bytes:
                 self.invalidate(next(iter(self._entries)))
         return True
+
+    def invalidate_pending(self) -> None:
+        """Removes every reading that may still change."""
+        for call_request_id in [key for key, reading in self._entries.items() if not reading.final]:
+            self.invalidate(call_request_id)
 
     def invalidate(self, call_request_id: str) -> None:
         """Removes a reading."""

@@ -8,9 +8,11 @@ from callrequest.v1.call_request_pb2 import CallRequestResult
 from ..concurrency_limit import ConcurrencyLimit
 from ..deadline import DEFAULT_SECONDS, MAX_SECONDS, Deadline, now
 from ..errors import GatewayError
+from ..state.shared_results import OwnResult, SharedResults
+from ..state.subscriber import Message
 from ..vendor_api.client import VendorClient
 from .coalescing import Coalescer
-from .result_cache import Reading, ResultCache
+from .result_cache import MaxAge, Reading, ResultCache
 from .retries import Retries
 from .throttle import Throttle
 
@@ -31,11 +33,11 @@ class ReadingObserver(Protocol):
     """Learns of everything that changes what is known of call requests in this process. Called on the event loop.
 
     on_reading: a reading is the latest one, whoever asked for it; the same result as before, as a rule.
-    on_invalidated: what was known may not hold any more, and the next read asks the vendor.
+    on_invalidated: what was known may not hold any more; None: of any call request.
     """
 
     def on_reading(self, call_request_id: str, reading: Reading) -> None: ...
-    def on_invalidated(self, call_request_id: str) -> None: ...
+    def on_invalidated(self, call_request_id: str | None) -> None: ...
 
 
 class Results:
@@ -44,12 +46,19 @@ class Results:
     limit: bounds the calls that a cached answer cannot serve. `async with` it: at the end no read is under way.
     """
 
-    def __init__(self, vendor: VendorClient, cache: ResultCache, limit: ConcurrencyLimit, metrics: ReadMetrics) -> None:
+    def __init__(
+        self,
+        vendor: VendorClient,
+        cache: ResultCache,
+        limit: ConcurrencyLimit,
+        metrics: ReadMetrics,
+    ) -> None:
         self._vendor = vendor
         self._cache = cache
         self._limit = limit
         self._metrics = metrics
         self._observers: list[ReadingObserver] = []
+        self._shared: SharedResults | None = None
         self._coalescer = Coalescer(self._read, self._store)
         self._retries = Retries()
         self._throttle = Throttle()
@@ -60,6 +69,10 @@ class Results:
 
     async def __aexit__(self, *error: object) -> None:
         await self._coalescer.aclose()
+
+    def share(self, shared: SharedResults) -> None:
+        """Reads through what several processes share, from now on. These results must listen to it."""
+        self._shared = shared
 
     def observe(self, observer: ReadingObserver) -> None:
         """Calls the observer from now on, until the end."""
@@ -93,14 +106,19 @@ class Results:
         if not reading.final and not reading.refreshed and self._is_time_to_refresh(age, allowed):
             reading.refreshed = True  # once: should it fail, those who come later ask for themselves
             self._metrics.read("refresh")
-            self._coalescer.refresh(call_request_id, Deadline.after(DEFAULT_SECONDS))
+            # What another process has read since then serves as well.
+            self._coalescer.refresh(call_request_id, MaxAge(age, age), Deadline.after(DEFAULT_SECONDS))
         return reading
 
     async def _ask(self, call_request_id: str, max_age: float | None, deadline: Deadline) -> Reading:
+        asked_at, fresh, allowed = now(), not self._cache.may_coalesce(max_age), self._cache.max_age(max_age)
         with self._limit:
-            fresh = not self._cache.may_coalesce(max_age)
-            reading, coalesced = await self._coalescer.get(call_request_id, deadline, fresh=fresh)
-        self._metrics.read("coalesced" if coalesced else "vendor")
+            while True:
+                reading, coalesced = await self._coalescer.get(call_request_id, allowed, deadline, fresh=fresh)
+                # Whoever began the read may have been content with an older answer of another process.
+                if not coalesced or reading.read_at >= asked_at or now() - reading.read_at < allowed.of(reading):
+                    break
+        self._metrics.read("coalesced" if coalesced else reading.source)
         return reading
 
     def replace(self, call_request_id: str, result: CallRequestResult) -> None:
@@ -109,9 +127,35 @@ class Results:
         self._store(call_request_id, Reading.of(result))
 
     def invalidate(self, call_request_id: str) -> None:
-        """Forgets what was read and what is being read: a cancel may have changed it."""
+        """Forgets what was read and what is being read, here and in other processes: a cancel may have changed it."""
+        if self._shared is not None:
+            self._shared.changed(call_request_id)
+        self._forget(call_request_id)
+
+    def published(self, message: Message) -> None:
+        """Another process, or this one, has published what it read or changed: what is known here may be older."""
+        known = self._cache.get(message.call_request_id)
+        if message.kind == "released" or (known is not None and (known.final or known.t >= message.t > 0)):
+            return
+        if not self._cache.keeps:
+            return  # each read asks the vendor: a process that read at every publication would cause the next one
+        if message.kind == "changed":
+            self._forget(message.call_request_id)
+            return
+        self._cache.invalidate(message.call_request_id)
+        self._changed(message.call_request_id)
+
+    def missed(self) -> None:
+        """Publications may have been missed: nothing that may still change is trusted any more."""
+        self._cache.invalidate_pending()
+        self._changed(None)
+
+    def _forget(self, call_request_id: str) -> None:
         self._cache.invalidate(call_request_id)
         self._coalescer.drop(call_request_id)
+        self._changed(call_request_id)
+
+    def _changed(self, call_request_id: str | None) -> None:
         for observer in self._observers:
             observer.on_invalidated(call_request_id)
 
@@ -128,7 +172,20 @@ class Results:
         ahead = min(max(REFRESH_AHEAD * allowed, SLOWER * self._usual_seconds), MAX_REFRESH_AHEAD * allowed)
         return age > allowed - ahead and self._vendor.is_idle()
 
-    async def _read(self, call_request_id: str, deadline: Deadline) -> Reading:
+    async def _read(self, call_request_id: str, max_age: MaxAge, deadline: Deadline) -> Reading:
+        """Reads by what other processes share, if they do, else at the vendor. Raises GatewayError."""
+        if self._shared is None:
+            return await self._ask_vendor(call_request_id, deadline)
+        result = await self._shared.read(
+            call_request_id, *max_age, deadline, lambda: self._ask_vendor(call_request_id, deadline)
+        )
+        if isinstance(result, OwnResult):
+            own: Reading = result.reading
+            own.t = result.t
+            return own
+        return Reading(result.answer, result.final, result.read_at, t=result.t, source="state")
+
+    async def _ask_vendor(self, call_request_id: str, deadline: Deadline) -> Reading:
         """Asks the vendor, again while that may help. Raises GatewayError, that of the last try.
 
         deadline: that of the most patient reader, who may still come; so it bounds the tries, not the one under way.

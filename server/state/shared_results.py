@@ -27,7 +27,8 @@ POLL = 1.0
 """Seconds after which a reader that waits for another looks again, message or not; much sooner without a channel."""
 POLL_WITHOUT_CHANNEL = 0.2
 MAX_JITTER = 0.1
-MAX_UNSENT_CHANGES = 10_000
+MAX_REMEMBERED = 10_000
+"""Changes that the engine has not taken yet, and own results that it has not published yet."""
 
 
 class SharedResult(NamedTuple):
@@ -78,6 +79,7 @@ class SharedResults:
         self._final_max_age = final_max_age
         self._waiting: dict[str, set[asyncio.Future[None]]] = {}
         self._unsent_changes: dict[str, None] = {}
+        self._stored: dict[str, int] = {}  # by this process, and not published yet
         self._not_before = 0
         self.has_channel = False
 
@@ -157,11 +159,12 @@ class SharedResults:
         )
         return reply.decode()
 
-    def received(self, message: Message) -> None:
-        """Wakes those who wait for what a message is about."""
+    def received(self, message: Message) -> bool:
+        """Wakes those who wait for what a message is about. Returns whether it is news: not about our own read."""
         for waiting in self._waiting.pop(message.call_request_id, ()):
             if not waiting.done():
                 waiting.set_result(None)
+        return message.kind == "changed" or self._stored.pop(message.call_request_id, None) != message.t
 
     async def returned(self) -> None:
         """The engine is back: changes that it missed are sent, and what it knew before is trusted no more.
@@ -205,6 +208,9 @@ class SharedResults:
             if renewing is not None:
                 renewing.cancel()
         stored = self._encryption.encrypt(result.encode(), reading.answer)
+        self._stored[call_request_id] = t
+        if len(self._stored) > MAX_REMEMBERED:
+            del self._stored[next(iter(self._stored))]
         with suppress(EngineError):
             self._engine.run(
                 STORE,
@@ -260,7 +266,7 @@ class SharedResults:
 
     def _remember_change(self, call_request_id: str) -> None:
         self._unsent_changes[call_request_id] = None
-        if len(self._unsent_changes) > MAX_UNSENT_CHANGES:
+        if len(self._unsent_changes) > MAX_REMEMBERED:
             del self._unsent_changes[next(iter(self._unsent_changes))]
 
     @staticmethod

@@ -56,8 +56,8 @@ class SharedState:
         self._listener.missed()
 
     def _received(self, message: Message) -> None:
-        self.results.received(message)
-        self._listener.published(message)
+        if self.results.received(message):
+            self._listener.published(message)
 
     def _missed(self) -> None:
         self._listener.missed()

@@ -46,6 +46,7 @@ async def test_max_age_0_asks_the_vendor_whatever_is_known_or_being_read(valkey:
         fresh = await other.read(max_age=0, final_max_age=0)
         assert fresh == f"{ID} 2".encode()
         await reading
+        await one.until(lambda: one.messages)  # the other's answer is stored
         assert await one.read() == fresh
 
 
