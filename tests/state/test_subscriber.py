@@ -2,7 +2,7 @@
 
 import pytest
 
-from server.state.subscriber import Message, parse_message
+from server.state.subscriber import CHANNEL, Message, parse_message
 from testkit.engine import EngineProcess
 from testkit.shared_results import ID, CountingVendor, replica
 
@@ -24,8 +24,19 @@ async def test_a_connection_that_was_cut_is_made_anew_and_may_have_hidden_messag
         gaps = one.gaps
         valkey.command("CLIENT", "KILL", "TYPE", "PUBSUB")
         await one.until(lambda: one.gaps > gaps)
-        await one.read()
+        valkey.command("PUBLISH", CHANNEL, f"{ID} 17 result")
         await one.until(lambda: one.messages)
+
+
+async def test_nobody_learns_of_its_own_reads(valkey: EngineProcess) -> None:
+    """What a process has stored itself is no news to it: it would read it again for nothing."""
+    vendor = CountingVendor()
+    async with replica(valkey.url, vendor) as one, replica(valkey.url, vendor) as other:
+        await one.read()
+        await other.until(lambda: other.messages)
+        one.state.results.changed(ID)
+        await one.until(lambda: one.messages)
+        assert [message.kind for message in one.messages] == ["changed"]
 
 
 async def test_a_silent_connection_is_noticed(valkey: EngineProcess) -> None:
