@@ -5,13 +5,16 @@ import ssl
 import time
 from collections.abc import Callable
 from contextlib import AsyncExitStack
+from dataclasses import astuple
 from typing import Any, Self
 
 from grpc_health.v1.health_pb2_grpc import add_HealthServicer_to_server
 
 from callrequest.v1.call_request_service_pb2_grpc import add_CallRequestServiceServicer_to_server
 
+from .cancelling.cancellation import SETTLED_BY
 from .cancelling.in_progress import CancelsInProgress
+from .cancelling.settled import Settled
 from .concurrency_limit import ConcurrencyLimit
 from .observability.access_log import AccessLog
 from .observability.logs import describe, get_log
@@ -76,7 +79,7 @@ class Gateway:
         await self._stack.aclose()
 
     async def _start(self, stack: AsyncExitStack) -> None:
-        settings, metrics = self._settings, Metrics(quirks=[quirk.value for quirk in Quirk])
+        settings, metrics = self._settings, Metrics([quirk.value for quirk in Quirk], SETTLED_BY)
         vendor = await self._vendor(stack, metrics)
         if settings.workers == 1:
             listen, server_group = stack.enter_context(held(settings.listen)), DEFAULT_SERVERS
@@ -95,7 +98,12 @@ class Gateway:
         reading = ConcurrencyLimit(settings.max_reads, metrics.in_flight("read"))
         results = await stack.enter_async_context(Results(vendor, cache, reading, metrics))
         cancelling = ConcurrencyLimit(settings.max_cancels, metrics.in_flight("cancel"))
-        self._cancellations = CancelsInProgress(vendor, cancelling, results.invalidate, metrics.cancellation_settled)
+
+        def cancel_settled(settled: Settled) -> None:
+            metrics.cancellation_settled(settled.settled_by)
+            self._access_log.cancel_settled(*astuple(settled))
+
+        self._cancellations = CancelsInProgress(vendor, cancelling, results.invalidate, cancel_settled)
         service = CallRequestService(results, self._cancellations)
         add_CallRequestServiceServicer_to_server(service, interceptor)
         add_HealthServicer_to_server(self._health, interceptor)

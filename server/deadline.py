@@ -36,9 +36,10 @@ class Deadline:
         """Whether too little is left to begin anything."""
         return self.remaining() < MIN_SECONDS
 
-    def part(self, share: float) -> "Deadline":
-        """The moment at which so large a share of the time left will be over."""
-        return Deadline(now() + max(self.remaining(), 0) * share)
+    def part(self, share: float, at_least: float = 0.0) -> "Deadline":
+        """The moment at which so large a share of the time left will be over, but not before at_least seconds of it."""
+        left = max(self.remaining(), 0)
+        return Deadline(now() + max(left * share, min(left, at_least)))
 
     def earlier(self, seconds: float) -> "Deadline":
         """The moment so long before this one."""
@@ -47,3 +48,7 @@ class Deadline:
     def extend(self, other: "Deadline") -> None:
         """Moves it to the other one, if that is later."""
         self._at = max(self._at, now() + other.remaining())
+
+    def shorten(self, other: "Deadline") -> None:
+        """Moves it to the other one, if that is sooner."""
+        self._at = min(self._at, now() + other.remaining())

@@ -205,7 +205,9 @@ CANCELS = {
     "no token in time": Case({"token": never()}, "DEADLINE_EXCEEDED", "DEADLINE_EXCEEDED", timeout=0.6),
     "500": Case(cancel(send("", 500)), *UNKNOWN, timeout=1.2),
     "503": Case(cancel(send("", 503)), *UNKNOWN, timeout=1.2),
-    "503 with an unknown code": Case(cancel(send(failed("OOPS"), 503)), *UNKNOWN, timeout=1.2),
+    "503 with an unknown code": Case(
+        cancel(send(failed("OOPS"), 503)), "UNKNOWN", "VENDOR_ERROR", metadata={"vendor_code": "OOPS"}
+    ),
     "hangs up": Case(cancel(hang_up()), *UNKNOWN, timeout=1.2),
     "resets": Case(cancel(reset()), *UNKNOWN, timeout=1.2),
     "HTML at 200": Case(cancel(send(HTML)), *UNKNOWN, timeout=1.2),

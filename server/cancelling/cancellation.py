@@ -1,19 +1,19 @@
-"""Cancelling: an effect, never carried out twice, never in doubt without saying so.
+"""One cancel, from its first POST until it is settled.
 
-OK is only answered when the vendor holds the call request as cancelled, and the vendor gets at most two POSTs for a
-cancel, refused ones included. The steps:
+OK is only answered when the vendor holds the call request as cancelled. "It cannot be cancelled" is never answered
+while the vendor does, if a reading could have shown that in time. The vendor gets at most two POSTs, refused ones
+included. The steps:
 
-1. POST. What was not sent, what a stale token refused (once) and what came too fast may be sent again.
-2. In doubt (the connection broke, no answer in time, an answer that is none): read the status back after a while, three
-   times. Still pending at the third: POST once more, and read back in the same way.
-3. Refused: read why. What is cancelled already is a success.
-4. Not settled in time, or before the gateway ends: CANCELLATION_OUTCOME_UNKNOWN.
+1. POST. What was not sent, a 401 (once) and a 429 may be sent again.
+2. In doubt (the connection broke, no reply in time, a reply that the API does not describe, a defect of ours): read the
+   status back, three times. Still pending at the third reading or later: POST once more, and read back in the same way.
+3. Refused (CANCELLATION_NOT_ALLOWED): read why, until a reading answers. What is cancelled is a success.
+4. An error code that we do not know: neither a yes nor a clear no. Read the status back; pending twice: VENDOR_ERROR.
+5. Not settled in time, or before the gateway ends: CANCELLATION_OUTCOME_UNKNOWN.
 """
 
 import asyncio
-import random
-
-from google.rpc import code_pb2 as codes
+from collections.abc import Callable
 
 from callrequest.v1 import call_request_pb2 as results
 from callrequest.v1 import cancellation_pb2 as cancellations
@@ -24,15 +24,13 @@ from callrequest.v1.cancellation_pb2 import Cancellation, CancellationOutcome, C
 from ..deadline import Deadline
 from ..errors import Delivery, GatewayError, deadline_exceeded
 from ..vendor_api.client import VendorClient
+from .defects import Defects
+from .failures import not_allowed, not_cancelled, outcome_unknown, unknown_error
+from .posting import MAX_POSTS, Posts
+from .reading_back import ReadBack
 
-MAX_POSTS = 2
-MAX_CONNECTS = 3
-POST_SHARE = 0.6
-"""Of the time left: what remains is for reading back."""
-READ_BACK_PAUSES = (0.2, 0.5, 1.0)
-"""Seconds before each reading back; shorter when there is less time."""
-READ_BACK_TIME = 3.0
-"""Seconds in which three readings back fit with these pauses."""
+SETTLED_BY = ("reply", "reading back", "refusal", "error", "nothing")
+"""What may settle a cancel, for metrics; nothing: it ended in doubt."""
 
 REASON_BY_STATUS = {
     results.CALL_REQUEST_STATUS_COMPLETED: cancellations.CANCELLATION_REJECTION_REASON_CALL_COMPLETED,
@@ -43,170 +41,117 @@ REASON_BY_STATUS = {
 class Cancel:
     """One cancel on its way, whoever waits for it.
 
-    settled_by: for metrics, what settled it.
+    deadline: may be moved while it runs. jitter: a random number between two others. settled_by: one of SETTLED_BY.
     """
 
-    def __init__(self, vendor: VendorClient, call_request_id: str, deadline: Deadline) -> None:
-        self._vendor = vendor
+    def __init__(
+        self, vendor: VendorClient, call_request_id: str, deadline: Deadline, jitter: Callable[[float, float], float]
+    ) -> None:
         self._id = call_request_id
+        self._defects = Defects(call_request_id)
         self.deadline = deadline
-        self._in_doubt = False
-        self._refused = False
+        self.posts = Posts(vendor, call_request_id, deadline, self._defects, jitter)
+        self.read_back = ReadBack(vendor, call_request_id, deadline, self._defects)
         self.settled_by = "error"
-        self._posts = 0
+        self._gateway_ends = False
+
+    def end_by(self, deadline: Deadline) -> None:
+        """The gateway ends by then: moves the cancel's deadline to that moment, if it is sooner."""
+        self._gateway_ends = True
+        self.deadline.shorten(deadline)
+        self.posts.hurry()
 
     def unsettled(self, *, out_of_time: bool) -> GatewayError:
-        """What a caller is told when its time is over, or the gateway's, before the cancel is settled."""
-        if self._in_doubt:
+        """The answer to a caller whose time is up, or the gateway's, before the cancel is settled."""
+        rejected = self.posts.rejected
+        if rejected is not None and rejected.reason:
+            return not_allowed(rejected)
+        if self.posts.in_doubt:
             return outcome_unknown(out_of_time=out_of_time)
-        if self._refused:
-            return _not_allowed(CancellationRejected())
         return deadline_exceeded() if out_of_time else not_cancelled()
 
     async def settle(self) -> Cancellation:
-        """Goes through the steps. Raises GatewayError."""
+        """Goes through the steps. Raises GatewayError; INTERNAL for a defect, unless it leaves the outcome in doubt."""
         try:
-            cancellation = await self._post_until_answered()
-        except GatewayError as error:
-            unknown_code = error.delivery is Delivery.UNKNOWN_CODE and error.reason != reasons.ERROR_REASON_VENDOR_ERROR
-            if error.delivery is Delivery.UNKNOWN or unknown_code:
-                return await self._read_back()
-            if error.rejected is None:
-                raise
-            return await self._read_why(error.rejected)
-        self.settled_by = "reply"
-        return cancellation
-
-    async def _post_until_answered(self) -> Cancellation:
-        """Step 1: POSTs again what had no effect and may have one now."""
-        connects, token_was_refused = 0, False
-        while True:
-            try:
-                return await self._post()
-            except GatewayError as error:
-                connects += error.delivery is Delivery.NOT_SENT
-                pause = self._pause_before_another(error, connects, token_was_refused)
-                if pause is None:
-                    raise
-                token_was_refused = token_was_refused or error.token_refused
-            await asyncio.sleep(pause)
-
-    def _pause_before_another(self, error: GatewayError, connects: int, token_was_refused: bool) -> float | None:
-        """Seconds to wait before the POST may be sent again; None when it may not."""
-        left = self.deadline.remaining()
-        if error.delivery is Delivery.NOT_SENT:
-            unreachable = error.reason == reasons.ERROR_REASON_VENDOR_UNAVAILABLE
-            pause = random.uniform(0, 0.05 * 2**connects)  # noqa: S311 (jitter)
-            return pause if unreachable and connects < MAX_CONNECTS and pause < left / 2 else None
-        if self._posts >= MAX_POSTS:
-            return None
-        if error.token_refused:
-            return None if token_was_refused else 0.0
-        if error.reason == reasons.ERROR_REASON_VENDOR_RATE_LIMITED and error.retry_after <= left / 2:
-            return error.retry_after
-        return None
-
-    async def _post(self) -> Cancellation:
-        """Sends the cancel. While it is on its way its effect is in doubt, and stays so without a clear answer."""
-        await self._vendor.ready(self.deadline)
-        self._posts += 1
-        was_in_doubt, self._in_doubt = self._in_doubt, True
-        try:
-            cancellation = await self._vendor.cancel(self._id, self.deadline, POST_SHARE)
-        except GatewayError as error:
-            self._posts -= error.delivery is Delivery.NOT_SENT
-            self._in_doubt = was_in_doubt or error.delivery is Delivery.UNKNOWN
-            raise
-        self._in_doubt = False
-        return cancellation
-
-    async def _read_back(self) -> Cancellation:
-        """Step 2: finds out by the status what became of the POST."""
-        while True:
-            result = await self._third_answer()
-            if result is not None:
-                return self._by_status(result)
-            if self._posts >= MAX_POSTS:
-                raise self._outcome_unknown()
-            try:
-                cancellation = await self._post()
-            except GatewayError as error:
-                # The first POST may have worked: a refusal of the second says nothing of it, but that there is none.
-                if error.reason == reasons.ERROR_REASON_CALL_REQUEST_NOT_FOUND:
-                    raise
-            else:
-                self.settled_by = "reply"
-                return cancellation
-
-    async def _third_answer(self) -> CallRequestResult | None:
-        """Reads until the status settles it; None when it is still pending at the third reading or after.
-
-        A reading that fails is no answer: it goes on until there is one, or the time is up.
-        """
-        scale = min(1.0, max(self.deadline.remaining(), 0) / READ_BACK_TIME)
-        readings = 0
-        while not self.deadline.spent():
-            await asyncio.sleep(READ_BACK_PAUSES[min(readings, 2)] * scale)
-            readings += 1
-            try:
-                half = self.deadline.part(0.5)
-                await self._vendor.ready(half)
-                result = await self._vendor.read_result(self._id, half, for_cancel=True)
-            except GatewayError as error:
-                if error.reason == reasons.ERROR_REASON_CALL_REQUEST_NOT_FOUND:
-                    raise
-                continue
-            if result.status in SETTLED:
-                return result
-            if readings >= len(READ_BACK_PAUSES) and result.status == results.CALL_REQUEST_STATUS_PENDING_TO_CALL:
-                return None
-        raise self._outcome_unknown()
-
-    def _by_status(self, result: CallRequestResult) -> Cancellation:
-        self.settled_by = "reading back"
-        if result.status == results.CALL_REQUEST_STATUS_CANCELLED:
-            return self._cancelled(cancellations.CANCELLATION_OUTCOME_CANCELLED)
-        raise _not_allowed(CancellationRejected(reason=REASON_BY_STATUS[result.status], status=result.status))
-
-    async def _read_why(self, rejected: CancellationRejected) -> Cancellation:
-        """Step 3: the status says why the vendor refused; else what the vendor said of it."""
-        self.settled_by = "refusal"
-        self._refused = True
-        try:
-            await self._vendor.ready(self.deadline)
-            result = await self._vendor.read_result(self._id, self.deadline, for_cancel=True)
+            return await self._settle()
         except GatewayError:
-            raise _not_allowed(CancellationRejected()) from None
-        if result.status == results.CALL_REQUEST_STATUS_CANCELLED:
-            return self._cancelled(cancellations.CANCELLATION_OUTCOME_ALREADY_CANCELLED)
-        reason = REASON_BY_STATUS.get(result.status, rejected.reason)
-        raise _not_allowed(CancellationRejected(reason=reason, status=result.status))
+            raise
+        except (Exception, asyncio.CancelledError) as error:
+            self._defects.survived(error)
+        if self.posts.in_doubt:
+            raise self._outcome_unknown()
+        raise GatewayError(reasons.ERROR_REASON_INTERNAL)
 
-    def _cancelled(self, outcome: CancellationOutcome.ValueType) -> Cancellation:
-        self._in_doubt = False
-        return Cancellation(call_request_id=self._id, outcome=outcome)
+    async def _settle(self) -> Cancellation:
+        try:
+            return self._by("reply", await self.posts.send_until_answered())
+        except GatewayError as error:
+            failure = error
+        if failure.delivery is Delivery.UNKNOWN:
+            return await self._settle_doubt()
+        if failure.delivery is Delivery.UNKNOWN_CODE:
+            return await self._settle_unknown_code(failure)
+        if failure.rejected is not None:
+            return await self._settle_refusal(failure.rejected)
+        raise failure
+
+    async def _settle_doubt(self) -> Cancellation:
+        """Step 2: finds out by the status what became of the POST; still pending, it is sent a second time."""
+        while self.posts.number < MAX_POSTS:
+            result = await self.read_back.settled(pending=1, readings=3)
+            if result is None or result.status != results.CALL_REQUEST_STATUS_PENDING_TO_CALL:
+                return self._by_status(result)
+            try:
+                return self._by("reply", await self.posts.send())
+            except GatewayError as error:
+                # The first POST may have worked: a refusal of the second shows only that the second did not.
+                if error.reason == reasons.ERROR_REASON_CALL_REQUEST_NOT_FOUND:
+                    raise
+            except (Exception, asyncio.CancelledError) as error:
+                self._defects.survived(error)
+        return self._by_status(await self.read_back.settled(pending=3))
+
+    async def _settle_refusal(self, rejected: CancellationRejected) -> Cancellation:
+        """Step 3: the status shows why the vendor refused; else the vendor's words do."""
+        result = await self.read_back.answered()
+        if result is not None and result.status == results.CALL_REQUEST_STATUS_CANCELLED:
+            return self._by("refusal", self._cancelled(cancellations.CANCELLATION_OUTCOME_ALREADY_CANCELLED))
+        raise self._refused(rejected, result)
+
+    async def _settle_unknown_code(self, reply: GatewayError) -> Cancellation:
+        """Step 4: neither a yes nor a clear no; only the status shows which."""
+        result = await self.read_back.settled(pending=2)
+        if result is not None and result.status == results.CALL_REQUEST_STATUS_PENDING_TO_CALL:
+            raise unknown_error(reply)
+        return self._by_status(result)
+
+    def _by_status(self, result: CallRequestResult | None) -> Cancellation:
+        """What the status shows after a POST in doubt. result: None when the time is up."""
+        if result is not None and result.status == results.CALL_REQUEST_STATUS_CANCELLED:
+            return self._by("reading back", self._cancelled(cancellations.CANCELLATION_OUTCOME_CANCELLED))
+        if result is not None and (reason := REASON_BY_STATUS.get(result.status)):
+            self.settled_by = "reading back"
+            raise not_allowed(CancellationRejected(reason=reason, status=result.status))
+        raise self._refused(self.posts.rejected, result)
+
+    def _refused(self, rejected: CancellationRejected | None, result: CallRequestResult | None) -> GatewayError:
+        """CANCELLATION_NOT_ALLOWED when the vendor refused, and a status or its words show why; else the doubt.
+
+        result: with a status other than CANCELLED; None when the time is up.
+        """
+        if rejected is None or (result is None and not rejected.reason):
+            return self._outcome_unknown()
+        self.settled_by = "refusal"
+        status = results.CALL_REQUEST_STATUS_UNSPECIFIED if result is None else result.status
+        return not_allowed(CancellationRejected(reason=REASON_BY_STATUS.get(status, rejected.reason), status=status))
 
     def _outcome_unknown(self) -> GatewayError:
         self.settled_by = "nothing"
-        return outcome_unknown(out_of_time=self.deadline.spent())
+        return outcome_unknown(out_of_time=self.deadline.spent() and not self._gateway_ends)
 
+    def _by(self, what: str, cancellation: Cancellation) -> Cancellation:
+        self.settled_by = what
+        return cancellation
 
-SETTLED_BY = ("reply", "reading back", "refusal", "error", "nothing")
-"""What may settle a cancel, for metrics; nothing: it ended in doubt."""
-SETTLED = {results.CALL_REQUEST_STATUS_CANCELLED, *REASON_BY_STATUS}
-"""The statuses by which a reading back settles a cancel: all but pending, and unknown ones."""
-
-
-def _not_allowed(rejected: CancellationRejected) -> GatewayError:
-    return GatewayError(reasons.ERROR_REASON_CANCELLATION_NOT_ALLOWED, rejected=rejected)
-
-
-def not_cancelled() -> GatewayError:
-    """UNAVAILABLE: the gateway ends, and the vendor was sent nothing that had an effect. It may be repeated."""
-    return GatewayError(reasons.ERROR_REASON_VENDOR_UNAVAILABLE)
-
-
-def outcome_unknown(*, out_of_time: bool) -> GatewayError:
-    """CANCELLATION_OUTCOME_UNKNOWN: a POST may have arrived, and its effect could not be found out."""
-    code = codes.DEADLINE_EXCEEDED if out_of_time else codes.UNKNOWN
-    return GatewayError(reasons.ERROR_REASON_CANCELLATION_OUTCOME_UNKNOWN, code=code)
+    def _cancelled(self, outcome: CancellationOutcome.ValueType) -> Cancellation:
+        return Cancellation(call_request_id=self._id, outcome=outcome)

@@ -1,26 +1,43 @@
-"""Cancels under way: one at a time for an id, shared by its callers, and going on when they have left."""
+"""The cancels in progress: one at a time for an id, shared by its callers, and carried on when they have left."""
 
 import asyncio
+import random
 from collections.abc import Callable
+from dataclasses import dataclass
 
 from callrequest.v1.cancellation_pb2 import Cancellation
 
 from ..concurrency_limit import ConcurrencyLimit
-from ..deadline import Deadline
+from ..deadline import Deadline, now
 from ..errors import deadline_exceeded
 from ..vendor_api.client import VendorClient
-from .cancellation import Cancel, not_cancelled
+from .cancellation import Cancel
+from .failures import not_cancelled
+from .settled import Settled
 
 REPLY_MARGIN = 0.02
-"""Seconds by which a cancel ends before its caller's deadline, so that its own answer is the one that is given."""
+"""Seconds by which a cancel ends before its caller's deadline, so that the caller receives the cancel's own answer."""
+CLEANUP_SECONDS = 0.2
+"""Seconds that a cancel which was ended has at most to close its connection."""
+
+
+@dataclass(eq=False, slots=True)
+class _Flight:
+    """A cancel and its task. callers: those who wait. callers_left: those who went, or whose time was up, before it."""
+
+    cancel: Cancel
+    begun_at: float
+    task: "asyncio.Task[Cancellation]"
+    callers_left: int = 0
 
 
 class CancelsInProgress:
     """Cancels call requests: one cancel at a time for an id, which goes on when its callers have left.
 
     in_flight: bounds cancels, not callers: one that its callers have left still holds a connection.
-    changed: is told the id when a cancel has ended, whatever came of it: what was read before may not be true any more.
-    settled: is told how each ended. Callers of one id share its cancel; each waits for it within its own deadline.
+    changed: receives the id when a cancel has ended, whatever came of it: what was read before, and by reads that are
+    still under way, may not be true any more. settled: receives how each ended, if the gateway's end cut it short, too.
+    jitter: a random number between two others. Callers of one id share its cancel; each waits within its own deadline.
     """
 
     def __init__(
@@ -28,56 +45,69 @@ class CancelsInProgress:
         vendor: VendorClient,
         in_flight: ConcurrencyLimit,
         changed: Callable[[str], None],
-        settled: Callable[[str], None],
+        settled: Callable[[Settled], None],
+        jitter: Callable[[float, float], float] = random.uniform,
     ) -> None:
         self._vendor = vendor
         self._in_flight = in_flight
         self._changed = changed
         self._settled = settled
-        self._in_progress: dict[str, tuple[Cancel, asyncio.Task[Cancellation]]] = {}
-        self._over = False
+        self._jitter = jitter
+        self._flights: dict[str, _Flight] = {}
+        self._end: Deadline | None = None  # of the gateway
 
     async def cancel(self, call_request_id: str, deadline: Deadline) -> Cancellation:
         """Cancels. Raises GatewayError: CANCELLATION_OUTCOME_UNKNOWN when a POST may have arrived and time is up.
 
-        OVERLOADED when there are too many cancels under way, and none of this id to share.
+        OVERLOADED when too many cancels are in progress, and none of this id to share.
         """
-        cancel, task = self._in_progress.get(call_request_id) or self._begin(call_request_id, deadline)
-        cancel.deadline.extend(deadline.earlier(REPLY_MARGIN))
-        # Not awaited itself: a caller that leaves must not leave the cancel half done.
-        await asyncio.wait({task}, timeout=max(deadline.remaining(), 0))
+        flight = self._flights.get(call_request_id) or self._begin(call_request_id, deadline)
+        flight.cancel.deadline.extend(deadline.earlier(REPLY_MARGIN))
+        if self._end is not None:
+            flight.cancel.end_by(self._end)
+        task = flight.task
+        try:
+            # Not awaited itself: a caller that leaves must not leave the cancel half done.
+            await asyncio.wait({task}, timeout=max(deadline.remaining(), 0))
+        finally:
+            flight.callers_left += not task.done()
         if task.done() and not task.cancelled():
             return task.result()
-        raise cancel.unsettled(out_of_time=not task.done())
+        raise flight.cancel.unsettled(out_of_time=not task.done())
 
     async def finish(self, seconds: float) -> None:
-        """Waits so long for the cancels under way, then ends them: who waits is told at once what is known of it.
+        """Waits so long for the cancels in progress, then ends them: their callers receive at once what is known.
 
-        None begins any more: what is sent from now on could not be settled.
+        None begins any more: what is sent from now on could not be settled. A POST under way is left in time for its
+        effect to be read back within these seconds.
         """
-        self._over = True
-        tasks = [task for _, task in self._in_progress.values()]
+        self._end = Deadline(now() + seconds)
+        flights = list(self._flights.values())
+        for flight in flights:
+            flight.cancel.end_by(self._end)
+        tasks = [flight.task for flight in flights]
         if tasks:
             await asyncio.wait(tasks, timeout=max(seconds, 0))
         for task in tasks:
             task.cancel()
+        if tasks:
+            await asyncio.wait(tasks, timeout=CLEANUP_SECONDS)
 
-    def _begin(self, call_request_id: str, deadline: Deadline) -> "tuple[Cancel, asyncio.Task[Cancellation]]":
-        if self._over:
+    def _begin(self, call_request_id: str, deadline: Deadline) -> _Flight:
+        if self._end is not None:
             raise not_cancelled()
         if deadline.spent():
             raise deadline_exceeded()
         self._in_flight.begin()
-        cancel = Cancel(self._vendor, call_request_id, deadline.earlier(REPLY_MARGIN))
+        cancel = Cancel(self._vendor, call_request_id, deadline.earlier(REPLY_MARGIN), self._jitter)
         task = asyncio.create_task(cancel.settle(), name="cancel")
-        self._in_progress[call_request_id] = (cancel, task)
-        task.add_done_callback(lambda task: self._ended(call_request_id, cancel, task))
-        return cancel, task
+        flight = self._flights[call_request_id] = _Flight(cancel, now(), task)
+        task.add_done_callback(lambda _: self._ended(call_request_id, flight))
+        return flight
 
-    def _ended(self, call_request_id: str, cancel: Cancel, task: "asyncio.Task[Cancellation]") -> None:
-        del self._in_progress[call_request_id]
+    def _ended(self, call_request_id: str, flight: _Flight) -> None:
+        del self._flights[call_request_id]
         self._in_flight.end()
         self._changed(call_request_id)
-        if not task.cancelled():
-            task.exception()  # read, so that one nobody waits for any more is no "exception was never retrieved"
-            self._settled(cancel.settled_by)
+        seconds = now() - flight.begun_at
+        self._settled(Settled.of(call_request_id, flight.cancel, flight.task, seconds, flight.callers_left))

@@ -1,4 +1,4 @@
-"""The access log: a line for each call.
+"""The access log: a line for each call, and one for each cancel that ended.
 
 As JSON it is written here rather than by structlog, which takes as long for a line as grpc for a quarter of a call. The
 fields are those that logs.FIELDS allows, and none holds what a caller or the vendor sent, but a well-formed id.
@@ -7,12 +7,16 @@ fields are those that logs.FIELDS allows, and none holds what a caller or the ve
 import json
 import time
 from datetime import UTC, datetime
+from typing import Any
 
 from ..validation import is_call_request_id
 from .logs import Lines, get_log
 
 FOR_OPERATORS = frozenset({"INTERNAL", "UNAVAILABLE", "UNKNOWN"})
 """Codes that are logged as warnings: the gateway or the vendor is at fault."""
+
+IN_DOUBT = "nothing"
+"""What settled a cancel that ended in doubt: its caller, or an operator, must look after it."""
 
 _LEVELS = ("debug", "info", "warning", "error")
 
@@ -51,6 +55,43 @@ class AccessLog:
             flush=level == "warning",
         )
 
+    def cancel_settled(
+        self,
+        call_request_id: str,
+        settled_by: str,
+        outcome: str | None,
+        reason: str | None,
+        posts: int,
+        readings: int,
+        seconds: float,
+        callers_left: int,
+    ) -> None:
+        """Logs how a cancel ended, whoever waited for it; as a warning when it is in doubt. Parameters: see Settled."""
+        level = "warning" if settled_by == IN_DOUBT else "info"
+        if level not in self._enabled:
+            return
+        fields = {
+            "call_request_id": call_request_id,
+            "settled_by": settled_by,
+            **({"reason": reason} if outcome is None else {"outcome": outcome}),
+            "posts": posts,
+            "readings": readings,
+            "seconds": round(seconds, 3),
+            "callers_left": callers_left,
+        }
+        if self._lines is None:
+            getattr(get_log(), level)("cancel_settled", **fields)
+        else:
+            self._lines.add(_event_line, (time.time(), level, "cancel_settled", fields), flush=level == "warning")
+
+
+def _event_line(at: float, level: str, event: str, fields: dict[str, Any]) -> str:
+    return json.dumps({"time": _spelt(at), "level": level, "event": event, **fields}, separators=(",", ":")) + "\n"
+
+
+def _spelt(at: float) -> str:
+    return f"{datetime.fromtimestamp(at, UTC).isoformat(timespec='microseconds')[:-6]}Z"
+
 
 def _line(
     at: float,
@@ -62,9 +103,8 @@ def _line(
     call_request_id: str,
     caller: str | None,
 ) -> str:
-    moment = datetime.fromtimestamp(at, UTC).isoformat(timespec="microseconds")[:-6]
     line = (
-        f'{{"time":"{moment}Z","level":"{level}","event":"call","method":"{method}","code":"{code}",'
+        f'{{"time":"{_spelt(at)}","level":"{level}","event":"call","method":"{method}","code":"{code}",'
         f'"duration_ms":{round(seconds * 1000, 2)}'
     )
     if caller is not None:

@@ -23,6 +23,7 @@ FIELDS = frozenset(
         *("method", "code", "reason", "duration_ms", "call_request_id", "caller"),  # a call
         *("error", "at", "logger", "line"),  # an unexpected exception, a library's message
         *("address", "metrics", "vendor", "version", "settings", "signal", "seconds"),  # start and stop
+        *("settled_by", "outcome", "posts", "readings", "callers_left"),  # a cancel
         *("worker", "pid", "exit"),  # one of several workers
         "thread",
     }

@@ -55,10 +55,10 @@ class AggregatedMetrics:
 class Metrics:
     """Counts calls (named as in go-grpc-middleware) and what happens at the vendor, in batches.
 
-    quirks: the numbers of the vendor's quirks, each counted from 0.
+    quirks: the numbers of the vendor's quirks, each counted from 0; settled_by: what may settle a cancel, likewise.
     """
 
-    def __init__(self, quirks: Iterable[str] = ()) -> None:
+    def __init__(self, quirks: Iterable[str] = (), settled_by: Iterable[str] = ()) -> None:
         self._deferred = Deferred()
         disable_created_metrics()  # type: ignore[no-untyped-call]  # a second series for each, which no one reads
         self._registry = CollectorRegistry()
@@ -93,6 +93,8 @@ class Metrics:
         self._sources: dict[str, Counter] = {}
         for quirk in quirks:
             self._quirks.labels(quirk)
+        for what in settled_by:
+            self._cancellations.labels(what)
 
     def _counter(self, name: str, says: str, *labels: str) -> Counter:
         return Counter(name, says, labels, registry=self._registry)

@@ -110,15 +110,15 @@ class VendorClient:
         await self._tokens.get(deadline)
         await self._rate_limiter.acquire_cancel(deadline)
 
-    async def cancel(self, call_request_id: str, deadline: Deadline, share: float) -> Cancellation:
-        """Sends a cancel once; it has the share of the time that is left when it is sent. Raises GatewayError."""
+    async def cancel(self, call_request_id: str, deadline: Deadline) -> Cancellation:
+        """Sends a cancel once. Raises GatewayError; after any other exception, too, it may have had its effect."""
         path = self._cancel_path.replace("{id}", _checked(call_request_id))
         body = json.dumps({"callRequestId": call_request_id}).encode()
         token = await self._tokens.get(deadline)
         headers = {**_headers(token), "Content-Type": "application/json"}
         request = httpx.Request("POST", self._base + path, headers=headers, content=body)
         # Not bounded by attempt_timeout: ending a cancel early would only bring its outcome into doubt.
-        reply = await self._reserved.exchange("cancel", request, deadline.part(share), math.inf)
+        reply = await self._reserved.exchange("cancel", request, deadline, math.inf)
         self._look_at(reply, token)
 
         def translate(document: Object, envelope: Envelope, observations: Observations) -> Cancellation:

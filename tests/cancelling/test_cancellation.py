@@ -1,371 +1,292 @@
-"""Cancelling: OK only for what is cancelled, and a typed reason for what cannot be."""
+"""The steps of a cancel, each by its smallest input, on virtual time."""
 
 import asyncio
-from contextlib import AsyncExitStack
-from typing import TYPE_CHECKING
+from dataclasses import dataclass
 
+import httpx
 import pytest
 
-from callrequest.v1 import call_request_pb2 as results
-from callrequest.v1 import cancellation_pb2 as pb
-from callrequest.v1.call_request_service_pb2 import CancelCallRequestRequest, GetCallRequestResultRequest
-from testkit.failure import Failure, failure
-from testkit.gateway import connected, metrics_of, started
-from testkit.scripted_vendor import (
-    RESULT_ID,
-    Answer,
-    ScriptedVendor,
-    cancelled,
-    failed,
-    hang_up,
-    later,
-    never,
-    pending,
-    send,
-    with_status,
-)
+from server.cancelling.settled import Settled
+from testkit.played_vendor import PlayedVendor, Reply, after, cut, hangs, not_sent, raises, reply
+from testkit.scripted_vendor import cancelled, failed, with_status
+from testkit.virtual_time import run
+from tests.cancelling.cancels import Cancelling, Ended
 
-if TYPE_CHECKING:
-    from callrequest.v1.call_request_service_pb2_grpc import CallRequestServiceAsyncStub
-
-CANCEL = CancelCallRequestRequest(call_request_id=RESULT_ID)
 CHECK_IN = "Call request cannot be cancelled as check in is in the past."
-UNKNOWN_REASON = pb.CANCELLATION_REJECTION_REASON_UNSPECIFIED
-CHECK_IN_PASSED = pb.CANCELLATION_REJECTION_REASON_CHECK_IN_PASSED
-IN_PROGRESS = pb.CANCELLATION_REJECTION_REASON_CALL_IN_PROGRESS
-COMPLETED = pb.CANCELLATION_REJECTION_REASON_CALL_COMPLETED
+HTML = "<!doctype html><title>Forbidden</title>"
+DEEP = '{"success": true, "results": {"x": ' + '{"a":' * 700 + "1" + "}" * 702
+UNKNOWN = "CANCELLATION_OUTCOME_UNKNOWN"
+NOT_ALLOWED = "CANCELLATION_NOT_ALLOWED"
 
 
-def refused(words: str, code: str = "CANCELLATION_NOT_ALLOWED", status: int = 200) -> Answer:
-    return send(failed(code, words), status)
+def refused(words: str = "no", status: int = 200) -> Reply:
+    return reply(failed("CANCELLATION_NOT_ALLOWED", words), status)
 
 
-async def test_a_cancel_posts_the_id_once_with_the_token(
-    client: "CallRequestServiceAsyncStub", vendor: ScriptedVendor
-) -> None:
-    """One POST with the id in the body, as the page shows it; nothing is read."""
-    answer = (await client.CancelCallRequest(CANCEL)).cancellation
-    assert answer.outcome == pb.CANCELLATION_OUTCOME_CANCELLED
-    assert answer.cancelled_at.ToJsonString() == "2025-06-03T09:31:00Z"
-    (asked,) = vendor.requests("cancel")
-    assert (asked.method, asked.path, asked.body) == (
-        "POST",
-        "/api/v1/call-request/cancel",
-        b'{"callRequestId": "77b2c4d5e6f7g890"}',
-    )
-    assert asked.headers["authorization"] == "Bearer token-1"
-    assert asked.headers["content-type"] == "application/json"
-    assert vendor.requests("result") == []
+def is_(status: str) -> Reply:
+    return reply(with_status(status))
 
 
-async def test_the_path_of_a_cancel_is_a_setting(vendor: ScriptedVendor) -> None:
-    """`{id}` in VENDOR_CANCEL_PATH becomes the id: the page gives no path."""
-    async with started(vendor.url, vendor_cancel_path="/v2/{id}/cancellation") as gateway, connected(gateway) as client:
-        await client.CancelCallRequest(CANCEL)
-    assert vendor.requests("cancel")[0].path == f"/v2/{RESULT_ID}/cancellation"
+PENDING, BROKEN = is_("PENDING_TO_CALL"), reply("", 503)
 
 
-async def test_what_is_cancelled_already_is_a_success(
-    client: "CallRequestServiceAsyncStub", vendor: ScriptedVendor
-) -> None:
-    """A refusal of what reads as CANCELLED is OK with ALREADY_CANCELLED, so that a cancel may be repeated."""
-    vendor.answer("cancel", refused("already cancelled"))
-    vendor.answer("result", send(with_status("CANCELLED")))
-    answer = (await client.CancelCallRequest(CANCEL)).cancellation
-    assert answer.outcome == pb.CANCELLATION_OUTCOME_ALREADY_CANCELLED
-    assert answer.call_request_id == RESULT_ID
-    assert not answer.HasField("cancelled_at")
+@dataclass(frozen=True)
+class Case:
+    """What the vendor replies, and what must come of it. readings: None: as many as there is time for."""
+
+    cancel: tuple[Reply, ...]
+    result: tuple[Reply, ...]
+    answer: str
+    posts: int
+    readings: int | None
+    settled_by: str
+    why: str = ""
+    status: str = ""
+    seconds: float = 10.0
 
 
-@pytest.mark.parametrize(
-    ("words", "read", "reason", "status"),
-    [
-        pytest.param("no", send(with_status("COMPLETED")), COMPLETED, "COMPLETED", id="completed"),
-        pytest.param("no", send(with_status("processed")), COMPLETED, "COMPLETED", id="completed, otherwise spelt"),
-        pytest.param("no", send(with_status("IN_PROGRESS")), IN_PROGRESS, "IN_PROGRESS", id="in progress"),
-        pytest.param(CHECK_IN, send(with_status("COMPLETED")), COMPLETED, "COMPLETED", id="the status first"),
-        pytest.param(CHECK_IN, send(pending()), CHECK_IN_PASSED, "PENDING_TO_CALL", id="check-in past"),
-        pytest.param("Check-In date passed", send(pending()), CHECK_IN_PASSED, "PENDING_TO_CALL", id="other words"),
-        pytest.param("past the\ncheckin", send(pending()), CHECK_IN_PASSED, "PENDING_TO_CALL", id="two lines"),
-        pytest.param("check in tomorrow", send(pending()), UNKNOWN_REASON, "PENDING_TO_CALL", id="check-in, not past"),
-        pytest.param("compassed", send(pending()), UNKNOWN_REASON, "PENDING_TO_CALL", id="unhelpful words"),
-        pytest.param("", send(pending()), UNKNOWN_REASON, "PENDING_TO_CALL", id="no words"),
-        pytest.param(CHECK_IN, send(with_status("ON_HOLD")), CHECK_IN_PASSED, "UNSPECIFIED", id="unknown status"),
-        pytest.param(CHECK_IN, send("", 500), UNKNOWN_REASON, "UNSPECIFIED", id="the read fails"),
-        pytest.param(CHECK_IN, hang_up(), UNKNOWN_REASON, "UNSPECIFIED", id="the read is cut off"),
-        pytest.param(CHECK_IN, refused("", "NOT_FOUND"), UNKNOWN_REASON, "UNSPECIFIED", id="the read finds nothing"),
-        pytest.param(CHECK_IN, never(), UNKNOWN_REASON, "UNSPECIFIED", id="the read never answers"),
-    ],
-)
-async def test_a_refusal_says_why(
-    client: "CallRequestServiceAsyncStub",
-    vendor: ScriptedVendor,
-    words: str,
-    read: Answer,
-    reason: pb.CancellationRejectionReason.ValueType,
-    status: str,
-) -> None:
-    """FAILED_PRECONDITION with the reason from the status, else from the vendor's words; unset when not known."""
-    vendor.answer("cancel", refused(words))
-    vendor.answer("result", read)
-    got = await failure(client.CancelCallRequest(CANCEL, timeout=1))
-    assert (got.code, got.reason) == ("FAILED_PRECONDITION", "CANCELLATION_NOT_ALLOWED")
-    assert got.rejected is not None
-    assert got.rejected.reason == reason
-    assert results.CallRequestStatus.Name(got.rejected.status) == f"CALL_REQUEST_STATUS_{status}"
-    assert len(vendor.requests("cancel")) == 1
+def doubt(lost: Reply) -> Case:
+    return Case((lost,), (is_("CANCELLED"),), "CANCELLED", 1, 1, "reading back")
 
 
-@pytest.mark.parametrize("http_status", [200, 400, 409, 422, 500, 503])
-async def test_a_refusal_counts_at_any_http_status(
-    client: "CallRequestServiceAsyncStub", vendor: ScriptedVendor, http_status: int
-) -> None:
-    """The vendor's own words decide, then the HTTP status."""
-    vendor.answer("cancel", refused(CHECK_IN, status=http_status))
-    got = await failure(client.CancelCallRequest(CANCEL))
-    assert (got.code, got.reason) == ("FAILED_PRECONDITION", "CANCELLATION_NOT_ALLOWED")
-
-
-async def test_a_cancel_is_sent_again_after_a_401_and_only_once(
-    client: "CallRequestServiceAsyncStub", vendor: ScriptedVendor
-) -> None:
-    """A 401 is a clear no: with a new token the cancel is sent a second time, never a third."""
-    vendor.answer("token", send({"access_token": "old"}), send({"access_token": "new"}))
-    vendor.answer("cancel", send("", 401), send(cancelled()))
-    assert (await client.CancelCallRequest(CANCEL)).cancellation.outcome == pb.CANCELLATION_OUTCOME_CANCELLED
-    assert [asked.headers["authorization"] for asked in vendor.requests("cancel")] == ["Bearer old", "Bearer new"]
-
-
-LOST = {
-    "hangs up": hang_up(),
-    "500": send("", 500),
-    "HTML": send("<html>"),
-    "a late answer": later(5, send(cancelled())),
+STEPS = {
+    # 1. The POST, and what may be sent again.
+    "a success": Case((reply(cancelled()),), (PENDING,), "CANCELLED", 1, 0, "reply"),
+    "success and nothing else": Case((reply({"success": True}),), (PENDING,), "CANCELLED", 1, 0, "reply"),
+    "not sent twice": Case((not_sent(), not_sent(), reply(cancelled())), (PENDING,), "CANCELLED", 1, 0, "reply"),
+    "never sent": Case((not_sent(),), (PENDING,), "VENDOR_UNAVAILABLE", 0, 0, "error"),
+    "401 once": Case((reply("", 401), reply(cancelled())), (PENDING,), "CANCELLED", 2, 0, "reply"),
+    "401 twice": Case((reply("", 401),), (PENDING,), "VENDOR_REJECTED_CREDENTIALS", 2, 0, "error"),
+    "429 once": Case((reply("", 429, retry_after="2"), reply(cancelled())), (PENDING,), "CANCELLED", 2, 0, "reply"),
+    "429 for longer than there is": Case(
+        (reply("", 429, retry_after="9"),), (PENDING,), "VENDOR_RATE_LIMITED", 1, 0, "error"
+    ),
+    "401, then 429": Case((reply("", 401), reply("", 429)), (PENDING,), "VENDOR_RATE_LIMITED", 2, 0, "error"),
+    "403 with nothing": Case((reply("", 403),), (PENDING,), "VENDOR_REJECTED_CREDENTIALS", 1, 0, "error"),
+    "403 with JSON": Case((reply({"a": 1}, 403),), (PENDING,), "VENDOR_REJECTED_CREDENTIALS", 1, 0, "error"),
+    "NOT_FOUND": Case((reply(failed("NOT_FOUND")),), (PENDING,), "CALL_REQUEST_NOT_FOUND", 1, 0, "error"),
+    "BAD_REQUEST at 500": Case(
+        (reply(failed("BAD_REQUEST"), 500),), (PENDING,), "VENDOR_REJECTED_REQUEST", 1, 0, "error"
+    ),
+    # 2. Doubt.
+    "a reply that is lost": doubt(cut()),
+    "a reply that is late": doubt(after(30, reply(cancelled()))),
+    "no HTTP": doubt(raises(httpx.RemoteProtocolError("sent"))),
+    "500": doubt(reply("", 500)),
+    "503 with a page": doubt(reply(HTML, 503)),
+    "302": doubt(reply("", 302, location="/login")),
+    "404 with a page": doubt(reply(HTML, 404)),
+    "no JSON": doubt(reply("{")),
+    "nothing": doubt(reply("")),
+    "success not said": doubt(reply({"results": {}})),
+    "success at 500": doubt(reply(cancelled(), 500)),
+    "success false without a code": doubt(reply({"success": False})),
+    "another id": doubt(reply(cancelled("bcpFuj1ipoBKLz5G"))),
+    "nested 700 deep": doubt(reply(DEEP)),
+    "a defect": doubt(raises(KeyError("defect"))),
+    "a recursion": doubt(raises(RecursionError())),
+    "a cancellation that is not of this task": doubt(raises(asyncio.CancelledError())),
+    "lost, and completed": Case(
+        (cut(),), (is_("COMPLETED"),), NOT_ALLOWED, 1, 1, "reading back", "CALL_COMPLETED", "COMPLETED"
+    ),
+    "lost, and in progress": Case(
+        (cut(),), (is_("IN_PROGRESS"),), NOT_ALLOWED, 1, 1, "reading back", "CALL_IN_PROGRESS", "IN_PROGRESS"
+    ),
+    "lost, and gone": Case((cut(),), (reply(failed("NOT_FOUND")),), "CALL_REQUEST_NOT_FOUND", 1, 1, "error"),
+    "lost, and pending thrice": Case((cut(), reply(cancelled())), (PENDING,), "CANCELLED", 2, 3, "reply"),
+    "lost, two readings fail": Case((cut(), reply(cancelled())), (BROKEN, cut(), PENDING), "CANCELLED", 2, 3, "reply"),
+    "lost twice, and pending": Case((cut(),), (PENDING,), UNKNOWN, 2, 6, "nothing"),
+    "lost, and cancelled late": Case((cut(),), (PENDING,) * 5 + (is_("CANCELLED"),), "CANCELLED", 2, 6, "reading back"),
+    "lost, and unreadable for a while": Case(
+        (cut(),), (BROKEN,) * 9 + (is_("CANCELLED"),), "CANCELLED", 1, 10, "reading back"
+    ),
+    "lost, and never readable": Case((cut(),), (BROKEN,), UNKNOWN, 1, None, "nothing"),
+    "lost, and of an unknown status": Case((cut(),), (is_("ON_HOLD"),), UNKNOWN, 1, None, "nothing"),
+    "lost, and a reading with a defect": Case(
+        (cut(),), (raises(KeyError("defect")), reply(DEEP), is_("CANCELLED")), "CANCELLED", 1, 3, "reading back"
+    ),
+    "lost, then not sent": Case((cut(), not_sent(), reply(cancelled())), (PENDING,), "CANCELLED", 2, 6, "reply"),
+    "lost, then 401": Case((cut(), reply("", 401)), (PENDING,), UNKNOWN, 2, 6, "nothing"),
+    "lost, then NOT_FOUND": Case(
+        (cut(), reply(failed("NOT_FOUND"))), (PENDING,), "CALL_REQUEST_NOT_FOUND", 2, 3, "error"
+    ),
+    "lost, then an unknown code": Case((cut(), reply(failed("SYSTEM_ERROR"))), (PENDING,), UNKNOWN, 2, 6, "nothing"),
+    "lost, then refused, for it worked": Case(
+        (cut(), refused()), (PENDING,) * 3 + (BROKEN, is_("CANCELLED")), "CANCELLED", 2, 5, "reading back"
+    ),
+    "lost, then refused for its check-in": Case(
+        (cut(), refused(CHECK_IN)), (PENDING,), NOT_ALLOWED, 2, 6, "refusal", "CHECK_IN_PASSED", "PENDING_TO_CALL"
+    ),
+    "lost, then refused without a word": Case(
+        (cut(), refused()), (PENDING,), NOT_ALLOWED, 2, 6, "refusal", "UNSPECIFIED", "PENDING_TO_CALL"
+    ),
+    "lost, then refused, then unreadable": Case(
+        (cut(), refused()), (*(PENDING,) * 5, BROKEN), UNKNOWN, 2, None, "nothing"
+    ),
+    "401, then lost": Case((reply("", 401), cut()), (PENDING,), UNKNOWN, 2, 3, "nothing"),
+    "401, then lost, and cancelled": Case(
+        (reply("", 401), cut()), (is_("CANCELLED"),), "CANCELLED", 2, 1, "reading back"
+    ),
+    # 3. Refused.
+    "refused, cancelled already": Case((refused(),), (is_("CANCELLED"),), "ALREADY_CANCELLED", 1, 1, "refusal"),
+    "refused at 503, cancelled already": Case(
+        (refused(status=503),), (is_("CANCELLED"),), "ALREADY_CANCELLED", 1, 1, "refusal"
+    ),
+    "refused, cancelled already, a reading fails": Case(
+        (refused(),), (BROKEN, is_("CANCELLED")), "ALREADY_CANCELLED", 1, 2, "refusal"
+    ),
+    "refused, cancelled already, unreadable for a while": Case(
+        (refused(CHECK_IN),), (BROKEN,) * 8 + (is_("CANCELLED"),), "ALREADY_CANCELLED", 1, 9, "refusal"
+    ),
+    "refused, a reading hangs": Case((refused(),), (hangs(), is_("CANCELLED")), "ALREADY_CANCELLED", 1, 2, "refusal"),
+    "refused, completed": Case(
+        (refused(CHECK_IN),), (is_("COMPLETED"),), NOT_ALLOWED, 1, 1, "refusal", "CALL_COMPLETED", "COMPLETED"
+    ),
+    "refused, in progress": Case(
+        (refused(),), (is_("IN_PROGRESS"),), NOT_ALLOWED, 1, 1, "refusal", "CALL_IN_PROGRESS", "IN_PROGRESS"
+    ),
+    "refused, pending, for its check-in": Case(
+        (refused(CHECK_IN),), (PENDING,), NOT_ALLOWED, 1, 1, "refusal", "CHECK_IN_PASSED", "PENDING_TO_CALL"
+    ),
+    "refused, pending, without a word": Case(
+        (refused(""),), (PENDING,), NOT_ALLOWED, 1, 1, "refusal", "UNSPECIFIED", "PENDING_TO_CALL"
+    ),
+    "refused, of an unknown status": Case(
+        (refused(CHECK_IN),), (is_("ON_HOLD"),), NOT_ALLOWED, 1, 1, "refusal", "CHECK_IN_PASSED", "UNSPECIFIED"
+    ),
+    "refused, gone": Case((refused(),), (reply(failed("NOT_FOUND")),), "CALL_REQUEST_NOT_FOUND", 1, 1, "error"),
+    "refused, never readable": Case((refused(),), (BROKEN,), UNKNOWN, 1, None, "nothing"),
+    "refused for its check-in, never readable": Case(
+        (refused(CHECK_IN),), (BROKEN,), NOT_ALLOWED, 1, None, "refusal", "CHECK_IN_PASSED", "UNSPECIFIED"
+    ),
+    "401, then refused, cancelled already": Case(
+        (reply("", 401), refused()), (is_("CANCELLED"),), "ALREADY_CANCELLED", 2, 1, "refusal"
+    ),
+    # 4. An error code that we do not know.
+    "unknown code, cancelled": Case(
+        (reply(failed("SYSTEM_ERROR")),), (is_("CANCELLED"),), "CANCELLED", 1, 1, "reading back"
+    ),
+    "unknown code at 500, cancelled": Case(
+        (reply(failed("SYSTEM_ERROR"), 500),), (PENDING, is_("CANCELLED")), "CANCELLED", 1, 2, "reading back"
+    ),
+    "unknown code, pending twice": Case((reply(failed("SYSTEM_ERROR")),), (PENDING,), "VENDOR_ERROR", 1, 2, "error"),
+    "unknown code at 503, pending twice": Case(
+        (reply(failed("SYSTEM_ERROR"), 503),), (PENDING,), "VENDOR_ERROR", 1, 2, "error"
+    ),
+    "unknown code at 409, a reading fails": Case(
+        (reply(failed("SYSTEM_ERROR"), 409),), (BROKEN, PENDING), "VENDOR_ERROR", 1, 3, "error"
+    ),
+    "unknown code, completed": Case(
+        (reply(failed("SYSTEM_ERROR")),),
+        (is_("COMPLETED"),),
+        NOT_ALLOWED,
+        1,
+        1,
+        "reading back",
+        "CALL_COMPLETED",
+        "COMPLETED",
+    ),
+    "unknown code, never readable": Case((reply(failed("SYSTEM_ERROR")),), (BROKEN,), UNKNOWN, 1, None, "nothing"),
+    "unknown code, pending once": Case(
+        (reply(failed("SYSTEM_ERROR")),), (PENDING, BROKEN), UNKNOWN, 1, None, "nothing"
+    ),
+    # Little time.
+    "100 ms, a success": Case((after(0.02, reply(cancelled())),), (PENDING,), "CANCELLED", 1, 0, "reply", seconds=0.1),
+    "100 ms, lost": Case((cut(),), (PENDING,), UNKNOWN, 1, None, "nothing", seconds=0.1),
+    "100 ms, hangs": Case((hangs(),), (is_("CANCELLED"),), UNKNOWN, 1, 0, "nothing", seconds=0.1),
+    "1 s, hangs, cancelled": Case((hangs(),), (is_("CANCELLED"),), "CANCELLED", 1, 1, "reading back", seconds=1),
+    "1 s, lost": Case((cut(), reply(cancelled())), (PENDING,), "CANCELLED", 2, 3, "reply", seconds=1),
+    "1 s, refused, a reading hangs": Case(
+        (refused(),), (hangs(), is_("CANCELLED")), "ALREADY_CANCELLED", 1, 2, "refusal", seconds=1
+    ),
 }
 
 
-@pytest.mark.parametrize("lost", [pytest.param(answer, id=name) for name, answer in LOST.items()])
-async def test_a_lost_reply_is_settled_by_reading_back(
-    client: "CallRequestServiceAsyncStub", vendor: ScriptedVendor, lost: Answer
-) -> None:
-    """What reads as CANCELLED after a POST without a clear answer is CANCELLED; when, is not known."""
-    vendor.answer("cancel", lost)
-    vendor.answer("result", send("", 503), send(with_status("CANCELLED")))
-    answer = (await client.CancelCallRequest(CANCEL, timeout=2)).cancellation
-    assert answer.outcome == pb.CANCELLATION_OUTCOME_CANCELLED
-    assert not answer.HasField("cancelled_at")
-    assert len(vendor.requests("cancel")) == 1
-    assert len(vendor.requests("result")) == 2
+async def _settle(case: Case) -> tuple[Ended, PlayedVendor, Settled]:
+    vendor = PlayedVendor()
+    vendor.answer("cancel", *case.cancel)
+    vendor.answer("result", *case.result)
+    cancelling = Cancelling(vendor)
+    ended = await cancelling.cancel(case.seconds)
+    await cancelling.in_progress.finish(60)
+    (line,) = cancelling.settled
+    assert cancelling.changed == [line.call_request_id]
+    return ended, vendor, line
 
 
-@pytest.mark.parametrize(("status", "reason"), [("COMPLETED", COMPLETED), ("IN_PROGRESS", IN_PROGRESS)])
-async def test_a_lost_reply_to_a_cancel_that_came_too_late_is_a_refusal(
-    client: "CallRequestServiceAsyncStub",
-    vendor: ScriptedVendor,
-    status: str,
-    reason: pb.CancellationRejectionReason.ValueType,
-) -> None:
-    """Reading back tells that the hotel is or was phoned: the cancel cannot have worked."""
-    vendor.answer("cancel", hang_up())
-    vendor.answer("result", send(with_status(status)))
-    got = await failure(client.CancelCallRequest(CANCEL))
-    assert (got.code, got.reason) == ("FAILED_PRECONDITION", "CANCELLATION_NOT_ALLOWED")
-    assert got.rejected is not None
-    assert got.rejected.reason == reason
+@pytest.mark.parametrize("case", [pytest.param(case, id=name) for name, case in STEPS.items()])
+def test_a_cancel_ends_as_what_the_vendor_holds(case: Case) -> None:
+    """The answer, the typed reason, the number of POSTs and readings, and the line of the log, for each history."""
+    ended, vendor, line = run(_settle(case))
+    assert (ended.answer, ended.why, ended.status) == (case.answer, case.why, case.status)
+    assert (vendor.count("cancel"), line.posts, line.settled_by) == (case.posts, case.posts, case.settled_by)
+    assert vendor.count("result") == line.readings
+    if case.readings is not None:
+        assert line.readings == case.readings
+    assert (line.outcome or line.reason) == case.answer
+    assert line.callers_left == 0
+    assert ended.seconds <= case.seconds
 
 
-async def test_what_is_still_pending_is_posted_once_more(
-    client: "CallRequestServiceAsyncStub", vendor: ScriptedVendor
-) -> None:
-    """Pending at the third reading back: the first POST did not work, the second may."""
-    vendor.answer("cancel", hang_up(), send(cancelled()))
-    answer = (await client.CancelCallRequest(CANCEL)).cancellation
-    assert answer.outcome == pb.CANCELLATION_OUTCOME_CANCELLED
-    assert answer.HasField("cancelled_at")
-    assert (len(vendor.requests("cancel")), len(vendor.requests("result"))) == (2, 3)
+@pytest.mark.parametrize("status", sorted({*range(200, 227), *range(300, 309), *range(400, 432), *range(500, 531)}))
+@pytest.mark.parametrize("body", [pytest.param("", id="nothing"), pytest.param(HTML, id="a page")])
+def test_a_reply_without_the_vendors_words_is_a_clear_no_by_few_statuses(status: int, body: str) -> None:
+    """401, 403 with nothing and 429; after every other reply the status is read back, and shows what is true."""
+    for held in ("CANCELLED", "PENDING_TO_CALL"):
+        ended, _, line = run(_settle(Case((reply(body, status),), (is_(held),), "", 0, None, "", seconds=3)))
+        if status in {401, 429} or (status == 403 and not body):
+            assert (ended.answer.startswith("VENDOR_"), line.readings) == (True, 0)
+        else:
+            assert ended.answer == ("CANCELLED" if held == "CANCELLED" else UNKNOWN)
 
 
-async def test_what_stays_in_doubt_is_said_to_be(client: "CallRequestServiceAsyncStub", vendor: ScriptedVendor) -> None:
-    """Two POSTs without an answer, and still pending: CANCELLATION_OUTCOME_UNKNOWN, and no third POST."""
-    vendor.answer("cancel", hang_up())
-    got = await failure(client.CancelCallRequest(CANCEL, timeout=5))
-    assert (got.code, got.reason, got.retry) == ("UNKNOWN", "CANCELLATION_OUTCOME_UNKNOWN", None)
-    assert (len(vendor.requests("cancel")), len(vendor.requests("result"))) == (2, 6)
+@pytest.mark.parametrize("status", [200, 202, 302, 400, 404, 409, 422, 500, 502, 503, 520, 599])
+@pytest.mark.parametrize("code", ["SYSTEM_ERROR", "TIMEOUT", "ALREADY_CANCELLED", "system error", "x" * 200, "1001"])
+def test_an_unknown_code_is_read_back_at_any_status(status: int, code: str) -> None:
+    """Two readings decide whether the cancel worked; there is no second POST."""
+    for held, answer in (("CANCELLED", "CANCELLED"), ("PENDING_TO_CALL", "VENDOR_ERROR"), ("COMPLETED", NOT_ALLOWED)):
+        ended, vendor, _ = run(_settle(Case((reply(failed(code), status),), (is_(held),), "", 1, None, "")))
+        assert (ended.answer, vendor.count("cancel")) == (answer, 1)
 
 
-async def test_a_call_request_that_is_gone_is_not_found(
-    client: "CallRequestServiceAsyncStub", vendor: ScriptedVendor
-) -> None:
-    """NOT_FOUND while reading back settles it."""
-    vendor.answer("cancel", hang_up())
-    vendor.answer("result", send(failed("NOT_FOUND")))
-    assert (await failure(client.CancelCallRequest(CANCEL))).reason == "CALL_REQUEST_NOT_FOUND"
+@pytest.mark.parametrize("status", [200, 202, 302, 400, 404, 409, 422, 500, 502, 503, 520, 599])
+def test_a_refusal_counts_at_any_status(status: int) -> None:
+    """The vendor's own words decide, then the HTTP status."""
+    ended, _, _ = run(_settle(Case((refused(CHECK_IN, status),), (PENDING,), "", 1, 1, "")))
+    assert (ended.answer, ended.why) == (NOT_ALLOWED, "CHECK_IN_PASSED")
+    ended, _, _ = run(_settle(Case((refused(CHECK_IN, status),), (is_("CANCELLED"),), "", 1, 1, "")))
+    assert ended.answer == "ALREADY_CANCELLED"
 
 
-async def test_what_was_not_sent_is_sent_again(vendor: ScriptedVendor, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A connection that was refused had no effect: the cancel is tried again, and the vendor gets it once."""
-    monkeypatch.setattr(
-        "server.cancelling.cancellation.random.uniform", lambda least, most: most
-    )  # luck may take no pause at all
-    port = int(vendor.url.rpartition(":")[2])
-    async with started(vendor.url) as gateway, connected(gateway) as client:
-        await client.CancelCallRequest(CANCEL)  # fetches the token
-        await vendor.__aexit__()
-        call = asyncio.ensure_future(client.CancelCallRequest(CANCEL))
-        await asyncio.sleep(0.02)
-        await vendor.listen(port)
-        await call
-    assert len(vendor.requests("cancel")) == 2
+@pytest.mark.parametrize("seconds", [0.1, 0.12, 0.2, 0.5, 1.0, 2.0, 5.0, 30.0])
+@pytest.mark.parametrize("recovers", [0.1, 0.4, 0.6, 0.8])
+def test_a_refusal_is_read_for_as_long_as_there_is_time(seconds: float, recovers: float) -> None:
+    """However late the readings recover: what is cancelled is never said to be impossible to cancel."""
+
+    async def main() -> None:
+        vendor = PlayedVendor("CANCELLED")
+        vendor.answer("cancel", refused(CHECK_IN))
+        asyncio.get_running_loop().call_later(seconds * recovers, vendor.answer, "result", vendor.tell)
+        vendor.answer("result", BROKEN)
+        ended = await Cancelling(vendor).cancel(seconds)
+        in_time = seconds * (1 - recovers) >= 0.3
+        assert ended.answer == "ALREADY_CANCELLED" if in_time else ended.answer in {"ALREADY_CANCELLED", NOT_ALLOWED}
+        assert ended.seconds <= seconds
+
+    run(main())
 
 
-async def test_a_rate_limited_cancel_is_sent_again_when_there_is_time(
-    client: "CallRequestServiceAsyncStub", vendor: ScriptedVendor
-) -> None:
-    """429 is a clear no: after Retry-After the cancel is sent a second time, never a third."""
-    vendor.answer("cancel", send("", 429, retry_after="0"), send(cancelled()))
-    assert (await client.CancelCallRequest(CANCEL)).cancellation.outcome == pb.CANCELLATION_OUTCOME_CANCELLED
-    vendor.answer("cancel", send("", 429, retry_after="0"))
-    assert (await failure(client.CancelCallRequest(CANCEL))).reason == "VENDOR_RATE_LIMITED"
-    assert len(vendor.requests("cancel")) == 4
-
-
-async def test_callers_of_one_id_share_its_cancel(
-    client: "CallRequestServiceAsyncStub", vendor: ScriptedVendor
-) -> None:
-    """One cancel at a time for an id: two callers cause one POST, and each gets the answer."""
-    vendor.answer("cancel", later(0.3, send(cancelled())))
-    answers = await asyncio.gather(*(client.CancelCallRequest(CANCEL) for _ in range(5)))
-    assert {answer.cancellation.outcome for answer in answers} == {pb.CANCELLATION_OUTCOME_CANCELLED}
-    assert len(vendor.requests("cancel")) == 1
-
-
-async def test_a_caller_with_more_time_is_not_bound_by_one_with_less(
-    client: "CallRequestServiceAsyncStub", vendor: ScriptedVendor
-) -> None:
-    """Each waits within its own deadline for the cancel that they share."""
-    vendor.answer("cancel", hang_up())
-    vendor.answer("result", later(0.7, send(with_status("CANCELLED"))))
-    hasty = asyncio.ensure_future(client.CancelCallRequest(CANCEL, timeout=0.6))
-    await vendor.until(lambda: vendor.requests("cancel"))
-    patient = client.CancelCallRequest(CANCEL, timeout=8)
-    assert (await failure(hasty)).reason == "CANCELLATION_OUTCOME_UNKNOWN"
-    assert (await patient).cancellation.outcome == pb.CANCELLATION_OUTCOME_CANCELLED
-    assert len(vendor.requests("cancel")) == 1
-
-
-async def test_a_caller_that_leaves_does_not_leave_it_half_done(
-    client: "CallRequestServiceAsyncStub", vendor: ScriptedVendor
-) -> None:
-    """The cancel goes on without its caller: a lost reply is read back all the same."""
-    vendor.answer("cancel", later(0.3, hang_up()))
-    vendor.answer("result", send(with_status("CANCELLED")))
-    call = client.CancelCallRequest(CANCEL)
-    await vendor.until(lambda: vendor.requests("cancel"))
-    call.cancel()
-    await vendor.until(lambda: vendor.requests("result"))
-    assert vendor.left == 0
-
-
-async def test_a_cancel_that_nobody_waits_for_is_finished_before_the_end(vendor: ScriptedVendor) -> None:
-    """Draining waits for cancels whose callers have left."""
-    vendor.answer("cancel", later(0.5, send(cancelled())))
-    async with started(vendor.url) as gateway, connected(gateway) as client:
-        call = client.CancelCallRequest(CANCEL)
-        await vendor.until(lambda: vendor.requests("cancel"))
-        call.cancel()
-        await asyncio.sleep(0.1)
-        await gateway.drain()
-        assert 'cancellations_total{settled_by="reply"} 1.0' in await metrics_of(gateway)
-    assert vendor.left == 0
-
-
-async def _while_it_ends(
-    vendor: ScriptedVendor, stack: AsyncExitStack, operation: str, *, twice: bool
-) -> tuple[Failure, float]:
-    """How a cancel ends when the gateway does while that operation hangs, and the seconds that took.
-
-    twice: the drain is broken off, as by a second signal.
-    """
-    async with started(vendor.url, grace=1.0) as gateway:
-        client = await stack.enter_async_context(connected(gateway))
-        call = asyncio.ensure_future(failure(client.CancelCallRequest(CANCEL)))
-        await vendor.until(lambda: vendor.requests(operation))
-        begun = asyncio.get_running_loop().time()
-        draining = asyncio.ensure_future(gateway.drain())
-        if twice:
-            await asyncio.sleep(0.1)
-            draining.cancel()
-        await asyncio.wait({draining})
-    return await call, asyncio.get_running_loop().time() - begun
-
-
-@pytest.mark.parametrize("twice", [pytest.param(False, id="GRACE is over"), pytest.param(True, id="a second signal")])
 @pytest.mark.parametrize(
-    ("hangs", "before", "code", "reason"),
+    ("words", "why"),
     [
-        pytest.param("cancel", None, "UNKNOWN", "CANCELLATION_OUTCOME_UNKNOWN", id="sent"),
-        pytest.param("result", hang_up(), "UNKNOWN", "CANCELLATION_OUTCOME_UNKNOWN", id="being read back"),
-        pytest.param("result", refused("no"), "FAILED_PRECONDITION", "CANCELLATION_NOT_ALLOWED", id="refused"),
-        pytest.param("token", None, "UNAVAILABLE", "VENDOR_UNAVAILABLE", id="not sent"),
+        pytest.param(CHECK_IN, "CHECK_IN_PASSED", id="as on the page"),
+        pytest.param("Check-In date passed", "CHECK_IN_PASSED", id="other words"),
+        pytest.param("past the\ncheckin", "CHECK_IN_PASSED", id="two lines"),
+        pytest.param("check in tomorrow", "UNSPECIFIED", id="not past"),
+        pytest.param("compassed", "UNSPECIFIED", id="of something else"),
     ],
 )
-async def test_a_cancel_that_the_end_overtakes_says_what_is_known_of_it(
-    vendor: ScriptedVendor, hangs: str, before: Answer | None, code: str, reason: str, twice: bool
-) -> None:
-    """UNAVAILABLE, which clients repeat by themselves, only when nothing was sent; and all are told within GRACE."""
-    vendor.answer(hangs, never())
-    if before:
-        vendor.answer("cancel", before)
-    async with AsyncExitStack() as stack:
-        got, seconds = await _while_it_ends(vendor, stack, hangs, twice=twice)
-    assert (got.code, got.reason) == (code, reason)
-    assert seconds <= (0.6 if twice else 1.0)
-    assert len(vendor.requests("cancel")) == (hangs != "token")
-
-
-async def test_while_it_ends_a_cancel_is_finished_when_there_is_time(vendor: ScriptedVendor) -> None:
-    """An end that the cancel is in time for changes nothing of its answer."""
-    vendor.answer("cancel", later(0.4, send(cancelled())))
-    async with started(vendor.url) as gateway, connected(gateway) as client:
-        call = asyncio.ensure_future(client.CancelCallRequest(CANCEL))
-        await vendor.until(lambda: vendor.requests("cancel"))
-        await gateway.drain()
-        assert (await call).cancellation.outcome == pb.CANCELLATION_OUTCOME_CANCELLED
-
-
-async def test_a_cancel_whose_caller_has_left_counts_as_long_as_it_goes_on(vendor: ScriptedVendor) -> None:
-    """MAX_CANCELS bounds what goes on at the vendor: more is OVERLOADED, but who shares a cancel takes no place."""
-    other = CancelCallRequestRequest(call_request_id="bcpFuj1ipoBKLz5G")
-    vendor.answer("cancel", later(1, send(cancelled(other.call_request_id))), send(cancelled()))
-    async with started(vendor.url, max_cancels=1) as gateway, connected(gateway) as client:
-        left = client.CancelCallRequest(other)
-        await vendor.until(lambda: vendor.requests("cancel"))
-        left.cancel()
-        await asyncio.sleep(0.1)
-        got = await failure(client.CancelCallRequest(CANCEL))
-        assert (got.code, got.reason, got.retry) == ("UNAVAILABLE", "OVERLOADED", 1.0)
-        assert 'calls_in_flight{kind="cancel"} 1.0' in await metrics_of(gateway)
-        await asyncio.gather(*(client.CancelCallRequest(other) for _ in range(3)))
-        assert len(vendor.requests("cancel")) == 1
-        assert 'calls_in_flight{kind="cancel"} 0.0' in await metrics_of(gateway)
-        await client.CancelCallRequest(CANCEL)
-
-
-async def test_cancels_that_hang_do_not_keep_others_from_a_token(vendor: ScriptedVendor) -> None:
-    """Tokens have a connection of their own: with as many cancels as may be, a revoked one is replaced."""
-    vendor.answer("cancel", never())
-    async with started(vendor.url, max_cancels=2, vendor_connect_timeout=0.5) as gateway, connected(gateway) as client:
-        hung = [client.CancelCallRequest(CancelCallRequestRequest(call_request_id=f"{n:016}")) for n in range(2)]
-        await vendor.until(lambda: len(vendor.requests("cancel")) == 2)
-        vendor.answer("result", send("", 401), send(pending()))
-        await client.GetCallRequestResult(GetCallRequestResultRequest(call_request_id=RESULT_ID), timeout=2)
-        assert len(vendor.requests("token")) == 2
-        for call in hung:
-            call.cancel()
-
-
-async def test_a_cancel_takes_the_time_that_its_caller_has(vendor: ScriptedVendor) -> None:
-    """A cancel is not ended by the timeout of reads: that would only bring it into doubt."""
-    vendor.answer("cancel", later(0.4, send(cancelled())))
-    async with started(vendor.url, vendor_timeout=0.1) as gateway, connected(gateway) as client:
-        assert (await client.CancelCallRequest(CANCEL)).cancellation.outcome == pb.CANCELLATION_OUTCOME_CANCELLED
+def test_the_vendors_words_name_a_reason(words: str, why: str) -> None:
+    """CHECK_IN_PASSED when they name the check-in and the past; unset otherwise."""
+    ended, _, _ = run(_settle(Case((refused(words),), (PENDING,), "", 1, 1, "")))
+    assert (ended.answer, ended.why) == (NOT_ALLOWED, why)

@@ -243,10 +243,10 @@ async def test_with_no_connection_free_nothing_was_sent(vendor: ScriptedVendor) 
     vendor.answer("cancel", never())
     async with Http1Transport(vendor.url, ssl.create_default_context(), 1, MAX_BYTES) as transport:
         client = vendor_client(transport, vendor.url)
-        hung = asyncio.create_task(client.cancel(RESULT_ID, Deadline.after(5), 1))
+        hung = asyncio.create_task(client.cancel(RESULT_ID, Deadline.after(5)))
         await vendor.until(lambda: vendor.requests("cancel"))
         with pytest.raises(GatewayError) as caught:
-            await client.cancel(RESULT_ID, Deadline.after(0.4), 1)
+            await client.cancel(RESULT_ID, Deadline.after(0.4))
         assert caught.value.delivery is Delivery.NOT_SENT
         assert len(vendor.requests("cancel")) == 1
         hung.cancel()
