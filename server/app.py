@@ -23,8 +23,7 @@ from .process.embedded_sandbox import with_vendor
 from .process.port import held
 from .reading.result_cache import ResultCache
 from .reading.results import Results
-from .rpc.callers import Callers
-from .rpc.certificates import Certificates
+from .rpc.callers import AnyCertificate, Callers
 from .rpc.channel_options import channel_options
 from .rpc.health import NAME as HEALTH
 from .rpc.health import Health
@@ -164,19 +163,28 @@ class Gateway:
     def _listen(self, server: ServerGroup, listen: Address) -> Address:
         settings, credentials = self._settings, None
         if settings.tls_key is not None and settings.tls_certificate is not None:
-            credentials = Certificates(settings.tls_certificate, settings.tls_key, settings.tls_client_ca).credentials
+            from .rpc.certificates import Certificates
+
+            certificates = Certificates(settings.tls_certificate, settings.tls_key, settings.tls_client_ca)
+            self.reloads.append(certificates.refresh)
+            credentials = certificates.credentials
         try:
             return server.listen(listen, credentials)
         except RuntimeError:
             names = "GATEWAY_LISTEN" + (", GATEWAY_TLS_CERTIFICATE, GATEWAY_TLS_KEY" if settings.tls_key else "")
             raise SettingsError([f"{names}: cannot listen on {settings.listen}; is the port taken?"]) from None
 
-    async def _callers(self, stack: AsyncExitStack) -> Callers | None:
-        settings = self._settings
+    async def _callers(self, stack: AsyncExitStack) -> Callers | AnyCertificate | None:
+        settings, certificates = self._settings, None
+        if settings.tls_client_ca is not None:
+            from .rpc.peer_certificates import PeerCertificates
+
+            certificates = PeerCertificates()
         if settings.callers is None:
-            return None
-        callers = Callers(settings.callers, certificates=settings.tls_client_ca is not None)
-        return await stack.enter_async_context(callers)
+            return None if certificates is None else AnyCertificate(certificates)
+        callers = await stack.enter_async_context(Callers(settings.callers, certificates))
+        self.reloads.append(callers.refresh)
+        return callers
 
     async def _vendor(self, stack: AsyncExitStack, metrics: Metrics) -> VendorClient:
         settings = await stack.enter_async_context(with_vendor(self._settings))

@@ -1,7 +1,7 @@
-"""A certificate authority of the tests' own: certificates with any names and dates."""
+"""A certificate authority for tests: certificates with any names and dates."""
 
 import datetime as dt
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -29,7 +29,7 @@ class Issued:
     key: bytes
 
     def write(self, certificate: Path, key: Path) -> None:
-        """Puts each in its place in one step, the certificate first."""
+        """Replaces each file in one step, the certificate first."""
         replace(certificate, self.certificate)
         replace(key, self.key)
 
@@ -46,13 +46,24 @@ class Authority:
         )
         self.pem = built.sign(self._key, hashes.SHA256()).public_bytes(serialization.Encoding.PEM)
 
-    def issue(self, *names: x509.GeneralName, common_name: str = "cn.example", days: float = 1) -> Issued:
-        """A certificate with these names, good for so many days; negative: expired so many days ago."""
+    def issue(
+        self,
+        *names: x509.GeneralName,
+        common_name: str = "cn.example",
+        days: float = 1,
+        more: Sequence[x509.ExtensionType] = (),
+    ) -> Issued:
+        """Issues a certificate with these names, valid for so many days; negative: expired so many days ago.
+
+        more: extensions, as they are.
+        """
         key = ec.generate_private_key(ec.SECP256R1())
         subject = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, common_name)])
         builder = _builder(subject, key, days).issuer_name(self._name)
         if names:
             builder = builder.add_extension(x509.SubjectAlternativeName(names), critical=False)
+        for extension in more:
+            builder = builder.add_extension(extension, critical=False)
         plain = serialization.NoEncryption()
         return Issued(
             builder.sign(self._key, hashes.SHA256()).public_bytes(serialization.Encoding.PEM),
@@ -60,7 +71,7 @@ class Authority:
         )
 
     def credentials(self, client: Issued | None = None) -> grpc.ChannelCredentials:
-        """Those of a client that trusts this authority, with a certificate of its own or none."""
+        """Credentials of a client that trusts this authority. client: its own certificate."""
         if client is None:
             return grpc.ssl_channel_credentials(self.pem)
         return grpc.ssl_channel_credentials(self.pem, client.key, client.certificate)
@@ -92,7 +103,7 @@ class Pki:
 
 
 def replace(path: Path, content: bytes) -> None:
-    """Writes a file and moves it into its place, as who rotates a certificate should."""
+    """Replaces a file in one step, as a rotation of certificates should."""
     written = path.with_name(f"{path.name}.new")
     written.write_bytes(content)
     written.replace(path)

@@ -1,4 +1,4 @@
-"""Who calls, and what it may call: by the names in its certificate, or by its bearer token."""
+"""Identifies callers, by the names in their certificates or by their bearer tokens, and their permissions."""
 
 import asyncio
 import hashlib
@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterable, Mapping
 from contextlib import suppress
 from pathlib import Path
-from typing import Self
+from typing import TYPE_CHECKING, Self
 
 from callrequest.v1 import error_reason_pb2 as reasons
 
@@ -14,7 +14,10 @@ from ..errors import GatewayError
 from ..observability.logs import describe, get_log
 from ..reloading import Reloading
 from ..settings import SettingsError
-from .callers_file import CANCEL, DNS, READ, URI, BrokenFileError, Caller, Rules, read_rules
+from .callers_file import ANONYMOUS, CANCEL, READ, BrokenFileError, Caller, Rules, read_rules
+
+if TYPE_CHECKING:
+    from .peer_certificates import PeerCertificates  # its library takes 7 MB: only a gateway with TLS loads it
 
 CHECK_INTERVAL = 1.0
 """Seconds between two looks at the file."""
@@ -25,20 +28,36 @@ PERMISSION_BY_METHOD: Mapping[str, str] = {
     "WatchCallRequestResult": READ,
     "CancelCallRequest": CANCEL,
 }
-"""What a caller needs for a method; a method without its row here nobody may call."""
+"""The permission that a caller needs for a method; nobody may call a method that is not listed."""
 
 _SETTING = "GATEWAY_CALLERS"
 _BEARER = re.compile(r"(?i:bearer) +([A-Za-z0-9._~+/-]+=*)")
 
 
-class Callers:
-    """The callers of a file, kept current: `async with Callers(path, certificates=…) as callers`.
+class AnyCertificate:
+    """Admits whoever has a certificate that gRPC has verified, as long as its dates hold: where there is no file."""
 
-    certificates: whether clients' certificates are verified. Raises SettingsError when the file is none at the start;
-    later the old rules stay, and the log says so.
+    _CALLER = Caller(ANONYMOUS, frozenset({READ, CANCEL}))
+
+    def __init__(self, certificates: "PeerCertificates") -> None:
+        self._certificates = certificates
+
+    def identify(
+        self, auth_context: Mapping[str, Iterable[bytes]], metadata: Iterable[tuple[str, str | bytes]]
+    ) -> Caller:
+        """Returns the anonymous caller, with all permissions. Raises CALLER_UNAUTHENTICATED."""
+        self._certificates.names(auth_context)
+        return self._CALLER
+
+
+class Callers:
+    """The callers of a file, kept current: `async with Callers(path, certificates) as callers`.
+
+    certificates: reads clients' certificates; None: they are not verified. Raises SettingsError when the file is broken
+    at the start; later the old rules stay, and an error is logged.
     """
 
-    def __init__(self, path: Path, *, certificates: bool) -> None:
+    def __init__(self, path: Path, certificates: "PeerCertificates | None") -> None:
         self._path = path
         self._certificates = certificates
         try:
@@ -58,25 +77,24 @@ class Callers:
     def identify(
         self, auth_context: Mapping[str, Iterable[bytes]], metadata: Iterable[tuple[str, str | bytes]]
     ) -> Caller:
-        """Who calls. Raises CALLER_UNAUTHENTICATED. A certificate that is known decides; else the token does."""
+        """Returns the caller. Raises CALLER_UNAUTHENTICATED. A known certificate decides; otherwise the token does."""
         rules = self._rules.value
-        if rules.by_san:
-            for kind in (URI, DNS):
-                for name in auth_context.get(kind, ()):
-                    caller = rules.by_san.get((kind, name.lower() if kind == DNS else name))
-                    if caller is not None:
-                        return caller
+        if self._certificates is not None:
+            for name in self._certificates.names(auth_context):
+                caller = rules.by_san.get(name)
+                if caller is not None:
+                    return caller
         headers = [value for key, value in metadata if key == "authorization"]
         bearer = _BEARER.fullmatch(headers[0]) if len(headers) == 1 and isinstance(headers[0], str) else None
-        # In constant time as far as it matters: what is looked up is a hash of what was sent, so that the time taken
-        # tells nothing about the token; even whoever learnt the whole stored hash could not make a token from it.
+        # In constant time as far as it matters: the key of the look-up is a hash of the token, so that its duration
+        # reveals nothing about the token; even the whole stored hash would not help to make one.
         caller = rules.by_digest.get(hashlib.sha256(bearer[1].encode()).hexdigest()) if bearer else None
         if caller is None:
             raise GatewayError(reasons.ERROR_REASON_CALLER_UNAUTHENTICATED)
         return caller
 
     def refresh(self) -> None:
-        """Reads the file again if it has changed. One that is broken changes nothing, and the log says so."""
+        """Reads the file again if it has changed. A broken one changes nothing, and an error is logged."""
         try:
             if self._rules.refresh():
                 get_log().info("callers read again", settings=_SETTING)
@@ -93,6 +111,6 @@ class Callers:
 
     def _read(self) -> Rules:
         rules = read_rules(self._path)
-        if rules.by_san and not self._certificates:
+        if rules.by_san and self._certificates is None:
             raise BrokenFileError("callers with a certificate need GATEWAY_TLS_CLIENT_CA")
         return rules

@@ -18,8 +18,8 @@ READ, CANCEL = "read", "cancel"
 ANONYMOUS, UNKNOWN = "anonymous", "unknown"
 """In logs and metrics: who calls when there is no file, and whoever is not in it. No caller may have such a name."""
 
-URI, DNS = "peer_uri", "peer_dns"
-"""The kinds of a certificate's names that tell who calls, as grpc calls them. Common names and others never do."""
+URI, DNS = "URI", "DNS"
+"""The kinds of a certificate's names that identify a caller. Common names and others never do."""
 
 MAX_BYTES = 1 << 20
 
@@ -50,7 +50,7 @@ class Rules:
     their token, hex in lower case.
     """
 
-    by_san: Mapping[tuple[str, bytes], Caller] = field(repr=False)
+    by_san: Mapping[tuple[str, str], Caller] = field(repr=False)
     by_digest: Mapping[str, Caller] = field(repr=False)
 
 
@@ -81,7 +81,7 @@ def read_rules(path: Path) -> Rules:
 
 def _rules(tables: list[Any]) -> Rules:
     names: set[str] = set()
-    by_san: dict[tuple[str, bytes], Caller] = {}
+    by_san: dict[tuple[str, str], Caller] = {}
     by_digest: dict[str, Caller] = {}
     for number, table in enumerate(tables, 1):
         where, caller = _caller(number, table)
@@ -122,11 +122,11 @@ def _texts(table: Mapping[str, Any], key: str, where: str) -> list[str]:
     return texts
 
 
-def _san(text: str, where: str) -> tuple[str, bytes]:
+def _san(text: str, where: str) -> tuple[str, str]:
     if _URI.fullmatch(text):
-        return URI, text.encode()
+        return URI, text
     if _DNS.fullmatch(text):
-        return DNS, text.lower().encode()
+        return DNS, text.lower()
     raise BrokenFileError(f"{where}: certificate must be a URI or a DNS name, as the certificate's SAN has it")
 
 

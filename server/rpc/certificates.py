@@ -50,7 +50,7 @@ class Certificates:
         def changed() -> grpc.ServerCertificateConfiguration | None:
             """Asked by grpc before every handshake, in a thread of its own, under a lock: must be quick, not fail."""
             nonlocal known
-            self._refresh()
+            self.refresh()
             if known is self._current.value:
                 return None
             known = self._current.value
@@ -63,7 +63,8 @@ class Certificates:
             require_client_authentication=self._client_ca is not None,
         )
 
-    def _refresh(self) -> None:
+    def refresh(self) -> None:
+        """Reads the files again if one has changed. A broken one changes nothing, and an error is logged."""
         with self._one_at_a_time:
             try:
                 if self._current.refresh():

@@ -25,7 +25,7 @@ from ..errors import GatewayError, invalid
 from ..observability.access_log import AccessLog
 from ..observability.logs import describe, get_log
 from ..observability.metrics import Metrics
-from .callers import PERMISSION_BY_METHOD, Callers
+from .callers import PERMISSION_BY_METHOD, AnyCertificate, Callers
 from .callers_file import ANONYMOUS, UNKNOWN
 from .open_calls import OpenCalls
 from .request_reader import RequestReader
@@ -57,7 +57,7 @@ class Interceptor:
         server: grpc.aio.Server | ServerGroup,
         metrics: Metrics,
         access_log: AccessLog,
-        callers: Callers | None = None,
+        callers: Callers | AnyCertificate | None = None,
     ) -> None:
         self._server = server
         self.metrics = metrics
@@ -80,17 +80,18 @@ class Interceptor:
 
     async def refuse_unknown_method(self, context: Context) -> NoReturn:
         """Ends a call of a method that is not registered with UNIMPLEMENTED; it is logged and counted as `unknown`."""
-        call = self._begin(_UNKNOWN_METHOD, "", context)
+        call = _Call(self, self._callers, _UNKNOWN_METHOD, "", context)
         call.ended("UNIMPLEMENTED")
         await context.abort(grpc.StatusCode.UNIMPLEMENTED, "There is no such method here.")
-
-    def _begin(self, label: tuple[str, str, str], needs: str | None, context: Context) -> "_Call":
-        return _Call(self, None if needs is None else self._callers, label, needs, context)
 
     def _intercepted(self, service: str, name: str, handler: Handler) -> Handler:
         label = (_TYPES[handler.request_streaming, handler.response_streaming], service, name)
         probe = service.startswith(_PROBES)
-        begin = partial(self._begin, label, None if probe else PERMISSION_BY_METHOD.get(name, ""))
+        begin = (
+            partial(_Call, self, None, label, None)
+            if probe
+            else partial(_Call, self, self._callers, label, PERMISSION_BY_METHOD.get(name, ""))
+        )
         requests, decode, write = self.requests, _decoder(handler), _writer(handler)
         behaviour: Any = handler.unary_unary or handler.unary_stream or handler.stream_unary or handler.stream_stream
         yields = inspect.isasyncgenfunction(behaviour)
@@ -147,7 +148,7 @@ class _Call:
     def __init__(
         self,
         interceptor: Interceptor,
-        callers: Callers | None,
+        callers: Callers | AnyCertificate | None,
         label: tuple[str, str, str],
         needs: str | None,
         context: Context,
@@ -209,7 +210,7 @@ class _Call:
             reason,
             seconds,
             getattr(self.request, "call_request_id", ""),
-            None if self._callers is None else self._caller,
+            None if self._caller is ANONYMOUS else self._caller,
             probe=self._needs is None and reason is None,  # a probe that fails by our catalogue is logged as any call
         )
 

@@ -131,7 +131,7 @@ class _Answering(CallRequestServiceServicer):
 async def answering(file: Path) -> AsyncIterator[tuple[grpc.aio.Channel, Metrics]]:
     """A server that answers all methods, with one that the contract does not have, behind the real interceptor."""
     metrics = Metrics()
-    async with Callers(file, certificates=False) as callers:
+    async with Callers(file, None) as callers:
         server = grpc.aio.server()
         interceptor: Any = Interceptor(server, metrics, AccessLog("info", None), callers)
         add_CallRequestServiceServicer_to_server(_Answering(), interceptor)
@@ -181,6 +181,23 @@ NOT_KNOWN: dict[str, tuple[str, list[x509.GeneralName]]] = {
     "a wildcard of the file": ("*.example.com", [DNS("desk.example.com")]),
     "a wildcard of the certificate": ("desk.example.com", [DNS("*.example.com")]),
     "a DNS name that is spelt as the URI": ("urn:desk", [DNS("urn:desk")]),
+    "a URI that goes on after a NUL": (NAME, [URI(f"{NAME}\0.evil.example")]),
+    "a URI that ends with a NUL": (NAME, [URI(f"{NAME}\0")]),
+    "a URI after a NUL": (NAME, [URI(f"spiffe://evil.example/\0{NAME}")]),
+    "a DNS name that goes on after a NUL": ("desk.example.com", [DNS("desk.example.com\0.evil.example")]),
+    "a DNS name that ends with a NUL": ("desk.example.com", [DNS("desk.example.com\0")]),
+    "a NUL in another name": (NAME, [URI(NAME), DNS("a.example\0.evil.example")]),
+    "a URI with a line break": (NAME, [URI(f"{NAME}\n")]),
+    "a URI with a blank": (NAME, [URI(f" {NAME}")]),
+    "a URI with a dot at its end": (NAME, [URI(f"{NAME}.")]),
+    "a URI with a part escaped": (NAME, [URI(NAME.replace("desk", "d%65sk"))]),
+    "a DNS name with a dot at its end": ("desk.example.com", [DNS("desk.example.com.")]),
+    "a DNS name with a dot before it": ("desk.example.com", [DNS(".desk.example.com")]),
+    "a DNS name with a blank": ("desk.example.com", [DNS("desk.example.com ")]),
+    "the same name, IDNA-encoded": ("xn--dsk-0na.example.com", [DNS("desk.example.com")]),
+    "an IP address as a DNS name": ("10.0.0.1", [x509.IPAddress(ipaddress.ip_address("10.0.0.1")), DNS("10.0.0.10")]),
+    "an e-mail with a NUL": ("desk.example.com", [MAIL("desk.example.com\0@b.example")]),
+    "a directory name": (NAME, [x509.DirectoryName(x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, NAME)]))]),
     "nobody's": (NAME, [DNS("desk.example.com")]),
 }
 
@@ -419,10 +436,10 @@ async def test_a_broken_file_ends_the_start_and_later_changes_nothing(
 ) -> None:
     """One line at the start; an error in the log later, once, and the old rules. It repeats nothing of the file."""
     log_to_stdout("info")
-    async with Callers(file, certificates=False) as callers:
+    async with Callers(file, None) as callers:
         write(file, content.encode(errors="surrogatepass"))
         with pytest.raises(SettingsError) as caught:
-            Callers(file, certificates=False)
+            Callers(file, None)
         callers.refresh()
         callers.refresh()
         assert callers.identify({}, bearer(TOKEN)).name == "desk"
@@ -514,7 +531,7 @@ def test_the_page_for_operators_shows_a_good_file_and_makes_good_tokens(tmp_path
     printed = subprocess.run(command, shell=True, capture_output=True, text=True, check=True).stdout.split()
     assert printed[1] == digest(printed[0])
     (tmp_path / "callers.toml").write_text(table("desk", f'token_sha256 = "{printed[1]}"'))
-    assert Callers(tmp_path / "callers.toml", certificates=False).identify({}, bearer(printed[0])).name == "desk"
+    assert Callers(tmp_path / "callers.toml", None).identify({}, bearer(printed[0])).name == "desk"
 
 
 async def test_without_a_file_callers_are_anonymous(vendor: ScriptedVendor, pki: Pki) -> None:
