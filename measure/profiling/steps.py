@@ -38,6 +38,7 @@ MODULES: dict[str, str | None] = {
     "vendor_api.translate": TRANSLATE,
     "vendor_api.mapping": TRANSLATE,
     "vendor_api.readers": TRANSLATE,
+    "vendor_api.times": TRANSLATE,
     "vendor_api.document": TRANSLATE,
     "observability": METRICS,
     "observability.access_log": LOG,
@@ -82,7 +83,7 @@ FUNCTIONS = {
     ("vendor_api.client", "VendorClient.read_result.<locals>.translate"): TRANSLATE,
     ("vendor_api.exchange", "_parsed"): DECODE,
     ("vendor_api.document", "parse"): DECODE,
-    ("vendor_api.document", "_object"): DECODE,
+    ("vendor_api.document", "_depth"): DECODE,
 }
 """What does not belong to its module's step: functions and methods, with all that is in them."""
 

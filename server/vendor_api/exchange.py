@@ -14,6 +14,7 @@ from ..errors import Delivery, GatewayError, deadline_exceeded
 from ..observability.outage_log import OutageLog
 from .content_encoding import NotDecodable, decode
 from .document import NotAnObject, Object, parse
+from .mapping import KNOWN_KEYS
 from .translate import malformed
 
 MAX_BYTES = 1 << 20
@@ -112,7 +113,7 @@ def _parsed(response: httpx.Response) -> tuple[Object | None, bool]:
     if len(body) > MAX_BYTES:
         return None, True
     try:
-        return parse(body), False
+        return parse(body, KNOWN_KEYS), False
     except NotAnObject as error:
         is_page = error.is_page
     # Only now: replies are compressed against our wish, and no compressed body is JSON.
@@ -122,7 +123,7 @@ def _parsed(response: httpx.Response) -> tuple[Object | None, bool]:
     if not codings:
         return None, is_page
     try:
-        return parse(decode(body, codings, MAX_BYTES)), False
+        return parse(decode(body, codings, MAX_BYTES), KNOWN_KEYS), False
     except NotDecodable:
         return None, True
     except NotAnObject as error:

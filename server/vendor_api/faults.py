@@ -10,8 +10,8 @@ from callrequest.v1 import error_reason_pb2 as reasons
 from callrequest.v1.cancellation_pb2 import CancellationRejected
 
 from ..errors import Delivery, GatewayError, Reason
-from .mapping import ERROR_CODES, REJECTION_WORDS
-from .quirks import Observations, Unreadable
+from .mapping import ERROR_CODES, REJECTION_PHRASES
+from .quirks import Observations, UnreadableValue
 from .translate import Envelope, malformed
 
 UNAVAILABLE_STATUSES = frozenset({502, 503, 504, *range(520, 531)})
@@ -68,11 +68,11 @@ def _rejected_credentials(*, token_refused: bool) -> GatewayError:
 def _known_fault(envelope: Envelope, observations: Observations) -> GatewayError | None:
     try:
         reason = cast("Reason", ERROR_CODES(envelope.error_code, observations))
-    except Unreadable:
+    except UnreadableValue:
         return None
     if reason != reasons.ERROR_REASON_CANCELLATION_NOT_ALLOWED:
         return GatewayError(reason, delivery=Delivery.REJECTED)
-    found = [meant for meant, names in REJECTION_WORDS.items() if names(envelope.error_message or "")]
+    found = [meant for meant, named_in in REJECTION_PHRASES.items() if named_in(envelope.error_message or "")]
     unspecified = cancellations.CANCELLATION_REJECTION_REASON_UNSPECIFIED
     rejected = CancellationRejected(reason=found[0] if found else unspecified)
     return GatewayError(reason, delivery=Delivery.REJECTED, rejected=rejected)

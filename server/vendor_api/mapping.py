@@ -3,7 +3,8 @@
 `translate.py` is the engine over them. A new quirk is a number in quirks.py, its rows here, and a recorded payload.
 """
 
-from dataclasses import dataclass
+import dataclasses
+from collections.abc import Iterable
 
 from callrequest.v1 import call_request_pb2 as results
 from callrequest.v1 import cancellation_pb2 as cancellations
@@ -11,7 +12,8 @@ from callrequest.v1 import error_reason_pb2 as reasons
 
 from .document import Keys
 from .quirks import Quirk
-from .readers import Alias, EnumReader, Reader, Text, Words, read_flag, read_reference, read_time
+from .readers import Alias, EnumReader, PhraseFinder, Reader, Text, read_flag, read_reference
+from .times import read_time
 
 STATUS_ENUM = EnumReader(
     {
@@ -62,7 +64,8 @@ ACTION_ENUM = EnumReader(
             Alias("RESEND_PAYMENT", Quirk.ACTION_IN_ANOTHER_WORD, prefix=True),
             Alias("RESEND_AUTHORIZATION", Quirk.ACTION_IN_ANOTHER_WORD, prefix=True),
         ),
-    }
+    },
+    respelled=Quirk.ACTION_IN_ANOTHER_WORD,
 )
 ERROR_CODES = EnumReader(
     {
@@ -71,77 +74,102 @@ ERROR_CODES = EnumReader(
         reasons.ERROR_REASON_VENDOR_REJECTED_REQUEST: ("BAD_REQUEST",),
     }
 )
-REJECTION_WORDS = {
-    cancellations.CANCELLATION_REJECTION_REASON_CHECK_IN_PASSED: Words(
+REJECTION_PHRASES = {
+    cancellations.CANCELLATION_REJECTION_REASON_CHECK_IN_PASSED: PhraseFinder(
         ("check in", "checkin", "checkindate"), ("past", "passed")
     ),
 }
 """What the message of CANCELLATION_NOT_ALLOWED contains for a reason. The status of the call request has the others."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclasses.dataclass(frozen=True, slots=True)
+class Key:
+    """A key under which the vendor sends a field beside the documented one. quirk: counted when it is met, if any."""
+
+    name: str
+    quirk: Quirk | None
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
 class FieldMapping:
     """One field of ours and where the vendor has it.
 
-    keys: all spellings; the first that is not empty wins. other_key: the quirk of any key but the first. read: how the
-    value is read; rows: the fields of a nested object instead. required: the pages call it so (Q11).
+    key: as documented. also: other keys; the first that is not empty wins. read: how the value is read; rows: the
+    fields of a nested object instead. required: the pages call it so (Q11). names: every key in order, with its quirk.
     """
 
     field: str
-    keys: tuple[str, ...]
+    key: str
     read: Reader | None = None
+    also: tuple[Key, ...] = ()
     rows: tuple["FieldMapping", ...] = ()
-    other_key: Quirk | None = None
     required: bool = False
+    names: tuple[tuple[str, Quirk | None], ...] = dataclasses.field(init=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "names", ((self.key, None), *((each.name, each.quirk) for each in self.also)))
 
 
-RESULT_KEYS = ("result", "results")  # the cancel page's example has the second first
-ID_KEYS = ("callRequestId", "callRequstId", "CallRequested")
-SUCCESS = FieldMapping("success", ("success",), read_flag)
+ID = FieldMapping(
+    "call_request_id",
+    "callRequestId",
+    also=(Key("callRequstId", Quirk.ID_UNDER_ANOTHER_KEY), Key("CallRequested", Quirk.ID_UNDER_ANOTHER_KEY)),
+)
+SUCCESS = FieldMapping("success", "success", read_flag)
 ERROR = FieldMapping(
     "error",
-    ("error",),
-    rows=(FieldMapping("code", ("code",), Text(100)), FieldMapping("message", ("message",), Text(500))),
+    "error",
+    rows=(FieldMapping("code", "code", Text(100)), FieldMapping("message", "message", Text(500))),
 )
 
 ACTION_REQUIRED = (
-    FieldMapping("action", ("action",), ACTION_ENUM, required=True),
-    FieldMapping("email", ("email",), Text(254)),
-    FieldMapping("fax", ("fax",), Text(21)),
+    FieldMapping("action", "action", ACTION_ENUM, required=True),
+    FieldMapping("email", "email", Text(254)),
+    FieldMapping("fax", "fax", Text(21)),
 )
 OUTCOME = (
-    FieldMapping("call_type", ("callType",), CALL_TYPE_ENUM, required=True),
-    FieldMapping("call_status", ("callStatus",), CALL_STATUS_ENUM, required=True),
-    FieldMapping("status_reason_category", ("statusReasonCategory",), CATEGORY_ENUM),
-    FieldMapping("status_reason", ("statusReason",), Text(200)),
-    FieldMapping("outcome_summary", ("outcomeSummary",), Text(200), required=True),
-    FieldMapping("outcome_details", ("outcomeDetails",), Text(500), required=True),
-    FieldMapping("action_required", ("actionRequired",), rows=ACTION_REQUIRED),
-    FieldMapping("dial_time", ("dialTime",), read_time),
-    FieldMapping("recipient_name", ("recipientName",), Text(100)),
-    FieldMapping("hotel_confirmation_id", ("hotelConfirmationId",), Text(50)),
+    FieldMapping("call_type", "callType", CALL_TYPE_ENUM, required=True),
+    FieldMapping("call_status", "callStatus", CALL_STATUS_ENUM, required=True),
+    FieldMapping("status_reason_category", "statusReasonCategory", CATEGORY_ENUM),
+    FieldMapping("status_reason", "statusReason", Text(200)),
+    FieldMapping("outcome_summary", "outcomeSummary", Text(200), required=True),
+    FieldMapping("outcome_details", "outcomeDetails", Text(500), required=True),
+    FieldMapping("action_required", "actionRequired", rows=ACTION_REQUIRED),
+    FieldMapping("dial_time", "dialTime", read_time),
+    FieldMapping("recipient_name", "recipientName", Text(100)),
+    FieldMapping("hotel_confirmation_id", "hotelConfirmationId", Text(50)),
 )
 RESULT = (
-    FieldMapping("status", ("callRequestStatus", "callRequetStatus"), STATUS_ENUM, other_key=Quirk.MISSPELT_STATUS_KEY),
-    FieldMapping("outcome", RESULT_KEYS, rows=OUTCOME, other_key=Quirk.RESULT_OR_RESULTS),
+    FieldMapping(
+        "status",
+        "callRequestStatus",
+        STATUS_ENUM,
+        also=(Key("callRequetStatus", Quirk.MISSPELT_STATUS_KEY),),
+    ),
+    FieldMapping("outcome", "result", also=(Key("results", Quirk.RESULT_OR_RESULTS),), rows=OUTCOME),
 )
 
-# The cancel page shows the reply in two forms: fields in an object, or a reference in its place and the fields beside.
 CANCELLATION = (
     FieldMapping(
         "cancelled_at",
-        ("cancelled_at", "cancelledAt", "canceled_at", "canceledAt"),
+        "cancelled_at",
         read_time,
-        other_key=Quirk.CANCELLED_AT_UNDER_ANOTHER_KEY,
+        also=(
+            Key("cancelledAt", Quirk.CANCELLED_AT_UNDER_ANOTHER_KEY),
+            Key("canceled_at", Quirk.CANCELLED_AT_UNDER_ANOTHER_KEY),
+            Key("canceledAt", Quirk.CANCELLED_AT_UNDER_ANOTHER_KEY),
+        ),
     ),
 )
-OBJECT = FieldMapping("", RESULT_KEYS[::-1], rows=CANCELLATION, other_key=Quirk.RESULT_OR_RESULTS)
-REFERENCE = (FieldMapping("vendor_reference", RESULT_KEYS[::-1], read_reference),)
+# The cancel page has two forms of the reply: fields in an object under `results` in its example, and in its table a
+# reference under `result` with the fields beside it.
+CANCELLED_OBJECT = FieldMapping("", "results", also=(Key("result", Quirk.RESULT_OR_RESULTS),), rows=CANCELLATION)
+REFERENCE = FieldMapping("vendor_reference", "results", read_reference, also=(Key("result", None),))
 
 
-def _keys(rows: tuple[FieldMapping, ...]) -> set[str]:
-    return {key for row in rows for key in {*row.keys, *_keys(row.rows)}}
+def _keys(rows: Iterable[FieldMapping]) -> set[str]:
+    return {name for row in rows for name in (*dict(row.names), *_keys(row.rows))}
 
 
-KNOWN_KEYS = Keys({*ID_KEYS, *_keys((SUCCESS, ERROR, *RESULT, *CANCELLATION, *REFERENCE))})
+KNOWN_KEYS = Keys(_keys((ID, SUCCESS, ERROR, *RESULT, CANCELLED_OBJECT, REFERENCE)))
 """Every key that a row names."""

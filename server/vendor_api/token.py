@@ -9,6 +9,7 @@ from callrequest.v1 import error_reason_pb2 as reasons
 
 from ..deadline import Deadline, now
 from ..errors import GatewayError, deadline_exceeded
+from .document import Number, Object
 
 RENEW_SHARE = 0.1
 """The last part of a token's life in which a new one is fetched while the old one still serves."""
@@ -36,12 +37,12 @@ class Token:
         return self.asked_at + self.lifetime * (1 - RENEW_SHARE)
 
 
-def token_from(document: dict[str, object], asked_at: float) -> Token:
+def token_from(document: Object, asked_at: float) -> Token:
     """The token of a token reply (RFC 6749, 5.1). Raises ValueError without one that can be sent in a header."""
     value, lifetime = document.get("access_token"), document.get("expires_in") or DEFAULT_LIFETIME
     if type(value) is not str or not _SENDABLE.fullmatch(value):
         raise ValueError("no usable access_token")
-    seconds = float(lifetime) if isinstance(lifetime, str) else 0.0
+    seconds = float(lifetime) if isinstance(lifetime, (str, Number)) else 0.0
     if not 0 < seconds < float("inf"):
         raise ValueError("no usable expires_in")
     return Token(value, seconds, asked_at)

@@ -12,8 +12,9 @@ from callrequest.v1 import error_reason_pb2 as reasons
 from server.errors import MAX_WAIT, Delivery, GatewayError
 from server.vendor_api.document import NotAnObject, parse
 from server.vendor_api.faults import MAX_RETRY_AFTER_CHARACTERS, UNAVAILABLE_STATUSES, fault_of, seconds_of
+from server.vendor_api.mapping import KNOWN_KEYS
 from server.vendor_api.quirks import Observations
-from server.vendor_api.readers import MAX_MESSAGE_CHARACTERS
+from server.vendor_api.readers import MAX_PROSE_CHARACTERS
 from server.vendor_api.translate import read_envelope
 from testkit.scripted_vendor import cancelled, failed, pending
 
@@ -49,7 +50,7 @@ def fault(status: int, body: Any, retry_after: str | None = None) -> GatewayErro
     """The failure of a reply with this status and body."""
     observations, envelope, is_page = Observations(), None, False
     try:
-        document = parse((body if isinstance(body, str) else json.dumps(body)).encode())
+        document = parse((body if isinstance(body, str) else json.dumps(body)).encode(), KNOWN_KEYS)
         envelope = read_envelope(document, status, observations)
     except NotAnObject as error:
         is_page = error.is_page
@@ -187,7 +188,7 @@ def test_a_date_in_an_hour_is_an_hour() -> None:
         pytest.param("The past: check. In time", False, id="two sentences"),
         pytest.param("", False, id="nothing"),
         pytest.param("check in " * 60_000, False, id="60 000 times without the past"),
-        pytest.param("past " + "x" * MAX_MESSAGE_CHARACTERS + " check in", False, id="beyond what is searched"),
+        pytest.param("past " + "x" * MAX_PROSE_CHARACTERS + " check in", False, id="beyond what is searched"),
     ],
 )
 def test_a_passed_check_in_is_named_by_the_vendors_prose(message: str, passed: bool) -> None:
