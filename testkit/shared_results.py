@@ -10,7 +10,7 @@ from server.deadline import Deadline
 from server.state.connecting import client_factory, parse_state_url
 from server.state.encryption import Encryption
 from server.state.shared_state import SharedState
-from server.state.subscriber import Message
+from server.state.values import Message
 
 ID = "77b2c4d5e6f7g890"
 KEY = bytes(range(32))

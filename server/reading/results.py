@@ -1,20 +1,22 @@
 """Reading results: from the cache, else by one read at the vendor for all who wait for it."""
 
 import asyncio
-from typing import Protocol, Self
+from typing import TYPE_CHECKING, Protocol, Self
 
 from callrequest.v1.call_request_pb2 import CallRequestResult
 
 from ..concurrency_limit import ConcurrencyLimit
 from ..deadline import DEFAULT_SECONDS, MAX_SECONDS, Deadline, now
 from ..errors import GatewayError
-from ..state.shared_results import OwnResult, SharedResults
-from ..state.subscriber import Message
+from ..state.values import Message, OwnResult
 from ..vendor_api.client import VendorClient
 from .coalescing import Coalescer
 from .result_cache import MaxAge, Reading, ResultCache
 from .retries import Retries
 from .throttle import Throttle
+
+if TYPE_CHECKING:
+    from ..state.shared_results import SharedResults
 
 REFRESH_AHEAD, MAX_REFRESH_AHEAD = 0.2, 0.5
 """The last part of an answer's age in which it is read again while it still serves: usually, and for a slow vendor."""
@@ -70,7 +72,7 @@ class Results:
     async def __aexit__(self, *error: object) -> None:
         await self._coalescer.aclose()
 
-    def share(self, shared: SharedResults) -> None:
+    def share(self, shared: "SharedResults") -> None:
         """Reads through what several processes share, from now on. These results must listen to it."""
         self._shared = shared
 

@@ -24,6 +24,7 @@ from ..observability.logs import get_log
 from ..observability.outage_log import OutageLog
 from .connecting import Client
 from .scripts import Script
+from .values import EngineError
 
 MAX_BATCH = 128
 """Scripts sent at once: a batch must be answered within connecting.TIMEOUT."""
@@ -40,10 +41,6 @@ LATE = 0.2
 FAILURES = (RedisError, OSError, RuntimeError, TimeoutError, EOFError)
 _NOT_USABLE = (ReadOnlyError, BusyLoadingError, MasterDownError)
 """Replies of a server that is not, or no longer, the one to talk to: after a failover, while it starts."""
-
-
-class EngineError(Exception):
-    """The engine did not run a script; the caller goes on without it."""
 
 
 @dataclass(slots=True)

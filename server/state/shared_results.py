@@ -5,14 +5,14 @@ import random
 import secrets
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
-from typing import Generic, NamedTuple, Protocol, TypeVar
 
 from ..deadline import Deadline, now
 from ..errors import deadline_exceeded
 from .encryption import Encryption
-from .engine import Engine, EngineError
+from .engine import Engine
 from .scripts import CHANGED, EVENT, NOW, PUSH, RELEASE, RENEW, STORE, TAKE
-from .subscriber import CHANNEL, Message
+from .subscriber import CHANNEL
+from .values import EngineError, Message, OwnResult, Read, Readable, SharedResult
 
 LEASE = 3.0
 RENEW_EVERY = 1.0
@@ -29,42 +29,6 @@ POLL_WITHOUT_CHANNEL = 0.2
 MAX_JITTER = 0.1
 MAX_REMEMBERED = 10_000
 """Changes that the engine has not taken yet, and own results that it has not published yet."""
-
-
-class SharedResult(NamedTuple):
-    """A result in the engine. answer: serialized, as callers get it. read_at: on the event loop's clock, in seconds.
-
-    t: the engine's clock in ms, when the read began.
-    """
-
-    answer: bytes
-    final: bool
-    read_at: float
-    t: int
-
-
-class Readable(Protocol):
-    """What a read of the vendor returns: enough of it to be shared."""
-
-    @property
-    def answer(self) -> bytes: ...
-    @property
-    def final(self) -> bool: ...
-
-
-_Read = TypeVar("_Read", bound=Readable)
-
-
-class OwnResult(NamedTuple, Generic[_Read]):
-    """A result that this process read itself. t: as in SharedResult; 0 when it is not shared."""
-
-    reading: _Read
-    t: int
-
-    @property
-    def answer(self) -> bytes:
-        """The result, serialized."""
-        return self.reading.answer
 
 
 class SharedResults:
@@ -89,8 +53,8 @@ class SharedResults:
         max_age: float,
         final_max_age: float,
         deadline: Deadline,
-        ask_vendor: Callable[[], Awaitable[_Read]],
-    ) -> SharedResult | OwnResult[_Read]:
+        ask_vendor: Callable[[], Awaitable[Read]],
+    ) -> SharedResult | OwnResult[Read]:
         """Returns a result that is young enough, or was read since this call came; else the vendor's own answer.
 
         max_age, final_max_age: seconds, of a result that may still change and of a final one; 0: the vendor is asked,
@@ -192,8 +156,8 @@ class SharedResults:
         )
 
     async def _read_and_store(
-        self, call_request_id: str, token: str, t: int, epoch: bytes, ask_vendor: Callable[[], Awaitable[_Read]]
-    ) -> OwnResult[_Read]:
+        self, call_request_id: str, token: str, t: int, epoch: bytes, ask_vendor: Callable[[], Awaitable[Read]]
+    ) -> OwnResult[Read]:
         """token: of the lease; empty without one."""
         result, lease, changes = self._keys(call_request_id)
         renewing = asyncio.create_task(self._renew(lease, token)) if token else None

@@ -8,7 +8,8 @@ from .connecting import Client
 from .encryption import Encryption
 from .engine import Engine
 from .shared_results import SharedResults
-from .subscriber import Message, Subscriber
+from .subscriber import Subscriber
+from .values import Message
 
 
 class Listener(Protocol):

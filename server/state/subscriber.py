@@ -3,28 +3,18 @@
 import asyncio
 from collections.abc import Callable
 from contextlib import suppress
-from typing import Any, NamedTuple, Self
+from typing import Any, Self
 
 from ..observability.logs import get_log
 from .connecting import Client
 from .engine import FAILURES
+from .values import Message
 
 CHANNEL = "cr:c"
 PING_EVERY = 1.0
 SILENCE = 3.0
 """Seconds without a message or a reply to PING after which it connects anew: a dead connection is only silent."""
 RECONNECT_AFTER = 0.25
-
-
-class Message(NamedTuple):
-    """What a process published. t: engine's clock in ms, when the result was read or the change was made.
-
-    kind: result: a result was stored; changed: what is known may not be true any more; released: a lease ended.
-    """
-
-    call_request_id: str
-    t: int
-    kind: str
 
 
 def parse_message(data: bytes) -> Message | None:

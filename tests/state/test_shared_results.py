@@ -8,8 +8,8 @@ import pytest
 from callrequest.v1 import error_reason_pb2 as reasons
 from server.deadline import Deadline
 from server.errors import GatewayError
-from server.state.engine import EngineError
 from server.state.shared_results import LEASE
+from server.state.values import EngineError
 from testkit.engine import EngineProcess
 from testkit.shared_results import ID, KEY, CountingVendor, Read, replica
 

@@ -1,0 +1,54 @@
+"""What the shared state hands to others. Nothing here needs the extra: a gateway without an engine knows these, too."""
+
+from typing import Generic, NamedTuple, Protocol, TypeVar
+
+
+class EngineError(Exception):
+    """The engine did not run a script; the caller goes on without it."""
+
+
+class Readable(Protocol):
+    """What a read of the vendor returns: enough of it to be shared."""
+
+    @property
+    def answer(self) -> bytes: ...
+    @property
+    def final(self) -> bool: ...
+
+
+Read = TypeVar("Read", bound=Readable)
+
+
+class SharedResult(NamedTuple):
+    """A result in the engine. answer: serialized, as callers get it. read_at: on the event loop's clock, in seconds.
+
+    t: when the read began, by the engine's clock in ms.
+    """
+
+    answer: bytes
+    final: bool
+    read_at: float
+    t: int
+
+
+class OwnResult(NamedTuple, Generic[Read]):
+    """A result that this process read itself. t: as in SharedResult; 0 when it is not shared."""
+
+    reading: Read
+    t: int
+
+    @property
+    def answer(self) -> bytes:
+        """The result, serialized."""
+        return self.reading.answer
+
+
+class Message(NamedTuple):
+    """What a process published. t: when the result was read or the change was made, by the engine's clock in ms.
+
+    kind: result: a result was stored; changed: what is known may not be true any more; released: a lease ended.
+    """
+
+    call_request_id: str
+    t: int
+    kind: str
