@@ -95,7 +95,9 @@ class Gateway:
         cache = ResultCache(settings.default_max_age, settings.final_max_age, settings.cache_bytes)
         await stack.enter_async_context(cache)
         reading = ConcurrencyLimit(settings.max_reads, metrics.in_flight("read"))
-        results = await stack.enter_async_context(Results(vendor, cache, reading, metrics))
+        results = Results(vendor, cache, reading, metrics)
+        await self._share(stack, results, metrics)
+        await stack.enter_async_context(results)
         cancelling = ConcurrencyLimit(settings.max_cancels, metrics.in_flight("cancel"))
 
         def cancel_settled(settled: Settled) -> None:
@@ -173,6 +175,18 @@ class Gateway:
         except RuntimeError:
             names = "GATEWAY_LISTEN" + (", GATEWAY_TLS_CERTIFICATE, GATEWAY_TLS_KEY" if settings.tls_key else "")
             raise SettingsError([f"{names}: cannot listen on {settings.listen}; is the port taken?"]) from None
+
+    async def _share(self, stack: AsyncExitStack, results: Results, metrics: Metrics) -> None:
+        """Has the results read through what several processes share, if the settings name an engine for that."""
+        url = self._settings.state_url
+        if url is None or url.get_secret_value() == "memory://":
+            return
+        try:
+            from .state.opening import open_state  # its libraries are an extra
+        except ImportError:
+            raise SettingsError(["GATEWAY_STATE_URL: needs the extra `state` of call-request-gateway"]) from None
+        state = await stack.enter_async_context(open_state(self._settings, results, metrics.state_up))
+        results.share(state.results)
 
     async def _callers(self, stack: AsyncExitStack) -> Callers | AnyCertificate | None:
         settings, certificates = self._settings, None

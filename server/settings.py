@@ -17,7 +17,6 @@ from pydantic_settings import SettingsError as SourceError
 PREFIX = "GATEWAY_"
 
 NOT_BUILT = {
-    "STATE_URL": "memory://",
     "WEBHOOK_LISTEN": "",
     "WEBHOOK_SECRETS": "",
 }
@@ -150,6 +149,11 @@ class Settings(BaseSettings):
     final_max_age: Seconds = 3600.0
     cache_bytes: Annotated[int, Field(ge=0, le=1 << 34)] = 100_000_000
 
+    state_url: SecretStr | None = None
+    state_ca: Path | None = None
+    state_keys: SecretStr | None = None
+    state_allow_unencrypted: bool = False
+
     io_niceness: Annotated[int, Field(ge=0, le=19)] = 10
     workers: Annotated[int, Field(ge=1, le=64)] = 1
     max_reads: Annotated[int, Field(ge=1, le=100_000)] = 1000
@@ -197,7 +201,7 @@ class Settings(BaseSettings):
             )
         lines += [
             f"{PREFIX}{name.upper()}: cannot be read"
-            for name in ("vendor_ca", "tls_certificate", "tls_key", "tls_client_ca", "callers")
+            for name in ("vendor_ca", "state_ca", "tls_certificate", "tls_key", "tls_client_ca", "callers")
             if (path := getattr(self, name)) is not None and not _is_readable(path)
         ]
         if lines:

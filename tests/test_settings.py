@@ -95,7 +95,6 @@ WRONG = {
         {"GATEWAY_VENDOR_MAX_CALLS_PER_SECOND": "0"},
         "VENDOR_MAX_CALLS_PER_SECOND",
     ),
-    "Redis, not built yet": ({"GATEWAY_STATE_URL": "redis://localhost"}, "STATE_URL"),
 }
 
 

@@ -88,6 +88,13 @@ class Metrics:
             "grpc_server_calls_by_caller", "Calls ended, by who called.", "caller", "grpc_method", "grpc_code"
         )
 
+        self._state_up = Gauge(
+            "state_up",
+            "1 while results are shared with other processes, 0 while the engine is down, or none is set.",
+            registry=self._registry,
+            multiprocess_mode="livemin",
+        )
+
         self._calls: dict[tuple[tuple[str, str, str], str | None, str], tuple[Counter, Histogram, Counter | None]] = {}
         self._requests: dict[tuple[str, str], Histogram] = {}
         self._sources: dict[str, Counter] = {}
@@ -169,6 +176,10 @@ class Metrics:
     def cancellation_settled(self, settled_by: str) -> None:
         """Counts a cancel. settled_by: one of cancellation.SETTLED_BY."""
         self._cancellations.labels(settled_by).inc()
+
+    def state_up(self, is_up: bool) -> None:
+        """Notes whether the shared state is up."""
+        self._state_up.set(int(is_up))
 
     def in_flight(self, kind: str) -> Callable[[int], None]:
         """Gives what keeps the number of calls in flight of a kind."""

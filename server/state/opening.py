@@ -1,0 +1,33 @@
+"""From settings to a shared state. It is imported only when there is one: its libraries are an extra."""
+
+from collections.abc import Callable
+
+from ..settings import PREFIX, Settings, SettingsError
+from .connecting import client_factory, parse_state_url
+from .encryption import Encryption, parse_keys
+from .shared_state import Listener, SharedState
+
+
+def open_state(settings: Settings, listener: Listener, up_changed: Callable[[bool], None]) -> SharedState:
+    """Returns the shared state of these settings, to be entered. Raises SettingsError, a line for each wrong setting.
+
+    listener: receives what other processes publish. up_changed: receives whether the engine is up.
+    """
+    lines, url, keys = [], None, []
+    try:
+        url = parse_state_url(settings.state_url.get_secret_value() if settings.state_url else "")
+    except ValueError as error:
+        lines.append(f"{PREFIX}STATE_URL: {error}")
+    try:
+        keys = parse_keys(settings.state_keys.get_secret_value()) if settings.state_keys else []
+    except ValueError as error:
+        lines.append(f"{PREFIX}STATE_KEYS: {error}")
+    if url is not None and not url.is_local and not settings.state_keys and not settings.state_allow_unencrypted:
+        lines.append(
+            f"{PREFIX}STATE_KEYS: needed beyond loopback, since results hold guests' data; "
+            f"or {PREFIX}STATE_ALLOW_UNENCRYPTED=true"
+        )
+    if lines or url is None:
+        raise SettingsError(lines)
+    make_client = client_factory(url, settings.state_ca)
+    return SharedState(make_client, Encryption(keys), settings.final_max_age, listener, up_changed)
