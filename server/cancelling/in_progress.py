@@ -35,9 +35,10 @@ class CancelsInProgress:
     """Cancels call requests: one cancel at a time for an id, which goes on when its callers have left.
 
     in_flight: bounds cancels, not callers: one that its callers have left still holds a connection.
-    changed: receives the id when a cancel begins and when it has ended, whatever came of it: what was read before, and by
-    reads that are still under way, may not be true any more. settled: receives how each ended, if the gateway's end cut it short, too.
-    jitter: a random number between two others. Callers of one id share its cancel; each waits within its own deadline.
+    changed: receives the id when a cancel begins and when it has ended, whatever came of it: what was read before, and
+    by reads that are still under way, may not be true any more. settled: receives how each ended, if the gateway's end
+    cut it short, too. jitter: a random number between two others. Callers of one id share its cancel; each waits within
+    its own deadline.
     """
 
     def __init__(

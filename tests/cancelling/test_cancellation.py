@@ -210,7 +210,7 @@ async def _settle(case: Case) -> tuple[Ended, PlayedVendor, Settled]:
     ended = await cancelling.cancel(case.seconds)
     await cancelling.in_progress.finish(60)
     (line,) = cancelling.settled
-    assert cancelling.changed == [line.call_request_id]
+    assert cancelling.changed == [line.call_request_id] * 2, "when it begins, and when it has ended"
     return ended, vendor, line
 
 

@@ -93,7 +93,7 @@ def test_a_caller_that_leaves_does_not_leave_it_half_done(
         assert (line.settled_by, line.posts, line.callers_left) == (settled_by, posts, 1)
         assert (vendor.count("cancel"), vendor.count("result")) == (posts, line.readings)
         assert cancelling.numbers[-1] == 0
-        assert cancelling.changed == [RESULT_ID]
+        assert cancelling.changed == [RESULT_ID] * 2, "when it begins, and when it has ended"
 
     run(main())
 
