@@ -1,6 +1,7 @@
 """The only wiring: settings in, a running gateway out; its start, its drain and its end."""
 
 import asyncio
+import math
 import ssl
 import time
 from collections.abc import Callable
@@ -21,6 +22,7 @@ from .observability.logs import describe, get_log
 from .observability.metrics import Metrics
 from .process.embedded_sandbox import with_vendor
 from .process.port import held
+from .reading.batch import Batches
 from .reading.result_cache import ResultCache
 from .reading.results import Results
 from .rpc.callers import AnyCertificate, Callers
@@ -39,6 +41,10 @@ from .vendor_api.quirks import Quirk
 from .vendor_api.rate_limit import RateLimiter
 from .vendor_api.token_endpoint import Credentials
 from .vendor_api.transport import Http1Transport
+from .watching.ended import CAUSES
+from .watching.pace import Pace
+from .watching.poll_limit import PollLimit
+from .watching.watches import Watches
 
 CLOSE_MARGIN = 0.5
 """Seconds of GRACE that are left to close what remains after the calls."""
@@ -78,7 +84,8 @@ class Gateway:
         await self._stack.aclose()
 
     async def _start(self, stack: AsyncExitStack) -> None:
-        settings, metrics = self._settings, Metrics([quirk.value for quirk in Quirk], SETTLED_BY)
+        settings = self._settings
+        metrics = Metrics([quirk.value for quirk in Quirk], SETTLED_BY, CAUSES)
         vendor = await self._vendor(stack, metrics)
         if settings.workers == 1:
             listen, server_group = stack.enter_context(held(settings.listen)), DEFAULT_SERVERS
@@ -105,7 +112,9 @@ class Gateway:
             self._access_log.cancel_settled(*astuple(settled))
 
         self._cancellations = CancelsInProgress(vendor, cancelling, results.invalidate, cancel_settled)
-        service = CallRequestService(results, self._cancellations)
+        self._watches = self._watch(results, metrics)
+        batches = Batches(results, metrics.batch_item_failed)
+        service = CallRequestService(results, self._cancellations, batches, self._watches)
         add_CallRequestServiceServicer_to_server(service, interceptor)
         add_HealthServicer_to_server(self._health, interceptor)
         if settings.reflection:
@@ -156,11 +165,29 @@ class Gateway:
         until = time.monotonic() + seconds - REPLY_MARGIN
         self._health.end_watches()
         self._interceptor.requests.hurry()
+        self._watches.drain()
         async with asyncio.TaskGroup() as group:
             stopping = group.create_task(self._server.stop(seconds, self._interceptor.open_calls.settled))
             # Until then a call that was just taken may begin a cancel.
             await asyncio.wait({stopping}, timeout=max(seconds - REPLY_MARGIN, 0))
             await self._cancellations.finish(until - time.monotonic())
+
+    def _watch(self, results: Results, metrics: Metrics) -> Watches:
+        settings = self._settings
+        # Polls leave half of the reads in flight to callers, and are no more than the vendor takes in a second: no
+        # caller's read waits for long behind them.
+        most, rate = settings.max_reads // 2, settings.vendor_max_calls_per_second
+        watches = Watches(
+            results.read,
+            Pace(settings.watch_pending_interval, settings.watch_in_progress_interval),
+            PollLimit(most if rate is None else min(most, math.ceil(rate))),
+            ConcurrencyLimit(settings.max_watches, metrics.watchers()),
+            max_per_connection=max(settings.max_streams * 3 // 4, 1),
+            connection_life=settings.max_connection_age,
+            metrics=metrics,
+        )
+        results.observe(watches)
+        return watches
 
     def _listen(self, server: ServerGroup, listen: Address) -> Address:
         settings, credentials = self._settings, None

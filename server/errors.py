@@ -163,6 +163,11 @@ class GatewayError(Exception):
         super().__init__(self.reason_name)
 
     @property
+    def text(self) -> str:
+        """What callers read, at most 256 bytes: the row's text and what is wrong with the request."""
+        return " ".join([self.spec.text, *(f"{part.field}: {part.description}" for part in self.violations)])[:256]
+
+    @property
     def reason_name(self) -> str:
         """The name of the reason as callers read it in ErrorInfo, without its enum's prefix."""
         return ErrorReason.Name(self.reason).removeprefix("ERROR_REASON_")

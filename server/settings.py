@@ -114,6 +114,7 @@ Listen = Annotated[str, AfterValidator(lambda value: str(parse_address(value)))]
 ListenOrOff = Annotated[str, AfterValidator(_no_address)]
 UrlPath = Annotated[str, AfterValidator(_path)]
 Seconds = Annotated[float, Field(ge=0, le=86_400, allow_inf_nan=False)]
+PollInterval = Annotated[float, Field(ge=0.1, le=86_400, allow_inf_nan=False)]
 
 
 class Settings(BaseSettings):
@@ -160,6 +161,10 @@ class Settings(BaseSettings):
     max_cancels: Annotated[int, Field(ge=1, le=100_000)] = 100
     max_connection_age: Annotated[float, Field(ge=1, le=86_400)] = 1800.0
     max_streams: Annotated[int, Field(ge=1, le=100_000)] = 128
+
+    max_watches: Annotated[int, Field(ge=1, le=100_000)] = 10_000
+    watch_pending_interval: PollInterval = 60.0
+    watch_in_progress_interval: PollInterval = 5.0
 
     drain_delay: Seconds = 5.0
     grace: Seconds = 30.0

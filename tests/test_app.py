@@ -11,10 +11,8 @@ from grpc_health.v1 import health_pb2
 from grpc_reflection.v1alpha.proto_reflection_descriptor_database import ProtoReflectionDescriptorDatabase
 
 from callrequest.v1.call_request_service_pb2 import (
-    BatchGetCallRequestResultsRequest,
     CancelCallRequestRequest,
     GetCallRequestResultRequest,
-    WatchCallRequestResultRequest,
 )
 from callrequest.v1.call_request_service_pb2_grpc import CallRequestServiceStub
 from server.app import Gateway
@@ -52,18 +50,6 @@ async def test_reflection_can_be_turned_off(vendor: ScriptedVendor) -> None:
         with pytest.raises(grpc.RpcError) as caught:
             await asyncio.to_thread(_reflected, gateway)
         assert caught.value.code() == grpc.StatusCode.UNIMPLEMENTED
-
-
-async def test_rpcs_that_are_not_built_say_so(client: "CallRequestServiceAsyncStub") -> None:
-    """Batch and Watch answer UNIMPLEMENTED with a sentence that says what to do instead."""
-    with pytest.raises(grpc.aio.AioRpcError) as batch:
-        await client.BatchGetCallRequestResults(BatchGetCallRequestResultsRequest(call_request_ids=[RESULT_ID]))
-    with pytest.raises(grpc.aio.AioRpcError) as watch:
-        async for _ in client.WatchCallRequestResult(WatchCallRequestResultRequest(call_request_id=RESULT_ID)):
-            pass
-    for caught in (batch, watch):
-        assert caught.value.code() == grpc.StatusCode.UNIMPLEMENTED
-        assert "Call GetCallRequestResult" in (caught.value.details() or "")
 
 
 async def test_a_request_over_64_kib_is_refused(gateway: Gateway, vendor: ScriptedVendor) -> None:

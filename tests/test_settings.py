@@ -213,8 +213,8 @@ def test_the_sandbox_beside_credentials_can_be_allowed(monkeypatch: pytest.Monke
 
 def test_settings_that_change_nothing_are_listed(monkeypatch: pytest.MonkeyPatch) -> None:
     """A misspelt name, or one of a later version, is told to the operator by name."""
-    _set(monkeypatch, {"GATEWAY_VENDR_URL": "x", "GATEWAY_MAX_WATCHES": "5", "GATEWAY_GRACE": "9", "OTHER": "z"})
-    assert unused_settings() == ["GATEWAY_MAX_WATCHES", "GATEWAY_VENDR_URL"]
+    _set(monkeypatch, {"GATEWAY_VENDR_URL": "x", "GATEWAY_WEBHOOK_SOURCES": "::/0", "GATEWAY_GRACE": "9", "OTHER": "z"})
+    assert unused_settings() == ["GATEWAY_VENDR_URL", "GATEWAY_WEBHOOK_SOURCES"]
 
 
 def test_empty_means_unset_but_for_the_metrics(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -29,25 +29,27 @@ class _CallRequestStatusEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_Cal
     CALL_REQUEST_STATUS_UNSPECIFIED: _CallRequestStatus.ValueType  # 0
     """A status that this version does not know."""
     CALL_REQUEST_STATUS_PENDING_TO_CALL: _CallRequestStatus.ValueType  # 1
-    """The call is not made yet; it is scheduled once its conditions are met. Can be cancelled."""
+    """The hotel has not been phoned yet. The call request can be cancelled."""
     CALL_REQUEST_STATUS_IN_PROGRESS: _CallRequestStatus.ValueType  # 2
-    """The agent has begun to call and has no confirmed outcome yet. Cannot be cancelled any more."""
+    """The agent is phoning the hotel, or has no confirmed outcome yet. The call request cannot be cancelled any more."""
     CALL_REQUEST_STATUS_COMPLETED: _CallRequestStatus.ValueType  # 3
-    """The call is done. Final."""
+    """The call is over. Final once the outcome is set."""
     CALL_REQUEST_STATUS_CANCELLED: _CallRequestStatus.ValueType  # 4
     """The call request was cancelled by its client. Final."""
 
 class CallRequestStatus(_CallRequestStatus, metaclass=_CallRequestStatusEnumTypeWrapper):
-    """How far a call request has come: PENDING_TO_CALL, IN_PROGRESS, COMPLETED; or PENDING_TO_CALL, CANCELLED."""
+    """How far a call request has come. It goes from PENDING_TO_CALL to IN_PROGRESS to COMPLETED, or from PENDING_TO_CALL to
+    CANCELLED.
+    """
 
 CALL_REQUEST_STATUS_UNSPECIFIED: CallRequestStatus.ValueType  # 0
 """A status that this version does not know."""
 CALL_REQUEST_STATUS_PENDING_TO_CALL: CallRequestStatus.ValueType  # 1
-"""The call is not made yet; it is scheduled once its conditions are met. Can be cancelled."""
+"""The hotel has not been phoned yet. The call request can be cancelled."""
 CALL_REQUEST_STATUS_IN_PROGRESS: CallRequestStatus.ValueType  # 2
-"""The agent has begun to call and has no confirmed outcome yet. Cannot be cancelled any more."""
+"""The agent is phoning the hotel, or has no confirmed outcome yet. The call request cannot be cancelled any more."""
 CALL_REQUEST_STATUS_COMPLETED: CallRequestStatus.ValueType  # 3
-"""The call is done. Final."""
+"""The call is over. Final once the outcome is set."""
 CALL_REQUEST_STATUS_CANCELLED: CallRequestStatus.ValueType  # 4
 """The call request was cancelled by its client. Final."""
 Global___CallRequestStatus: _TypeAlias = CallRequestStatus  # noqa: Y015
@@ -59,17 +61,17 @@ class _CallType:
 class _CallTypeEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_CallType.ValueType], _builtins.type):
     DESCRIPTOR: _descriptor.EnumDescriptor
     CALL_TYPE_UNSPECIFIED: _CallType.ValueType  # 0
-    """Not said, or a type that this version does not know."""
+    """The vendor sent none, or a type that this version does not know."""
     CALL_TYPE_AUTHORIZATION_VERIFICATION: _CallType.ValueType  # 1
     """The booking's details and its payment authorization form."""
     CALL_TYPE_BOOKING_VERIFICATION: _CallType.ValueType  # 2
     """The booking's details."""
 
 class CallType(_CallType, metaclass=_CallTypeEnumTypeWrapper):
-    """What a call is to verify."""
+    """What a call has to verify."""
 
 CALL_TYPE_UNSPECIFIED: CallType.ValueType  # 0
-"""Not said, or a type that this version does not know."""
+"""The vendor sent none, or a type that this version does not know."""
 CALL_TYPE_AUTHORIZATION_VERIFICATION: CallType.ValueType  # 1
 """The booking's details and its payment authorization form."""
 CALL_TYPE_BOOKING_VERIFICATION: CallType.ValueType  # 2
@@ -83,25 +85,29 @@ class _CallStatus:
 class _CallStatusEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_CallStatus.ValueType], _builtins.type):
     DESCRIPTOR: _descriptor.EnumDescriptor
     CALL_STATUS_UNSPECIFIED: _CallStatus.ValueType  # 0
-    """Not said, or a status that this version does not know."""
+    """The vendor sent none, or a status that this version does not know."""
     CALL_STATUS_SUCCESS: _CallStatus.ValueType  # 1
     """The last attempt verified the data."""
     CALL_STATUS_ERROR_OUTCOME: _CallStatus.ValueType  # 2
-    """The call took place, but the data was not verified: the hotel did not find the booking, digits did not match."""
+    """The call took place and did not verify the data. Examples: the hotel did not find the booking; digits did not
+    match.
+    """
     CALL_STATUS_UNABLE_TO_COMPLETE: _CallStatus.ValueType  # 3
-    """The agent could not verify the data, nor get an address to send it to again."""
+    """The agent could neither verify the data nor get an address to send it to again."""
 
 class CallStatus(_CallStatus, metaclass=_CallStatusEnumTypeWrapper):
-    """Whether a call verified what it was to verify."""
+    """Whether a call verified what it had to verify."""
 
 CALL_STATUS_UNSPECIFIED: CallStatus.ValueType  # 0
-"""Not said, or a status that this version does not know."""
+"""The vendor sent none, or a status that this version does not know."""
 CALL_STATUS_SUCCESS: CallStatus.ValueType  # 1
 """The last attempt verified the data."""
 CALL_STATUS_ERROR_OUTCOME: CallStatus.ValueType  # 2
-"""The call took place, but the data was not verified: the hotel did not find the booking, digits did not match."""
+"""The call took place and did not verify the data. Examples: the hotel did not find the booking; digits did not
+match.
+"""
 CALL_STATUS_UNABLE_TO_COMPLETE: CallStatus.ValueType  # 3
-"""The agent could not verify the data, nor get an address to send it to again."""
+"""The agent could neither verify the data nor get an address to send it to again."""
 Global___CallStatus: _TypeAlias = CallStatus  # noqa: Y015
 
 class _StatusReasonCategory:
@@ -111,7 +117,7 @@ class _StatusReasonCategory:
 class _StatusReasonCategoryEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_StatusReasonCategory.ValueType], _builtins.type):
     DESCRIPTOR: _descriptor.EnumDescriptor
     STATUS_REASON_CATEGORY_UNSPECIFIED: _StatusReasonCategory.ValueType  # 0
-    """Not said, or a category that this version does not know."""
+    """The vendor sent none, or a category that this version does not know."""
     STATUS_REASON_CATEGORY_AUTH_FORM_NOT_FOUND: _StatusReasonCategory.ValueType  # 1
     """The hotel could not find the payment authorization form."""
     STATUS_REASON_CATEGORY_DATA_MISMATCH: _StatusReasonCategory.ValueType  # 2
@@ -121,17 +127,17 @@ class _StatusReasonCategoryEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_
     STATUS_REASON_CATEGORY_RESERVATION_CANCELLED: _StatusReasonCategory.ValueType  # 4
     """The reservation is cancelled, so that the hotel cannot confirm the payment authorization."""
     STATUS_REASON_CATEGORY_INCORRECT_TELEPHONE_NUMBER: _StatusReasonCategory.ValueType  # 5
-    """The telephone number is not the hotel's."""
+    """The telephone number is not the number of the hotel."""
     STATUS_REASON_CATEGORY_INVALID_TELEPHONE_NUMBER: _StatusReasonCategory.ValueType  # 6
     """The telephone number is technically not valid."""
     STATUS_REASON_CATEGORY_NO_ANSWER: _StatusReasonCategory.ValueType  # 7
     """Nobody answered the telephone."""
 
 class StatusReasonCategory(_StatusReasonCategory, metaclass=_StatusReasonCategoryEnumTypeWrapper):
-    """Why a call did not verify what it was to verify."""
+    """The reason why a call did not verify what it had to verify."""
 
 STATUS_REASON_CATEGORY_UNSPECIFIED: StatusReasonCategory.ValueType  # 0
-"""Not said, or a category that this version does not know."""
+"""The vendor sent none, or a category that this version does not know."""
 STATUS_REASON_CATEGORY_AUTH_FORM_NOT_FOUND: StatusReasonCategory.ValueType  # 1
 """The hotel could not find the payment authorization form."""
 STATUS_REASON_CATEGORY_DATA_MISMATCH: StatusReasonCategory.ValueType  # 2
@@ -141,7 +147,7 @@ STATUS_REASON_CATEGORY_RESERVATION_NOT_FOUND: StatusReasonCategory.ValueType  # 
 STATUS_REASON_CATEGORY_RESERVATION_CANCELLED: StatusReasonCategory.ValueType  # 4
 """The reservation is cancelled, so that the hotel cannot confirm the payment authorization."""
 STATUS_REASON_CATEGORY_INCORRECT_TELEPHONE_NUMBER: StatusReasonCategory.ValueType  # 5
-"""The telephone number is not the hotel's."""
+"""The telephone number is not the number of the hotel."""
 STATUS_REASON_CATEGORY_INVALID_TELEPHONE_NUMBER: StatusReasonCategory.ValueType  # 6
 """The telephone number is technically not valid."""
 STATUS_REASON_CATEGORY_NO_ANSWER: StatusReasonCategory.ValueType  # 7
@@ -155,17 +161,17 @@ class _Action:
 class _ActionEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_Action.ValueType], _builtins.type):
     DESCRIPTOR: _descriptor.EnumDescriptor
     ACTION_UNSPECIFIED: _Action.ValueType  # 0
-    """Not said, or an action that this version does not know."""
+    """The vendor sent none, or an action that this version does not know."""
     ACTION_RESEND_RESERVATION: _Action.ValueType  # 1
     """The reservation."""
     ACTION_RESEND_PAYMENT: _Action.ValueType  # 2
     """The payment, or its authorization form."""
 
 class Action(_Action, metaclass=_ActionEnumTypeWrapper):
-    """What to send to the hotel again."""
+    """What the caller has to send to the hotel again."""
 
 ACTION_UNSPECIFIED: Action.ValueType  # 0
-"""Not said, or an action that this version does not know."""
+"""The vendor sent none, or an action that this version does not know."""
 ACTION_RESEND_RESERVATION: Action.ValueType  # 1
 """The reservation."""
 ACTION_RESEND_PAYMENT: Action.ValueType  # 2
@@ -174,7 +180,7 @@ Global___Action: _TypeAlias = Action  # noqa: Y015
 
 @_typing.final
 class CallRequestResult(_message.Message):
-    """Where a call request stands and, once the hotel was phoned, what came of it."""
+    """The state of a call request and, once the hotel was phoned, the outcome of the call."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -184,25 +190,25 @@ class CallRequestResult(_message.Message):
     OBSERVED_AT_FIELD_NUMBER: _builtins.int
     UNRECOGNIZED_VALUES_FIELD_NUMBER: _builtins.int
     call_request_id: _builtins.str
-    """The id that was asked for."""
+    """The id of the call request, as in the request."""
     status: Global___CallRequestStatus.ValueType
-    """How far the call request has come. UNSPECIFIED only when the vendor sent a status that this version does not know:
-    its text is then in unrecognized_values. A reply without any status is VENDOR_MALFORMED_RESPONSE.
+    """How far the call request has come. UNSPECIFIED only when the vendor sent a status that this version does not know;
+    unrecognized_values then has its text. A reply without any status is the error VENDOR_MALFORMED_RESPONSE.
     """
     @_builtins.property
     def outcome(self) -> Global___CallOutcome:
-        """What came of the call. Unset until the vendor sends an outcome: as a rule set with status COMPLETED and only then,
-        but passed on as the vendor sends it, beside any status.
+        """The outcome of the call. Unset until the vendor sends one. As a rule it is set if and only if the status is
+        COMPLETED; the gateway passes on an outcome that the vendor sends with another status.
         """
 
     @_builtins.property
     def observed_at(self) -> _timestamp_pb2.Timestamp:
-        """When the vendor gave this answer. Always set."""
+        """The time at which the vendor sent this result, in UTC. Always set."""
 
     @_builtins.property
     def unrecognized_values(self) -> _containers.RepeatedCompositeFieldContainer[Global___UnrecognizedValue]:
-        """What the vendor sent and this version could not read, by field. Empty as a rule. The fields named here are unset;
-        all others are right.
+        """The values that the vendor sent and this version could not read. Empty as a rule. The fields named here are unset;
+        all other fields are right.
         """
 
     def __init__(
@@ -224,10 +230,10 @@ Global___CallRequestResult: _TypeAlias = CallRequestResult  # noqa: Y015
 
 @_typing.final
 class CallOutcome(_message.Message):
-    """What came of the call to the hotel. May hold guests' personal data: handle it accordingly.
+    """The outcome of the call to the hotel. May contain guests' personal data.
 
-    Any field may be unset: the vendor leaves out even those that it documents as required, and sends empty text for
-    what it does not have. Set text is never empty.
+    Any field may be unset, because the vendor also leaves out fields that it documents as required. A text that is set
+    is never empty: the vendor sends empty text for what it does not have, and the gateway leaves such a field unset.
     """
 
     DESCRIPTOR: _descriptor.Descriptor
@@ -243,32 +249,36 @@ class CallOutcome(_message.Message):
     RECIPIENT_NAME_FIELD_NUMBER: _builtins.int
     HOTEL_CONFIRMATION_ID_FIELD_NUMBER: _builtins.int
     call_type: Global___CallType.ValueType
-    """What was to be verified."""
+    """What the call was to verify."""
     call_status: Global___CallStatus.ValueType
-    """Whether it was verified."""
+    """Whether the call verified it."""
     status_reason_category: Global___StatusReasonCategory.ValueType
-    """Why it was not verified. As a rule UNSPECIFIED when call_status is SUCCESS."""
+    """The reason why the call did not verify it. As a rule UNSPECIFIED when call_status is SUCCESS."""
     status_reason: _builtins.str
-    """Why it was not verified, in words. The vendor states at most 200 characters; longer text is passed on whole."""
+    """The reason why the call did not verify it, in words. The vendor documents at most 200 characters; longer text is
+    passed on whole.
+    """
     outcome_summary: _builtins.str
-    """The outcome in a sentence. The vendor states at most 200 characters; longer text is passed on whole."""
+    """The outcome in one sentence. The vendor documents at most 200 characters; longer text is passed on whole."""
     outcome_details: _builtins.str
-    """The outcome in detail; may name the guest and the last digits of a card. The vendor states at most 500 characters;
-    longer text is passed on whole.
+    """The outcome in detail. May contain the guest's name and the last digits of a card. The vendor documents at most 500
+    characters; longer text is passed on whole.
     """
     recipient_name: _builtins.str
-    """Who answered the phone. The vendor states at most 100 characters; longer text is passed on whole."""
+    """The name of the person who answered the phone. The vendor documents at most 100 characters; longer text is passed
+    on whole.
+    """
     hotel_confirmation_id: _builtins.str
-    """The hotel's own confirmation id of the booking. The vendor states at most 50 characters; longer text is passed on
-    whole.
+    """The hotel's own confirmation id of the booking. The vendor documents at most 50 characters; longer text is passed
+    on whole.
     """
     @_builtins.property
     def action_required(self) -> Global___ActionRequired:
-        """What the hotel needs to complete the verification. Unset when it needs nothing."""
+        """What the hotel needs in order to complete the verification. Unset when it needs nothing."""
 
     @_builtins.property
     def dial_time(self) -> _timestamp_pb2.Timestamp:
-        """When the hotel was last phoned, in UTC. Unset when the vendor does not say."""
+        """The time of the last call to the hotel, in UTC. Unset when the vendor does not send it."""
 
     def __init__(
         self,
@@ -313,7 +323,7 @@ Global___CallOutcome: _TypeAlias = CallOutcome  # noqa: Y015
 
 @_typing.final
 class ActionRequired(_message.Message):
-    """What to do, so that the hotel can complete the verification."""
+    """What the caller has to do so that the hotel can complete the verification."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -323,10 +333,10 @@ class ActionRequired(_message.Message):
     action: Global___Action.ValueType
     """What to send again. UNSPECIFIED when the vendor names no action, or one that this version does not know."""
     email: _builtins.str
-    """The hotel's e-mail address to send it to. Unset when the vendor gives none. Not checked for form."""
+    """The hotel's e-mail address to send it to. Unset when the vendor sends none. The gateway does not check its form."""
     fax: _builtins.str
-    """The hotel's fax number to send it to, as a rule with + and country code. Unset when the vendor gives none. Not
-    checked for form.
+    """The hotel's fax number to send it to, as a rule with + and country code. Unset when the vendor sends none. The
+    gateway does not check its form.
     """
     def __init__(
         self,
@@ -359,9 +369,9 @@ class UnrecognizedValue(_message.Message):
     FIELD_FIELD_NUMBER: _builtins.int
     VALUE_FIELD_NUMBER: _builtins.int
     field: _builtins.str
-    """Which of our fields it was meant for, as a path from CallRequestResult: "outcome.call_type"."""
+    """The field that the value belongs to, as a path from CallRequestResult. Example: "outcome.call_type"."""
     value: _builtins.str
-    """The vendor's text; JSON when it was no text. May hold personal data when the field may."""
+    """The vendor's text, or JSON when the value was not text. May contain personal data if the field may."""
     def __init__(
         self,
         *,

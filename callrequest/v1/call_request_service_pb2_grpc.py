@@ -26,11 +26,11 @@ if _version_not_supported:
 
 
 class CallRequestServiceStub:
-    """Gives access to call requests that were created elsewhere. A call request asks the vendor's AI agent to phone a
-    hotel and to verify a booking, or a booking with its payment authorization.
+    """Reads, follows and cancels call requests that were created elsewhere. A call request asks the vendor's AI agent to
+    phone a hotel and to verify a booking, or a booking with its payment authorization.
 
-    Deadlines: set one on each call. Without one a call ends after 10 s; more than 30 s counts as 30 s. With less than
-    50 ms left a call fails at once.
+    Deadlines: set one on each call but WatchCallRequestResult. Without a deadline a call ends after 10 s, and a deadline
+    of more than 30 s counts as 30 s. A call with less than 50 ms left fails at once.
     """
 
     def __init__(self, channel):
@@ -62,28 +62,29 @@ class CallRequestServiceStub:
 
 
 class CallRequestServiceServicer:
-    """Gives access to call requests that were created elsewhere. A call request asks the vendor's AI agent to phone a
-    hotel and to verify a booking, or a booking with its payment authorization.
+    """Reads, follows and cancels call requests that were created elsewhere. A call request asks the vendor's AI agent to
+    phone a hotel and to verify a booking, or a booking with its payment authorization.
 
-    Deadlines: set one on each call. Without one a call ends after 10 s; more than 30 s counts as 30 s. With less than
-    50 ms left a call fails at once.
+    Deadlines: set one on each call but WatchCallRequestResult. Without a deadline a call ends after 10 s, and a deadline
+    of more than 30 s counts as 30 s. A call with less than 50 ms left fails at once.
     """
 
     def GetCallRequestResult(self, request, context):
         """Reads the latest result of a call request.
 
-        A call request that has not been phoned yet is no error: its status says so, and its outcome is unset.
+        A call request whose hotel has not been phoned yet is no error: its status is PENDING_TO_CALL, and its outcome is
+        unset.
 
-        May be repeated: it changes nothing.
+        The call may be repeated: it changes nothing.
 
         Errors (code, ErrorReason):
 
-        * INVALID_ARGUMENT, INVALID_REQUEST: the id or max_age is not valid. Fix the request.
-        * INVALID_ARGUMENT, VENDOR_REJECTED_REQUEST: the vendor calls the request bad. Do not repeat it.
-        * NOT_FOUND, CALL_REQUEST_NOT_FOUND: the vendor knows no such call request.
+        * INVALID_ARGUMENT, INVALID_REQUEST: the id or max_age is not valid. Correct the request.
+        * INVALID_ARGUMENT, VENDOR_REJECTED_REQUEST: the vendor rejected the request. Do not repeat it.
+        * NOT_FOUND, CALL_REQUEST_NOT_FOUND: the vendor does not know a call request with this id.
         * UNAVAILABLE, VENDOR_UNAVAILABLE, VENDOR_TIMEOUT or OVERLOADED: try again with back-off, after RetryInfo.
         * RESOURCE_EXHAUSTED, VENDOR_RATE_LIMITED or CALLER_RATE_LIMITED: try again after RetryInfo.
-        * DEADLINE_EXCEEDED, DEADLINE_EXCEEDED: no answer in the time given. Try again with more time.
+        * DEADLINE_EXCEEDED, DEADLINE_EXCEEDED: there was no answer in the time given. Try again with more time.
         * INTERNAL, VENDOR_FAILED or VENDOR_MALFORMED_RESPONSE: the vendor is at fault. Try again later, a few times.
         * INTERNAL or UNKNOWN, any other ErrorReason: repeating is unlikely to help. See each ErrorReason.
         * UNAUTHENTICATED or PERMISSION_DENIED: the caller is not known, or may not read. See CALLER_UNAUTHENTICATED.
@@ -95,20 +96,21 @@ class CallRequestServiceServicer:
     def BatchGetCallRequestResults(self, request, context):
         """Reads the latest results of up to 100 call requests.
 
-        The call fails as a whole only when the request itself is not valid: each id has an answer of its own, a result or
-        an error, in the order asked.
+        Each id has an answer of its own, a result or an error, in the order of the request. The call fails as a whole only
+        when the request itself is not valid or the caller may not make it. The ids are read at the same time: an id whose
+        result does not arrive before the deadline has the error DEADLINE_EXCEEDED, and the others are answered. An id that
+        occurs more than once is read once.
 
-        May be repeated: it changes nothing.
-
-        Not available yet: answers UNIMPLEMENTED.
+        The call may be repeated: it changes nothing. To repeat only what failed, send the ids whose errors may pass.
 
         Errors (code, ErrorReason):
 
-        * INVALID_ARGUMENT, INVALID_REQUEST: no ids, more than 100, or max_age is not valid. Fix the request. An id that
-        is not valid is an error of its item.
-        * UNAVAILABLE, OVERLOADED: try again after RetryInfo.
+        * INVALID_ARGUMENT, INVALID_REQUEST: there are no ids or more than 100, or max_age is not valid. Correct the
+        request. An id that is not valid is an error of its item only.
         * RESOURCE_EXHAUSTED, CALLER_RATE_LIMITED: try again after RetryInfo.
         * UNAUTHENTICATED or PERMISSION_DENIED: the caller is not known, or may not read. See CALLER_UNAUTHENTICATED.
+
+        Errors of an item: those of GetCallRequestResult. OVERLOADED means that there was no place to read this id.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -117,23 +119,38 @@ class CallRequestServiceServicer:
     def WatchCallRequestResult(self, request, context):
         """Follows the result of a call request until it is final.
 
-        Sends the result as it is now, then again after each change, and ends with OK after a COMPLETED or CANCELLED one.
-        A call is made hours or days after its request: set a long deadline or none, and call again whenever the stream
-        ends with UNAVAILABLE.
+        Sends the result as it is now, then again after each change, and ends with OK after a final result: COMPLETED with
+        its outcome, or CANCELLED. A change is a result that differs in any field but observed_at. COMPLETED without an
+        outcome does not end the stream, since the outcome may still come.
 
-        May be repeated: a new stream begins with the result as it is then.
+        A caller that reads slowly receives the newest result, and not each one in between. The gateway reads a watched
+        result from the vendor every minute while it is PENDING_TO_CALL and every 5 s while it is IN_PROGRESS, unless its
+        operators set other times: a change arrives that much later at most. A cancel through the gateway arrives at once.
 
-        Not available yet: answers UNIMPLEMENTED.
+        A call is made hours or days after its request: set no deadline, or a long one. The gateway ends a long stream with
+        WATCH_ENDED from time to time, so that callers spread over its servers. Open the watch again, after RetryInfo,
+        whenever a stream ends with UNAVAILABLE: the new stream begins with the result as it is then, which covers the gap.
+
+        While the vendor cannot be reached, refuses the gateway's credentials, or sends replies that cannot be read, the
+        stream stays open and waits. That holds for the first result, too: until the vendor answers, the caller receives
+        the headers of the stream and no message, also no heartbeat.
+
+        The call may be repeated: it changes nothing.
 
         Errors (code, ErrorReason):
 
-        * INVALID_ARGUMENT, INVALID_REQUEST: the id or heartbeat_interval is not valid. Fix the request.
-        * NOT_FOUND, CALL_REQUEST_NOT_FOUND: the vendor knows no such call request.
-        * UNAVAILABLE, OVERLOADED: try again after RetryInfo.
-        * UNAVAILABLE, WATCH_ENDED: the server shuts down, moves streams, or this caller reads too slowly. Watch again
-        after RetryInfo. An outage of the vendor ends no stream.
+        * INVALID_ARGUMENT, INVALID_REQUEST: the id or heartbeat_interval is not valid. Correct the request.
+        * INVALID_ARGUMENT, VENDOR_REJECTED_REQUEST: the vendor rejected the request. Do not repeat it.
+        * NOT_FOUND, CALL_REQUEST_NOT_FOUND: the vendor does not know a call request with this id.
+        * UNAVAILABLE, OVERLOADED: there are too many watches, in all or on this connection, where a quarter of the
+        streams stays free for reads and cancels. Try again after RetryInfo, on another connection.
+        * UNAVAILABLE, WATCH_ENDED: the gateway shuts down, moves the watch to another server, or the caller has not read
+        from the stream for a minute. Watch again after RetryInfo.
         * RESOURCE_EXHAUSTED, CALLER_RATE_LIMITED: try again after RetryInfo.
-        * UNAUTHENTICATED or PERMISSION_DENIED: the caller is not known, or may not read. See CALLER_UNAUTHENTICATED.
+        * DEADLINE_EXCEEDED, DEADLINE_EXCEEDED: the deadline that the caller set is over. Watch again.
+        * INTERNAL, INTERNAL: the gateway has a defect. Watch again, with back-off.
+        * UNAUTHENTICATED or PERMISSION_DENIED: the caller is not known, or may not read. Also ends a stream whose caller
+        loses its permission. See CALLER_UNAUTHENTICATED.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -142,26 +159,28 @@ class CallRequestServiceServicer:
     def CancelCallRequest(self, request, context):
         """Cancels a call request, so that the hotel is not phoned.
 
-        OK means that the vendor holds it as cancelled, by this call or by an earlier one. When the vendor's answer to the
-        cancel is lost, late, or none that its API describes, HTTP 5xx included, the status is read back to find out. What
-        stays in doubt ends with CANCELLATION_OUTCOME_UNKNOWN, and never with a code that clients repeat by themselves.
-        Callers that cancel one call request at the same time share one cancel, which goes on when they leave.
+        OK means that the call request is cancelled at the vendor, by this call or by an earlier one. When the vendor's
+        answer to the cancel is lost, late, or not one that its API describes, HTTP 5xx included, the gateway reads the
+        status to find out. A cancel whose effect stays in doubt ends with CANCELLATION_OUTCOME_UNKNOWN, never with a code
+        that clients repeat by themselves. Callers that cancel one call request at the same time share one cancel, which
+        goes on when they leave.
 
-        May be repeated: cancelling what is cancelled is OK with outcome ALREADY_CANCELLED.
+        The call may be repeated: to cancel a cancelled call request is OK with outcome ALREADY_CANCELLED.
 
         Errors (code, ErrorReason):
 
-        * INVALID_ARGUMENT, INVALID_REQUEST: the id is not valid. Fix the request.
-        * INVALID_ARGUMENT, VENDOR_REJECTED_REQUEST: the vendor calls the request bad. Do not repeat it.
-        * NOT_FOUND, CALL_REQUEST_NOT_FOUND: the vendor knows no such call request.
-        * FAILED_PRECONDITION, CANCELLATION_NOT_ALLOWED: too late. CancellationRejected says why; do not repeat.
+        * INVALID_ARGUMENT, INVALID_REQUEST: the id is not valid. Correct the request.
+        * INVALID_ARGUMENT, VENDOR_REJECTED_REQUEST: the vendor rejected the request. Do not repeat it.
+        * NOT_FOUND, CALL_REQUEST_NOT_FOUND: the vendor does not know a call request with this id.
+        * FAILED_PRECONDITION, CANCELLATION_NOT_ALLOWED: it is too late. CancellationRejected has the reason. Do not
+        repeat the call.
         * DEADLINE_EXCEEDED or UNKNOWN, CANCELLATION_OUTCOME_UNKNOWN: the vendor may or may not have cancelled it. Read
         the result, or cancel again.
         * UNAVAILABLE, VENDOR_UNAVAILABLE or OVERLOADED: nothing was cancelled. Try again with back-off, after RetryInfo.
         * RESOURCE_EXHAUSTED, VENDOR_RATE_LIMITED or CALLER_RATE_LIMITED: nothing was cancelled. Try again after
         RetryInfo.
         * DEADLINE_EXCEEDED, DEADLINE_EXCEEDED: the time was over before anything was sent. Nothing was cancelled.
-        * INTERNAL, INTERNAL: a defect of the gateway. Read the result.
+        * INTERNAL, INTERNAL: the gateway has a defect. Read the result.
         * INTERNAL or UNKNOWN, any other ErrorReason: nothing was cancelled, and repeating is unlikely to help.
         * UNAUTHENTICATED or PERMISSION_DENIED: the caller is not known, or may not cancel. See CALLER_UNAUTHENTICATED.
         """
@@ -201,11 +220,11 @@ def add_CallRequestServiceServicer_to_server(servicer, server):
 
  # This class is part of an EXPERIMENTAL API.
 class CallRequestService:
-    """Gives access to call requests that were created elsewhere. A call request asks the vendor's AI agent to phone a
-    hotel and to verify a booking, or a booking with its payment authorization.
+    """Reads, follows and cancels call requests that were created elsewhere. A call request asks the vendor's AI agent to
+    phone a hotel and to verify a booking, or a booking with its payment authorization.
 
-    Deadlines: set one on each call. Without one a call ends after 10 s; more than 30 s counts as 30 s. With less than
-    50 ms left a call fails at once.
+    Deadlines: set one on each call but WatchCallRequestResult. Without a deadline a call ends after 10 s, and a deadline
+    of more than 30 s counts as 30 s. A call with less than 50 ms left fails at once.
     """
 
     @staticmethod

@@ -28,19 +28,19 @@ class _CancellationOutcomeEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_C
     CANCELLATION_OUTCOME_UNSPECIFIED: _CancellationOutcome.ValueType  # 0
     """Never sent."""
     CANCELLATION_OUTCOME_CANCELLED: _CancellationOutcome.ValueType  # 1
-    """By this call."""
+    """This call cancelled it."""
     CANCELLATION_OUTCOME_ALREADY_CANCELLED: _CancellationOutcome.ValueType  # 2
-    """By an earlier call."""
+    """An earlier call cancelled it."""
 
 class CancellationOutcome(_CancellationOutcome, metaclass=_CancellationOutcomeEnumTypeWrapper):
-    """How a call request came to be cancelled."""
+    """Which call cancelled a call request."""
 
 CANCELLATION_OUTCOME_UNSPECIFIED: CancellationOutcome.ValueType  # 0
 """Never sent."""
 CANCELLATION_OUTCOME_CANCELLED: CancellationOutcome.ValueType  # 1
-"""By this call."""
+"""This call cancelled it."""
 CANCELLATION_OUTCOME_ALREADY_CANCELLED: CancellationOutcome.ValueType  # 2
-"""By an earlier call."""
+"""An earlier call cancelled it."""
 Global___CancellationOutcome: _TypeAlias = CancellationOutcome  # noqa: Y015
 
 class _CancellationRejectionReason:
@@ -50,25 +50,25 @@ class _CancellationRejectionReason:
 class _CancellationRejectionReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_CancellationRejectionReason.ValueType], _builtins.type):
     DESCRIPTOR: _descriptor.EnumDescriptor
     CANCELLATION_REJECTION_REASON_UNSPECIFIED: _CancellationRejectionReason.ValueType  # 0
-    """The vendor gave no reason that this version knows."""
+    """The vendor sent no reason that this version knows."""
     CANCELLATION_REJECTION_REASON_CHECK_IN_PASSED: _CancellationRejectionReason.ValueType  # 1
     """The guest's check-in date is past."""
     CANCELLATION_REJECTION_REASON_CALL_IN_PROGRESS: _CancellationRejectionReason.ValueType  # 2
-    """The hotel is being phoned."""
+    """The agent is phoning the hotel."""
     CANCELLATION_REJECTION_REASON_CALL_COMPLETED: _CancellationRejectionReason.ValueType  # 3
-    """The hotel was phoned. The result says what came of it."""
+    """The agent has phoned the hotel. The result has the outcome."""
 
 class CancellationRejectionReason(_CancellationRejectionReason, metaclass=_CancellationRejectionReasonEnumTypeWrapper):
-    """Why a call request cannot be cancelled."""
+    """The reason why a call request cannot be cancelled."""
 
 CANCELLATION_REJECTION_REASON_UNSPECIFIED: CancellationRejectionReason.ValueType  # 0
-"""The vendor gave no reason that this version knows."""
+"""The vendor sent no reason that this version knows."""
 CANCELLATION_REJECTION_REASON_CHECK_IN_PASSED: CancellationRejectionReason.ValueType  # 1
 """The guest's check-in date is past."""
 CANCELLATION_REJECTION_REASON_CALL_IN_PROGRESS: CancellationRejectionReason.ValueType  # 2
-"""The hotel is being phoned."""
+"""The agent is phoning the hotel."""
 CANCELLATION_REJECTION_REASON_CALL_COMPLETED: CancellationRejectionReason.ValueType  # 3
-"""The hotel was phoned. The result says what came of it."""
+"""The agent has phoned the hotel. The result has the outcome."""
 Global___CancellationRejectionReason: _TypeAlias = CancellationRejectionReason  # noqa: Y015
 
 @_typing.final
@@ -82,16 +82,16 @@ class Cancellation(_message.Message):
     CANCELLED_AT_FIELD_NUMBER: _builtins.int
     VENDOR_REFERENCE_FIELD_NUMBER: _builtins.int
     call_request_id: _builtins.str
-    """The id that was asked for."""
+    """The id of the call request, as in the request."""
     outcome: Global___CancellationOutcome.ValueType
-    """Whether this call cancelled it or an earlier one."""
+    """Whether this call or an earlier one cancelled it."""
     vendor_reference: _builtins.str
-    """The vendor's reference of the cancellation, as a rule a UUID. Unset when the vendor gives none."""
+    """The vendor's reference of the cancellation, as a rule a UUID. Unset when the vendor sends none."""
     @_builtins.property
     def cancelled_at(self) -> _timestamp_pb2.Timestamp:
-        """When the vendor cancelled it, in UTC. Unset when it is not known: the vendor's reply has no time that can be read;
-        the call request had been cancelled before; the reply was lost, and reading the status back confirmed the
-        cancellation.
+        """The time at which the vendor cancelled it, in UTC. Unset when the gateway does not know it: the vendor's reply has
+        no readable time; the call request was cancelled before; or the reply was lost, and a reading of the status
+        confirmed the cancellation.
         """
 
     def __init__(
@@ -114,8 +114,8 @@ Global___Cancellation: _TypeAlias = Cancellation  # noqa: Y015
 
 @_typing.final
 class CancellationRejected(_message.Message):
-    """A status detail (google.rpc.Status.details) of FAILED_PRECONDITION with ErrorReason CANCELLATION_NOT_ALLOWED: why a
-    call request cannot be cancelled.
+    """A status detail (google.rpc.Status.details) that comes with ErrorReason CANCELLATION_NOT_ALLOWED and has the reason
+    why the call request cannot be cancelled.
     """
 
     DESCRIPTOR: _descriptor.Descriptor
@@ -123,11 +123,11 @@ class CancellationRejected(_message.Message):
     REASON_FIELD_NUMBER: _builtins.int
     STATUS_FIELD_NUMBER: _builtins.int
     reason: Global___CancellationRejectionReason.ValueType
-    """Why: what the status says, and with any other status than COMPLETED and IN_PROGRESS what the vendor's words say.
-    UNSPECIFIED when neither gives a reason that this version knows, and when the status could not be read.
+    """The reason: by the status when that is COMPLETED or IN_PROGRESS, else by the vendor's words. UNSPECIFIED when these
+    name no reason that this version knows, or when the gateway could not read the status.
     """
     status: _call_request_pb2.CallRequestStatus.ValueType
-    """The status of the call request after the refusal. UNSPECIFIED when it could not be read."""
+    """The status of the call request after the refusal. UNSPECIFIED when the gateway could not read it."""
     def __init__(
         self,
         *,

@@ -25,222 +25,228 @@ class _ErrorReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ErrorReas
     ERROR_REASON_UNSPECIFIED: _ErrorReason.ValueType  # 0
     """Never sent."""
     ERROR_REASON_INVALID_REQUEST: _ErrorReason.ValueType  # 1
-    """The request is not valid: an id that is not 16 letters and digits, a duration or a number of ids out of bounds, bytes
-    that are no such message. The vendor was not asked. BadRequest names the field. Fix the request.
+    """The request is not valid: an id is not 16 letters and digits, a duration or a number of ids is out of bounds, or
+    the bytes cannot be decoded. The gateway did not call the vendor. BadRequest names the field. Correct the request.
 
-    INVALID_ARGUMENT: call_request_id "../etc/passwd".
+    INVALID_ARGUMENT. Example: call_request_id is "../etc/passwd".
     """
     ERROR_REASON_CALL_REQUEST_NOT_FOUND: _ErrorReason.ValueType  # 2
-    """The vendor knows no call request of that id. Check the id, and that it belongs to these credentials.
+    """The vendor does not know a call request with this id. Check the id, and that it belongs to the gateway's
+    credentials.
 
-    NOT_FOUND: an id of another environment.
+    NOT_FOUND. Example: an id of another environment.
     """
     ERROR_REASON_CANCELLATION_NOT_ALLOWED: _ErrorReason.ValueType  # 3
-    """The call request cannot be cancelled any more. CancellationRejected says why. Do not repeat.
+    """The call request cannot be cancelled any more. CancellationRejected has the reason. Do not repeat the call.
 
-    FAILED_PRECONDITION: the hotel is being phoned.
+    FAILED_PRECONDITION. Example: the agent is phoning the hotel.
     """
     ERROR_REASON_VENDOR_REJECTED_REQUEST: _ErrorReason.ValueType  # 4
-    """The vendor calls the request bad although it is well-formed. Do not repeat it as it is.
+    """The vendor rejected the request although it is well-formed. Do not repeat the same request.
 
-    INVALID_ARGUMENT: the vendor answered BAD_REQUEST.
+    INVALID_ARGUMENT. Example: the vendor answered BAD_REQUEST.
     """
     ERROR_REASON_VENDOR_REJECTED_CREDENTIALS: _ErrorReason.ValueType  # 5
-    """The vendor refuses the gateway's own credentials. Nothing a caller can mend: tell the gateway's operators.
+    """The vendor refuses the gateway's own credentials. A caller cannot correct that: inform the gateway's operators.
 
-    INTERNAL: the client secret has expired.
+    INTERNAL. Example: the client secret has expired.
     """
     ERROR_REASON_VENDOR_UNAVAILABLE: _ErrorReason.ValueType  # 6
-    """The vendor cannot be reached, breaks the connection, or says that it is unavailable. Try again with back-off. A
-    cancel with this reason was not sent: after it was sent, the same is CANCELLATION_OUTCOME_UNKNOWN.
+    """The vendor cannot be reached, breaks the connection, or answers that it is unavailable. Try again with back-off. A
+    cancel with this reason was not sent: a cancel that was sent ends with CANCELLATION_OUTCOME_UNKNOWN instead.
 
-    UNAVAILABLE: connection refused.
+    UNAVAILABLE. Example: the vendor refuses the connection.
     """
     ERROR_REASON_VENDOR_RATE_LIMITED: _ErrorReason.ValueType  # 7
-    """The vendor takes no more requests for now: it said so, or the gateway's own ceiling on them is reached. Try again
-    after RetryInfo. A cancel was not carried out.
+    """The vendor accepts no more requests for now, or the gateway's own limit on requests to the vendor is reached. Try
+    again after RetryInfo. A cancel was not carried out.
 
-    RESOURCE_EXHAUSTED: the vendor answered HTTP 429.
+    RESOURCE_EXHAUSTED. Example: the vendor answered HTTP 429.
     """
     ERROR_REASON_VENDOR_FAILED: _ErrorReason.ValueType  # 8
-    """The vendor failed on its own. Trying again later may help. Only reads give it.
+    """The vendor failed. Another try later may help. Only reads fail with this reason.
 
-    INTERNAL: the vendor answered HTTP 500.
+    INTERNAL. Example: the vendor answered HTTP 500.
     """
     ERROR_REASON_VENDOR_MALFORMED_RESPONSE: _ErrorReason.ValueType  # 9
-    """The vendor's reply is none that its API describes, or is about another call request. Trying again may help; if not,
-    tell the gateway's operators. Only reads give it.
+    """The vendor's reply is not one that its API describes, or is about another call request. Another try may help; if it
+    does not, inform the gateway's operators. Only reads fail with this reason.
 
-    INTERNAL: an HTML page instead of JSON.
+    INTERNAL. Example: the reply is an HTML page instead of JSON.
     """
     ERROR_REASON_VENDOR_ERROR: _ErrorReason.ValueType  # 10
-    """The vendor answered with an error that this version does not know. ErrorInfo's metadata has its code as
-    `vendor_code`, when that is made of at most 100 of A–Z, 0–9 and _.
+    """The vendor answered with an error code that this version does not know, or with an error without a code. The
+    metadata of ErrorInfo has the code as `vendor_code` if it consists of at most 100 of A–Z, 0–9 and _.
 
-    UNKNOWN: the vendor answered QUOTA_NOT_CONFIGURED.
+    UNKNOWN. Example: the vendor answered QUOTA_NOT_CONFIGURED.
     """
     ERROR_REASON_DEADLINE_EXCEEDED: _ErrorReason.ValueType  # 11
-    """The caller's deadline, or the server's longest, was over before there was an answer. Try again with more time. A
-    cancel with this reason was not sent.
+    """The caller's deadline, or the server's longest deadline, was over before there was an answer. Try again with more
+    time. A cancel with this reason was not sent.
 
-    DEADLINE_EXCEEDED: a deadline of 100 ms and a vendor that takes a second.
+    DEADLINE_EXCEEDED. Example: the deadline is 100 ms, and the vendor takes a second.
     """
     ERROR_REASON_VENDOR_TIMEOUT: _ErrorReason.ValueType  # 12
-    """The vendor took too long, although the caller's deadline was not over. Try again with back-off. Only reads give it.
+    """The vendor took too long, and the caller's deadline was not over yet. Try again with back-off. Only reads fail with
+    this reason.
 
-    UNAVAILABLE: the vendor accepted the connection and never answered.
+    UNAVAILABLE. Example: the vendor accepted the connection and did not answer.
     """
     ERROR_REASON_CANCELLATION_OUTCOME_UNKNOWN: _ErrorReason.ValueType  # 13
-    """The cancel was sent, and whether it took effect could not be found out. Read the result: CANCELLED tells that it
-    did. Cancelling again is safe, too.
+    """The cancel was sent, and the gateway could not find out whether it took effect. Read the result: it took effect if
+    the status is CANCELLED. It is also safe to cancel again.
 
-    UNKNOWN or DEADLINE_EXCEEDED: the connection broke after the request was sent.
+    UNKNOWN or DEADLINE_EXCEEDED. Example: the connection broke after the cancel was sent.
     """
     ERROR_REASON_OVERLOADED: _ErrorReason.ValueType  # 14
-    """The gateway has too many calls in flight. Try again after RetryInfo. The vendor was not asked.
+    """The gateway has too many calls or watches in progress, in all or on the caller's connection. Try again after
+    RetryInfo. The gateway did not call the vendor.
 
-    UNAVAILABLE: more than the bound of reads at once.
+    UNAVAILABLE. Example: a connection with 96 watches opens one more.
     """
     ERROR_REASON_CALLER_UNAUTHENTICATED: _ErrorReason.ValueType  # 15
-    """The gateway does not know who calls. Send a valid client certificate or bearer token.
+    """The gateway does not know the caller. Send a valid client certificate or bearer token.
 
-    UNAUTHENTICATED: no token.
+    UNAUTHENTICATED. Example: the call has no token.
     """
     ERROR_REASON_CALLER_FORBIDDEN: _ErrorReason.ValueType  # 16
-    """The caller is known and may not call this method. Ask the gateway's operators.
+    """The gateway knows the caller, and the caller may not call this method. Ask the gateway's operators.
 
-    PERMISSION_DENIED: a caller that may only read tries to cancel.
+    PERMISSION_DENIED. Example: a caller that may only read cancels.
     """
     ERROR_REASON_INTERNAL: _ErrorReason.ValueType  # 17
-    """A defect of the gateway. Its log has the details.
+    """The gateway has a defect. Its log has the details.
 
-    INTERNAL: an exception that nobody expected.
+    INTERNAL. Example: an unexpected exception.
     """
     ERROR_REASON_WATCH_ENDED: _ErrorReason.ValueType  # 18
-    """The gateway ended the watch for a reason of its own: it shuts down, moves streams to another process, or this
-    caller reads too slowly. The call request goes on. Watch again after RetryInfo. Only watches end with it.
+    """The gateway ended the watch for a reason of its own: it shuts down, it moves long watches to other servers, or the
+    caller has not read from the stream for a minute. Watch again after RetryInfo. Only watches end with this reason.
 
-    UNAVAILABLE: the gateway is being restarted.
+    UNAVAILABLE. Example: the gateway restarts.
     """
     ERROR_REASON_CALLER_RATE_LIMITED: _ErrorReason.ValueType  # 19
-    """The caller sends more calls a second than the gateway's operators allow it. The vendor was not called. Try again
-    after RetryInfo; if it goes on, ask the gateway's operators for a higher rate.
+    """The caller sends more calls a second than the gateway's operators allow it. The gateway did not call the vendor.
+    Try again after RetryInfo; if that does not help, ask the gateway's operators for a higher rate.
 
-    RESOURCE_EXHAUSTED: 60 calls in a second of a caller that may send 50.
+    RESOURCE_EXHAUSTED. Example: a caller that may send 50 calls a second sends 60.
     """
 
 class ErrorReason(_ErrorReason, metaclass=_ErrorReasonEnumTypeWrapper):
-    """What went wrong, for programs. Travels as google.rpc.ErrorInfo in the details of every failure that the gateway
-    decides: `reason` is the value's name without `ERROR_REASON_`, `domain` is `callrequest.v1`. A failure without it is
-    gRPC's own: the comment of the package says what to do then.
+    """The reason of a failure, for programs. Every failure that the gateway decides has it as google.rpc.ErrorInfo in its
+    status details: `reason` is the name of the value without `ERROR_REASON_`, `domain` is `callrequest.v1`. A failure
+    without ErrorInfo is gRPC's own or a proxy's; the comment on the package says how to handle it.
 
-    A later version may add values: treat an unknown one by the status code alone.
+    A later version may add values. Handle a value that you do not know by the status code alone.
     """
 
 ERROR_REASON_UNSPECIFIED: ErrorReason.ValueType  # 0
 """Never sent."""
 ERROR_REASON_INVALID_REQUEST: ErrorReason.ValueType  # 1
-"""The request is not valid: an id that is not 16 letters and digits, a duration or a number of ids out of bounds, bytes
-that are no such message. The vendor was not asked. BadRequest names the field. Fix the request.
+"""The request is not valid: an id is not 16 letters and digits, a duration or a number of ids is out of bounds, or
+the bytes cannot be decoded. The gateway did not call the vendor. BadRequest names the field. Correct the request.
 
-INVALID_ARGUMENT: call_request_id "../etc/passwd".
+INVALID_ARGUMENT. Example: call_request_id is "../etc/passwd".
 """
 ERROR_REASON_CALL_REQUEST_NOT_FOUND: ErrorReason.ValueType  # 2
-"""The vendor knows no call request of that id. Check the id, and that it belongs to these credentials.
+"""The vendor does not know a call request with this id. Check the id, and that it belongs to the gateway's
+credentials.
 
-NOT_FOUND: an id of another environment.
+NOT_FOUND. Example: an id of another environment.
 """
 ERROR_REASON_CANCELLATION_NOT_ALLOWED: ErrorReason.ValueType  # 3
-"""The call request cannot be cancelled any more. CancellationRejected says why. Do not repeat.
+"""The call request cannot be cancelled any more. CancellationRejected has the reason. Do not repeat the call.
 
-FAILED_PRECONDITION: the hotel is being phoned.
+FAILED_PRECONDITION. Example: the agent is phoning the hotel.
 """
 ERROR_REASON_VENDOR_REJECTED_REQUEST: ErrorReason.ValueType  # 4
-"""The vendor calls the request bad although it is well-formed. Do not repeat it as it is.
+"""The vendor rejected the request although it is well-formed. Do not repeat the same request.
 
-INVALID_ARGUMENT: the vendor answered BAD_REQUEST.
+INVALID_ARGUMENT. Example: the vendor answered BAD_REQUEST.
 """
 ERROR_REASON_VENDOR_REJECTED_CREDENTIALS: ErrorReason.ValueType  # 5
-"""The vendor refuses the gateway's own credentials. Nothing a caller can mend: tell the gateway's operators.
+"""The vendor refuses the gateway's own credentials. A caller cannot correct that: inform the gateway's operators.
 
-INTERNAL: the client secret has expired.
+INTERNAL. Example: the client secret has expired.
 """
 ERROR_REASON_VENDOR_UNAVAILABLE: ErrorReason.ValueType  # 6
-"""The vendor cannot be reached, breaks the connection, or says that it is unavailable. Try again with back-off. A
-cancel with this reason was not sent: after it was sent, the same is CANCELLATION_OUTCOME_UNKNOWN.
+"""The vendor cannot be reached, breaks the connection, or answers that it is unavailable. Try again with back-off. A
+cancel with this reason was not sent: a cancel that was sent ends with CANCELLATION_OUTCOME_UNKNOWN instead.
 
-UNAVAILABLE: connection refused.
+UNAVAILABLE. Example: the vendor refuses the connection.
 """
 ERROR_REASON_VENDOR_RATE_LIMITED: ErrorReason.ValueType  # 7
-"""The vendor takes no more requests for now: it said so, or the gateway's own ceiling on them is reached. Try again
-after RetryInfo. A cancel was not carried out.
+"""The vendor accepts no more requests for now, or the gateway's own limit on requests to the vendor is reached. Try
+again after RetryInfo. A cancel was not carried out.
 
-RESOURCE_EXHAUSTED: the vendor answered HTTP 429.
+RESOURCE_EXHAUSTED. Example: the vendor answered HTTP 429.
 """
 ERROR_REASON_VENDOR_FAILED: ErrorReason.ValueType  # 8
-"""The vendor failed on its own. Trying again later may help. Only reads give it.
+"""The vendor failed. Another try later may help. Only reads fail with this reason.
 
-INTERNAL: the vendor answered HTTP 500.
+INTERNAL. Example: the vendor answered HTTP 500.
 """
 ERROR_REASON_VENDOR_MALFORMED_RESPONSE: ErrorReason.ValueType  # 9
-"""The vendor's reply is none that its API describes, or is about another call request. Trying again may help; if not,
-tell the gateway's operators. Only reads give it.
+"""The vendor's reply is not one that its API describes, or is about another call request. Another try may help; if it
+does not, inform the gateway's operators. Only reads fail with this reason.
 
-INTERNAL: an HTML page instead of JSON.
+INTERNAL. Example: the reply is an HTML page instead of JSON.
 """
 ERROR_REASON_VENDOR_ERROR: ErrorReason.ValueType  # 10
-"""The vendor answered with an error that this version does not know. ErrorInfo's metadata has its code as
-`vendor_code`, when that is made of at most 100 of A–Z, 0–9 and _.
+"""The vendor answered with an error code that this version does not know, or with an error without a code. The
+metadata of ErrorInfo has the code as `vendor_code` if it consists of at most 100 of A–Z, 0–9 and _.
 
-UNKNOWN: the vendor answered QUOTA_NOT_CONFIGURED.
+UNKNOWN. Example: the vendor answered QUOTA_NOT_CONFIGURED.
 """
 ERROR_REASON_DEADLINE_EXCEEDED: ErrorReason.ValueType  # 11
-"""The caller's deadline, or the server's longest, was over before there was an answer. Try again with more time. A
-cancel with this reason was not sent.
+"""The caller's deadline, or the server's longest deadline, was over before there was an answer. Try again with more
+time. A cancel with this reason was not sent.
 
-DEADLINE_EXCEEDED: a deadline of 100 ms and a vendor that takes a second.
+DEADLINE_EXCEEDED. Example: the deadline is 100 ms, and the vendor takes a second.
 """
 ERROR_REASON_VENDOR_TIMEOUT: ErrorReason.ValueType  # 12
-"""The vendor took too long, although the caller's deadline was not over. Try again with back-off. Only reads give it.
+"""The vendor took too long, and the caller's deadline was not over yet. Try again with back-off. Only reads fail with
+this reason.
 
-UNAVAILABLE: the vendor accepted the connection and never answered.
+UNAVAILABLE. Example: the vendor accepted the connection and did not answer.
 """
 ERROR_REASON_CANCELLATION_OUTCOME_UNKNOWN: ErrorReason.ValueType  # 13
-"""The cancel was sent, and whether it took effect could not be found out. Read the result: CANCELLED tells that it
-did. Cancelling again is safe, too.
+"""The cancel was sent, and the gateway could not find out whether it took effect. Read the result: it took effect if
+the status is CANCELLED. It is also safe to cancel again.
 
-UNKNOWN or DEADLINE_EXCEEDED: the connection broke after the request was sent.
+UNKNOWN or DEADLINE_EXCEEDED. Example: the connection broke after the cancel was sent.
 """
 ERROR_REASON_OVERLOADED: ErrorReason.ValueType  # 14
-"""The gateway has too many calls in flight. Try again after RetryInfo. The vendor was not asked.
+"""The gateway has too many calls or watches in progress, in all or on the caller's connection. Try again after
+RetryInfo. The gateway did not call the vendor.
 
-UNAVAILABLE: more than the bound of reads at once.
+UNAVAILABLE. Example: a connection with 96 watches opens one more.
 """
 ERROR_REASON_CALLER_UNAUTHENTICATED: ErrorReason.ValueType  # 15
-"""The gateway does not know who calls. Send a valid client certificate or bearer token.
+"""The gateway does not know the caller. Send a valid client certificate or bearer token.
 
-UNAUTHENTICATED: no token.
+UNAUTHENTICATED. Example: the call has no token.
 """
 ERROR_REASON_CALLER_FORBIDDEN: ErrorReason.ValueType  # 16
-"""The caller is known and may not call this method. Ask the gateway's operators.
+"""The gateway knows the caller, and the caller may not call this method. Ask the gateway's operators.
 
-PERMISSION_DENIED: a caller that may only read tries to cancel.
+PERMISSION_DENIED. Example: a caller that may only read cancels.
 """
 ERROR_REASON_INTERNAL: ErrorReason.ValueType  # 17
-"""A defect of the gateway. Its log has the details.
+"""The gateway has a defect. Its log has the details.
 
-INTERNAL: an exception that nobody expected.
+INTERNAL. Example: an unexpected exception.
 """
 ERROR_REASON_WATCH_ENDED: ErrorReason.ValueType  # 18
-"""The gateway ended the watch for a reason of its own: it shuts down, moves streams to another process, or this
-caller reads too slowly. The call request goes on. Watch again after RetryInfo. Only watches end with it.
+"""The gateway ended the watch for a reason of its own: it shuts down, it moves long watches to other servers, or the
+caller has not read from the stream for a minute. Watch again after RetryInfo. Only watches end with this reason.
 
-UNAVAILABLE: the gateway is being restarted.
+UNAVAILABLE. Example: the gateway restarts.
 """
 ERROR_REASON_CALLER_RATE_LIMITED: ErrorReason.ValueType  # 19
-"""The caller sends more calls a second than the gateway's operators allow it. The vendor was not called. Try again
-after RetryInfo; if it goes on, ask the gateway's operators for a higher rate.
+"""The caller sends more calls a second than the gateway's operators allow it. The gateway did not call the vendor.
+Try again after RetryInfo; if that does not help, ask the gateway's operators for a higher rate.
 
-RESOURCE_EXHAUSTED: 60 calls in a second of a caller that may send 50.
+RESOURCE_EXHAUSTED. Example: a caller that may send 50 calls a second sends 60.
 """
 Global___ErrorReason: _TypeAlias = ErrorReason  # noqa: Y015

@@ -26,6 +26,7 @@ FIELDS = frozenset(
         *("settled_by", "outcome", "posts", "readings", "callers_left"),  # a cancel
         *("worker", "pid", "exit"),  # one of several workers
         "thread",
+        *("cause", "messages"),  # the end of a watch
     }
 )
 """The fields that may be logged. None of them ever holds what the vendor sent, nor a caller's text."""

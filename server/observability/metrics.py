@@ -12,6 +12,8 @@ import prometheus_client.values
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, disable_created_metrics, generate_latest
 from prometheus_client.multiprocess import MultiProcessCollector, mark_process_dead
 
+from callrequest.v1.error_reason_pb2 import ErrorReason
+
 from .deferred import Deferred
 
 _SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0)
@@ -55,10 +57,13 @@ class AggregatedMetrics:
 class Metrics:
     """Counts calls (named as in go-grpc-middleware) and what happens at the vendor, in batches.
 
-    quirks: the numbers of the vendor's quirks, each counted from 0; settled_by: what may settle a cancel, likewise.
+    quirks: of the vendor, by number. settled_by: what may settle a cancel. watch_causes: what may end a watch.
+    Each of them has its series from the start, at 0.
     """
 
-    def __init__(self, quirks: Iterable[str] = (), settled_by: Iterable[str] = ()) -> None:
+    def __init__(
+        self, quirks: Iterable[str] = (), settled_by: Iterable[str] = (), watch_causes: Iterable[str] = ()
+    ) -> None:
         self._deferred = Deferred()
         disable_created_metrics()  # type: ignore[no-untyped-call]  # a second series for each, which no one reads
         self._registry = CollectorRegistry()
@@ -84,6 +89,13 @@ class Metrics:
         self._reads = self._counter("result_reads", "Reads, by where the answer came from.", "source")
         self._retries = self._counter("result_retries", "Reads tried again at the vendor.")
         self._cancellations = self._counter("cancellations", "Cancels, by what settled them.", "settled_by")
+        self._watchers = Gauge(
+            "watchers", "Watches being served.", registry=self._registry, multiprocess_mode="livesum"
+        )
+        self._watches_ended = self._counter("watches_ended", "Watches ended, by what ended them.", "cause")
+        self._items_failed = self._counter(
+            "batch_items_failed", "Items of batches that are errors, by ErrorReason.", "reason"
+        )
         self._by_caller = self._counter(
             "grpc_server_calls_by_caller", "Calls ended, by who called.", "caller", "grpc_method", "grpc_code"
         )
@@ -102,6 +114,10 @@ class Metrics:
             self._quirks.labels(quirk)
         for what in settled_by:
             self._cancellations.labels(what)
+        for reason in ErrorReason.keys()[1:]:
+            self._items_failed.labels(reason.removeprefix("ERROR_REASON_"))
+        for cause in watch_causes:
+            self._watches_ended.labels(cause)
 
     def _counter(self, name: str, says: str, *labels: str) -> Counter:
         return Counter(name, says, labels, registry=self._registry)
@@ -181,9 +197,24 @@ class Metrics:
         """Notes whether the shared state is up."""
         self._state_up.set(int(is_up))
 
+    def watch_ended(self, cause: str) -> None:
+        """Counts the end of a watch. cause: one of watching.ended.CAUSES."""
+        self._watches_ended.labels(cause).inc()
+
+    def batch_item_failed(self, reason: str) -> None:
+        """Counts an item of a batch that is an error. reason: its ErrorReason's name."""
+        self._items_failed.labels(reason).inc()
+
+    def watchers(self) -> Callable[[int], None]:
+        """Returns a function that sets the number of watches."""
+        return self._deferred_gauge(self._watchers)
+
     def in_flight(self, kind: str) -> Callable[[int], None]:
-        """Gives what keeps the number of calls in flight of a kind."""
-        gauge, latest = self._in_flight.labels(kind), -1  # that is not told yet
+        """Returns a function that sets the number of calls in flight of a kind."""
+        return self._deferred_gauge(self._in_flight.labels(kind))
+
+    def _deferred_gauge(self, gauge: Gauge) -> Callable[[int], None]:
+        latest = -1  # that is not set yet
 
         def tell() -> None:
             nonlocal latest

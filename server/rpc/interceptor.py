@@ -31,6 +31,7 @@ from .open_calls import OpenCalls
 from .request_reader import RequestReader
 from .server_group import ServerGroup
 from .status import pushback_of, status_of
+from .stream import ResponseStream
 
 Handler: TypeAlias = "grpc.RpcMethodHandler[Any, Any]"
 Context: TypeAlias = "grpc.aio.ServicerContext[Any, Any]"
@@ -126,7 +127,7 @@ class Interceptor:
                             # Yielded, it would fail outside of this; serialized by grpc, with a text of grpc's.
                             await context.write(write(response))
                 else:
-                    await behaviour(call.request, context)  # it hands its messages to context.write itself
+                    await behaviour(call.request, ResponseStream(context, call.admit))  # it writes its messages itself
             except BaseException as error:
                 await call.failed(error)
                 raise

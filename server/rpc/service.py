@@ -9,8 +9,11 @@ from callrequest.v1.call_request_service_pb2_grpc import CallRequestServiceServi
 
 from ..cancelling.in_progress import CancelsInProgress
 from ..deadline import Deadline
+from ..reading.batch import Batches
 from ..reading.results import Results
-from ..validation import check_call_request_id, check_duration
+from ..validation import check_call_request_id, check_duration, check_heartbeat_interval, check_number_of_ids
+from ..watching.watches import Watches
+from .stream import ResponseStream
 
 Context: TypeAlias = "grpc.aio.ServicerContext[Any, Any]"
 
@@ -23,9 +26,11 @@ class CallRequestService(CallRequestServiceServicer):
     A method gives its response, or the bytes of one that was serialized before.
     """
 
-    def __init__(self, results: Results, cancellations: CancelsInProgress) -> None:
+    def __init__(self, results: Results, cancellations: CancelsInProgress, batches: Batches, watches: Watches) -> None:
         self._results = results
         self._cancellations = cancellations
+        self._batches = batches
+        self._watches = watches
 
     async def GetCallRequestResult(  # type: ignore[override]  # noqa: N802 (the contract's name; so below)
         self,
@@ -45,22 +50,23 @@ class CallRequestService(CallRequestServiceServicer):
         cancellation = await self._cancellations.cancel(call_request_id, Deadline.after(context.time_remaining()))
         return pb.CancelCallRequestResponse(cancellation=cancellation)
 
-    async def BatchGetCallRequestResults(  # noqa: N802
+    async def BatchGetCallRequestResults(  # type: ignore[override]  # noqa: N802
         self,
         request: pb.BatchGetCallRequestResultsRequest,
         context: Context,
-    ) -> pb.BatchGetCallRequestResultsResponse:
-        await context.abort(
-            grpc.StatusCode.UNIMPLEMENTED,
-            "BatchGetCallRequestResults is not available yet. Call GetCallRequestResult for each id.",
-        )
+    ) -> bytes:
+        check_number_of_ids(len(request.call_request_ids))
+        max_age = check_duration(request.max_age, "max_age") if request.HasField("max_age") else None
+        deadline = Deadline.after(context.time_remaining())
+        return await self._batches.read(request.call_request_ids, max_age, deadline)
 
-    async def WatchCallRequestResult(  # type: ignore[override]  # noqa: N802 (a stream that only ends)
+    async def WatchCallRequestResult(  # type: ignore[override]  # noqa: N802
         self,
         request: pb.WatchCallRequestResultRequest,
-        context: Context,
+        context: ResponseStream,
     ) -> None:
-        await context.abort(
-            grpc.StatusCode.UNIMPLEMENTED,
-            "WatchCallRequestResult is not available yet. Call GetCallRequestResult from time to time.",
-        )
+        call_request_id = check_call_request_id(request.call_request_id)
+        heartbeat = None
+        if request.HasField("heartbeat_interval"):
+            heartbeat = check_heartbeat_interval(request.heartbeat_interval)
+        await self._watches.follow(call_request_id, heartbeat, context)

@@ -13,7 +13,7 @@ DOMAIN = "callrequest.v1"
 
 def status_of(error: GatewayError) -> Status:
     """The status with its details: ErrorInfo always, the others where the catalogue has them."""
-    status = Status(code=error.code, message=_text(error))
+    status = Status(code=error.code, message=error.text)
     for detail in _details(error):
         status.details.add().Pack(detail)
     return status
@@ -30,10 +30,6 @@ def pushback_of(error: GatewayError, seconds_left: float | None) -> str | None:
     if seconds_left is not None and error.retry_after >= seconds_left:
         return "-1"
     return str(round(error.retry_after * 1000))
-
-
-def _text(error: GatewayError) -> str:
-    return " ".join([error.spec.text, *(f"{part.field}: {part.description}" for part in error.violations)])[:256]
 
 
 def _details(error: GatewayError) -> list[Message]:
