@@ -15,9 +15,12 @@ import uvloop
 
 from . import __version__
 from .observability.access_log import AccessLog
-from .observability.logs import Lines, configure_logs, describe, get_log
-from .process.signal_mask import unblock_signals
+from .observability.log_writer import LogWriter
+from .observability.logs import configure_logs, describe, get_log
+from .process.descriptors import raise_open_files_limit
+from .process.signal_mask import block_signals, unblock_signals
 from .process.signals import ProcessSignals
+from .process.standard_streams import discard_unwritten, write_stderr
 from .settings import (
     Address,
     Settings,
@@ -33,6 +36,8 @@ if TYPE_CHECKING:
     from .app import Gateway
 
 WRONG_SETTINGS = 2
+LOG_CLOSE_TIMEOUT = 0.3
+"""Seconds at the end for what is left of the log: a part of what app.CLOSE_MARGIN leaves of GRACE."""
 
 TRY = """
 Calls to try, from this folder in another terminal:
@@ -50,6 +55,21 @@ More ids, one for each status, refusal and fault: .venv/bin/python -m server san
 """
 
 
+class Logs:
+    """The log and the access log of this process, on its standard output."""
+
+    def __init__(self, settings: Settings, writer: LogWriter) -> None:
+        console = settings.log_format == "console" or (settings.log_format is None and sys.stdout.isatty())
+        configure_logs(settings.log_level, console, writer)
+        self.writer = writer
+        self.access_log = AccessLog(settings.log_level, None if console else writer)
+
+    def ended_by_force(self) -> None:
+        """Logs that, and waits until it is written, which may be never."""
+        get_log().error("ended by force: calls, or the event loop, did not end in time")
+        self.writer.close(LOG_CLOSE_TIMEOUT)
+
+
 def main() -> None:
     """Runs the command; exits with 2 when settings are wrong, one line for each on stderr."""
     options = _parse()
@@ -61,17 +81,24 @@ def main() -> None:
 
             unblock_signals()
             sys.exit(healthcheck.run(settings))
-        console = settings.log_format == "console" or (settings.log_format is None and sys.stdout.isatty())
-        lines = Lines(sys.stdout)
-        configure_logs(settings.log_level, console, lines)
-        access_log = AccessLog(settings.log_level, None if console else lines)
-        try:
-            sys.exit(uvloop.run(_command(options, settings, access_log)))
-        finally:
-            lines.flush()
+        sys.exit(_run(options, settings))
     except SettingsError as error:
-        print(*error.lines, sep="\n", file=sys.stderr)  # noqa: T201
+        write_stderr("".join(f"{line}\n" for line in error.lines))
         sys.exit(WRONG_SETTINGS)
+    finally:
+        discard_unwritten()
+
+
+def _run(options: argparse.Namespace, settings: Settings) -> int:
+    """Runs a command that logs; returns its exit code."""
+    block_signals()  # before any thread begins
+    raise_open_files_limit()
+    logs = Logs(settings, LogWriter(1))
+    try:
+        code: int = uvloop.run(_command(options, settings, logs))
+        return code
+    finally:
+        logs.writer.close(LOG_CLOSE_TIMEOUT)
 
 
 def _parse() -> argparse.Namespace:
@@ -116,22 +143,22 @@ def _address(value: str) -> Address:
         raise argparse.ArgumentTypeError(str(error)) from None
 
 
-def _command(options: argparse.Namespace, settings: Settings, access_log: AccessLog) -> Coroutine[Any, Any, int]:
-    """The coroutine of the command; it gives the exit code."""
+def _command(options: argparse.Namespace, settings: Settings, logs: Logs) -> Coroutine[Any, Any, int]:
+    """Returns the command's coroutine, which returns the exit code."""
     if options.command == "sandbox":
-        return _sandbox(options.listen)
+        return _sandbox(options.listen, logs)
     if options.command == "worker":
-        return _worker(options, settings, access_log)
+        return _worker(options, settings, logs)
     if unused := unused_settings():
         get_log().warning("settings without effect in this version", settings=unused)
-    return _serve(settings, access_log) if settings.workers == 1 else _supervise(settings)
+    return _serve(settings, logs) if settings.workers == 1 else _supervise(settings, logs)
 
 
-async def _serve(settings: Settings, access_log: AccessLog) -> int:
+async def _serve(settings: Settings, logs: Logs) -> int:
     from .app import Gateway
 
-    signals = _signals(settings.grace)
-    async with Gateway(settings, access_log) as gateway:
+    signals = _signals(settings.grace, logs)
+    async with Gateway(settings, logs.access_log) as gateway:
         signals.on_reload = gateway.reload
         _log_serving(settings, gateway.address, gateway.metrics_address, gateway.sandbox_url)
         code = await _until_drained(gateway, signals, signals.get)  # a second signal ends the drain
@@ -139,7 +166,7 @@ async def _serve(settings: Settings, access_log: AccessLog) -> int:
     return code
 
 
-async def _worker(options: argparse.Namespace, settings: Settings, access_log: AccessLog) -> int:
+async def _worker(options: argparse.Namespace, settings: Settings, logs: Logs) -> int:
     from .app import Gateway
     from .observability.metrics import count_in_slot
     from .process.embedded_sandbox import of_sandbox
@@ -147,7 +174,7 @@ async def _worker(options: argparse.Namespace, settings: Settings, access_log: A
     from .process.metrics_folder import shared_folder
 
     faulthandler.enable()  # SIGABRT, by which a stuck worker is ended, writes where it was
-    signals = _signals(settings.grace)
+    signals = _signals(settings.grace, logs)
     count_in_slot(options.slot, options.metrics)
     if options.sandbox:
         settings = of_sandbox(settings, options.sandbox)
@@ -160,7 +187,7 @@ async def _worker(options: argparse.Namespace, settings: Settings, access_log: A
     with shared_folder(options.metrics, options.lock):
         try:
             async with (
-                Gateway(settings.model_copy(update=changed), access_log) as gateway,
+                Gateway(settings.model_copy(update=changed), logs.access_log) as gateway,
                 Heartbeat(options.control, settings.grace) as control,
             ):
                 signals.on_reload = gateway.reload
@@ -171,10 +198,10 @@ async def _worker(options: argparse.Namespace, settings: Settings, access_log: A
             raise
 
 
-async def _supervise(settings: Settings) -> int:
+async def _supervise(settings: Settings, logs: Logs) -> int:
     from .process.supervisor import Supervisor
 
-    signals = _signals(settings.grace)
+    signals = _signals(settings.grace, logs)
     async with Supervisor(settings) as workers:
         starting, hearing = asyncio.create_task(workers.start()), asyncio.create_task(signals.get())
         await asyncio.wait({starting, hearing}, return_when=asyncio.FIRST_COMPLETED)
@@ -199,7 +226,7 @@ def _log_serving(settings: Settings, address: Address, metrics: Address | None, 
     where = {"address": str(address)} | ({"metrics": str(metrics)} if metrics else {})
     get_log().info("serving", **where, version=__version__)
     if sandbox_url and address.is_loopback and settings.callers is None:  # else they would need a token
-        print(_calls_to_try(settings, address), file=sys.stderr, flush=True)  # noqa: T201
+        write_stderr(_calls_to_try(settings, address) + "\n")
 
 
 async def _until_drained(
@@ -235,10 +262,10 @@ async def _until_drained(
     return code
 
 
-async def _sandbox(listen: Address) -> int:
+async def _sandbox(listen: Address, logs: Logs) -> int:
     from .process.embedded_sandbox import sandbox_package
 
-    log, signals = get_log(), _signals(grace=5)
+    log, signals = get_log(), _signals(5, logs)
     try:
         async with sandbox_package().Sandbox(*listen) as sandbox:
             log.info("sandbox", vendor=sandbox.url)
@@ -248,12 +275,10 @@ async def _sandbox(listen: Address) -> int:
     return 0
 
 
-def _signals(grace: float) -> ProcessSignals:
-    """What asks the process to end; what nobody catches goes to the log, without its text."""
+def _signals(grace: float, logs: Logs) -> ProcessSignals:
+    """The signals of this process. What nothing in the event loop catches is logged, too, without its text."""
     asyncio.get_running_loop().set_exception_handler(_log_unexpected)
-    return ProcessSignals(
-        grace, lambda: get_log().error("ended by force: calls, or the event loop, did not end in time")
-    )
+    return ProcessSignals(grace, logs.ended_by_force)
 
 
 def _log_unexpected(loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:

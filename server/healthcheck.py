@@ -3,12 +3,12 @@
 import http.client
 import socket
 import ssl
-import sys
 from typing import Any
 
 import grpc
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 
+from .process.standard_streams import write_stderr
 from .rpc.service import SERVICE
 from .settings import Address, Settings, parse_address
 
@@ -57,7 +57,7 @@ def _reachable(listen: str) -> Address:
 
 
 def _no(address: Address, why: str) -> int:
-    print(f"{address}: {why}", file=sys.stderr)  # noqa: T201
+    write_stderr(f"{address}: {why}\n")
     return 1
 
 

@@ -10,7 +10,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from ..validation import is_call_request_id
-from .logs import Lines, get_log
+from .logs import LineSink, get_log
 
 FOR_OPERATORS = frozenset({"INTERNAL", "UNAVAILABLE", "UNKNOWN"})
 """Codes that are logged as warnings: the gateway or the vendor is at fault."""
@@ -22,11 +22,11 @@ _LEVELS = ("debug", "info", "warning", "error")
 
 
 class AccessLog:
-    """Writes a line for each call that is at the level or above it. lines: None: by structlog, for people."""
+    """Logs each call of the level or above it. sink: of JSON lines; None: by structlog, for people."""
 
-    def __init__(self, level: str, lines: Lines | None) -> None:
+    def __init__(self, level: str, sink: LineSink | None) -> None:
         self._enabled = set(_LEVELS[_LEVELS.index(level) :])
-        self._lines = lines
+        self._sink = sink
 
     def ended(
         self,
@@ -43,17 +43,13 @@ class AccessLog:
         level = "debug" if probe else "warning" if code in FOR_OPERATORS else "info"
         if level not in self._enabled:
             return
-        if self._lines is None:
+        if self._sink is None:
             known = is_call_request_id(call_request_id)
             fields = {"caller": caller, "reason": reason, "call_request_id": call_request_id if known else None}
             given = {field: value for field, value in fields.items() if value is not None}
             getattr(get_log(), level)("call", method=method, code=code, duration_ms=round(seconds * 1000, 2), **given)
             return
-        self._lines.add(
-            _line,
-            (time.time(), level, method, code, reason, seconds, call_request_id, caller),
-            flush=level == "warning",
-        )
+        self._sink.add(_line, time.time(), level, method, code, reason, seconds, call_request_id, caller)
 
     def cancel_settled(
         self,
@@ -79,10 +75,10 @@ class AccessLog:
             "seconds": round(seconds, 3),
             "callers_left": callers_left,
         }
-        if self._lines is None:
+        if self._sink is None:
             getattr(get_log(), level)("cancel_settled", **fields)
         else:
-            self._lines.add(_event_line, (time.time(), level, "cancel_settled", fields), flush=level == "warning")
+            self._sink.add(_event_line, time.time(), level, "cancel_settled", fields)
 
 
 def _event_line(at: float, level: str, event: str, fields: dict[str, Any]) -> str:

@@ -10,12 +10,9 @@ import sys
 import threading
 import traceback
 from collections.abc import Callable, Sequence
-from contextlib import suppress
-from typing import Any, TextIO
+from typing import Any, Protocol
 
 import structlog
-
-from .debounce import Debounce
 
 FIELDS = frozenset(
     {
@@ -25,14 +22,11 @@ FIELDS = frozenset(
         *("address", "metrics", "vendor", "version", "settings", "signal", "seconds"),  # start and stop
         *("settled_by", "outcome", "posts", "readings", "callers_left"),  # a cancel
         *("worker", "pid", "exit"),  # one of several workers
-        "thread",
+        *("thread", "lines"),  # a stack, lines that were lost
         *("cause", "messages"),  # the end of a watch
     }
 )
 """The fields that may be logged. None of them ever holds what the vendor sent, nor a caller's text."""
-
-WHOLE = 4000
-"""Characters that a pipe takes in one piece (PIPE_BUF is 4096 bytes, and such lines are ASCII)."""
 
 _STACK = 8
 """Frames of a stack that are logged, the innermost."""
@@ -40,8 +34,8 @@ _STACK = 8
 Log = structlog.typing.FilteringBoundLogger
 
 
-def configure_logs(level: str, console: bool, lines: "Lines") -> None:
-    """Sends the project's and all libraries' messages from that level on to those lines, as JSON or readably."""
+def configure_logs(level: str, console: bool, sink: "LineSink") -> None:
+    """Sends the project's and all libraries' messages of that level and above to the sink, as JSON or for people."""
     number = logging.getLevelNamesMapping()[level.upper()]
     renderer = (
         structlog.dev.ConsoleRenderer(colors=True, pad_event_to=10, sort_keys=False, timestamp_key="time")
@@ -56,56 +50,31 @@ def configure_logs(level: str, console: bool, lines: "Lines") -> None:
             renderer,
         ],
         wrapper_class=structlog.make_filtering_bound_logger(number),
-        logger_factory=structlog.WriteLoggerFactory(lines),  # type: ignore[arg-type]  # it writes and flushes, no more
+        logger_factory=lambda *_: _LineLogger(sink),
         cache_logger_on_first_use=False,  # get_log is called anew each time
     )
     logging.basicConfig(handlers=[_Libraries()], level=max(number, logging.WARNING), force=True)
     logging.captureWarnings(True)
 
 
-class Lines:
-    """Lines on their way to a stream: those added within debounce.DELAY are made and written together, all in order.
+class LineSink(Protocol):
+    """Where lines go."""
 
-    A process that is killed loses what was added in that time. For structlog it is a file: write, flush, by any thread.
-    A stream that takes nothing (its reader is gone) loses lines, never a call.
-    """
+    def add(self, make: Callable[..., str], *parts: Any) -> None:
+        """Adds the line that make(*parts) returns, its line break included. Any thread, at any moment."""
 
-    def __init__(self, stream: TextIO) -> None:
-        self._stream = stream
-        self._waiting: list[tuple[Callable[..., str], tuple[Any, ...]]] = []
-        self._debounce = Debounce(self.flush)
-        self._one_at_a_time = threading.RLock()  # a warning while it writes comes back here
 
-    def add(self, make: Callable[..., str], parts: tuple[Any, ...], *, flush: bool) -> None:
-        """Adds a line, which make(*parts) gives, with its line break, in any thread. flush: it is written at once.
+class _LineLogger:
+    """Passes structlog's lines on. structlog's own loggers hold a lock while they write."""
 
-        Only in the event loop.
-        """
-        self._waiting.append((make, parts))
-        if flush:
-            self.flush()
-        else:
-            self._debounce.schedule()
+    def __init__(self, sink: LineSink) -> None:
+        self._sink = sink
 
-    def write(self, text: str) -> None:
-        """Adds text, to be flushed."""
-        self._waiting.append((str, (text,)))
+    def msg(self, message: str) -> None:
+        """Adds a line."""
+        self._sink.add(str, message + "\n")
 
-    def flush(self) -> None:
-        """Writes what waits, in pieces that no other process's lines come between."""
-        # The timer is left alone: it is the event loop's, and this may be another thread.
-        with self._one_at_a_time, suppress(OSError):
-            waiting, self._waiting = self._waiting, []
-            piece = ""
-            for make, parts in waiting:
-                line = make(*parts)
-                if len(piece) + len(line) > WHOLE:
-                    self._stream.write(piece)
-                    self._stream.flush()
-                    piece = ""
-                piece += line
-            self._stream.write(piece)
-            self._stream.flush()
+    debug = info = warning = error = critical = log = msg
 
 
 def get_log() -> Log:

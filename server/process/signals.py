@@ -15,7 +15,7 @@ import signal
 import threading
 from collections.abc import Callable
 
-from ..observability.logs import get_log, log_stacks
+from ..observability.logs import describe, get_log, log_stacks
 from .signal_mask import DRAIN, HANDLED, RELOAD, STACKS, block_signals
 
 FORCED = 1
@@ -39,6 +39,7 @@ class ProcessSignals:
         self._forced = forced
         self._loop = asyncio.get_running_loop()
         self._received: asyncio.Queue[signal.Signals] = asyncio.Queue()
+        self._timer: threading.Timer | None = None
         self.on_reload: Callable[[], None] | None = None
         block_signals()
         threading.Thread(target=self._listen, name="signals", daemon=True).start()
@@ -53,21 +54,29 @@ class ProcessSignals:
         return await self._received.get()
 
     def _listen(self) -> None:
-        timer: threading.Timer | None = None
         while not self._loop.is_closed():
             number = signal.sigwait(HANDLED)
-            if number in DRAIN:
-                if timer is None:
-                    timer = threading.Timer(self._grace, self._force)
-                    timer.daemon = True
-                    timer.start()
-                self._in_loop(self._received.put_nowait, signal.Signals(number))
-            elif number == RELOAD:
-                self._in_loop(self._reload)
-            elif number == STACKS:
-                log_stacks()
-            else:
-                get_log().warning("a signal without effect", signal=_name(number))
+            try:
+                self._handle(number)
+            except Exception as error:  # the next signal must be heard all the same
+                get_log().error("unexpected", **describe(error))
+
+    def _handle(self, number: int) -> None:
+        if number in DRAIN:
+            self._limit_the_end()
+            self._in_loop(self._received.put_nowait, signal.Signals(number))
+        elif number == RELOAD:
+            self._in_loop(self._reload)
+        elif number == STACKS:
+            log_stacks()
+        else:
+            get_log().warning("a signal without effect", signal=_name(number))
+
+    def _limit_the_end(self) -> None:
+        if self._timer is None:
+            self._timer = threading.Timer(self._grace, self._force)
+            self._timer.daemon = True
+            self._timer.start()
 
     def _in_loop(self, act: Callable[..., None], *args: object) -> None:
         try:

@@ -6,9 +6,7 @@ nothing of gRPC, so that it has nothing that could get stuck.
 """
 
 import asyncio
-import select
 import signal
-import sys
 import time
 from contextlib import AsyncExitStack
 from typing import Self
@@ -101,8 +99,7 @@ class Supervisor:
         looked_at = time.monotonic()
         while True:
             await asyncio.sleep(LOOK_EVERY)
-            # A log that nobody reads holds up those who write it.
-            stood_still = time.monotonic() - looked_at > STOOD_STILL or not _log_is_read()
+            stood_still = time.monotonic() - looked_at > STOOD_STILL
             for process in self._processes:
                 self._listen(process)
                 if stood_still:
@@ -174,8 +171,3 @@ async def _ended(processes: list[WorkerProcess], seconds: float) -> None:
     until = time.monotonic() + seconds
     while not all(process.has_ended for process in processes) and time.monotonic() < until:  # noqa: ASYNC110 (nothing tells)
         await asyncio.sleep(0.01)
-
-
-def _log_is_read() -> bool:
-    _, ready, _ = select.select([], [sys.stdout], [], 0)
-    return bool(ready)

@@ -1,7 +1,6 @@
 """Cancelling through a whole gateway, over real sockets: what is sent, what callers receive, and the end."""
 
 import asyncio
-import io
 import json
 from contextlib import AsyncExitStack
 from typing import TYPE_CHECKING, Any
@@ -13,9 +12,9 @@ from callrequest.v1 import cancellation_pb2 as pb
 from callrequest.v1.call_request_service_pb2 import CancelCallRequestRequest, GetCallRequestResultRequest
 from server.app import Gateway
 from server.observability.access_log import AccessLog
-from server.observability.logs import Lines
 from testkit.failure import Failure, failure
 from testkit.gateway import connected, metrics_of, settings_for, started
+from testkit.logs import Lines
 from testkit.scripted_vendor import (
     RESULT_ID,
     Answer,
@@ -119,9 +118,8 @@ async def test_what_was_read_before_a_cancel_is_not_given_after_it(vendor: Scrip
 
 async def test_every_cancel_that_ends_leaves_a_line_and_a_count(vendor: ScriptedVendor) -> None:
     """One for all who share it, one for what nobody waits for any more, one for what the end cut short."""
-    log = io.StringIO()
+    lines = Lines()
     other = CancelCallRequestRequest(call_request_id="bcpFuj1ipoBKLz5G")
-    lines = Lines(log)
     access_log = AccessLog("info", lines)
     async with Gateway(settings_for(vendor.url, grace=0.5), access_log) as gateway, connected(gateway) as client:
         await client.CancelCallRequest(CANCEL)
@@ -129,14 +127,14 @@ async def test_every_cancel_that_ends_leaves_a_line_and_a_count(vendor: Scripted
         left = client.CancelCallRequest(other)
         await vendor.until(lambda: len(vendor.requests("cancel")) == 2)
         left.cancel()
-        await vendor.until(lambda: _settled(lines, log)[1:])
+        await vendor.until(lambda: _settled(lines)[1:])
         vendor.answer("result", never())
         cut = asyncio.ensure_future(failure(client.CancelCallRequest(CANCEL)))
         await vendor.until(lambda: len(vendor.requests("cancel")) == 3)
         await gateway.drain()
         assert (await cut).reason == "CANCELLATION_OUTCOME_UNKNOWN"
         metrics = await metrics_of(gateway)
-    first, second, third = _settled(lines, log)
+    first, second, third = _settled(lines)
     assert all(line.pop("time") and line.pop("seconds") >= 0 for line in (first, second, third))
     usual = {"level": "info", "event": "cancel_settled", "settled_by": "reply", "outcome": "CANCELLED", "readings": 0}
     assert first == usual | {"call_request_id": RESULT_ID, "posts": 1, "callers_left": 0}
@@ -152,9 +150,8 @@ async def test_every_cancel_that_ends_leaves_a_line_and_a_count(vendor: Scripted
     assert 'cancellations_total{settled_by="refusal"} 0.0' in metrics
 
 
-def _settled(lines: Lines, log: io.StringIO) -> list[dict[str, Any]]:
-    lines.flush()
-    return [line for line in map(json.loads, log.getvalue().splitlines()) if line["event"] == "cancel_settled"]
+def _settled(lines: Lines) -> list[dict[str, Any]]:
+    return [line for line in map(json.loads, lines.getvalue().splitlines()) if line["event"] == "cancel_settled"]
 
 
 async def _while_it_ends(vendor: ScriptedVendor, stack: AsyncExitStack, operation: str, *, twice: bool) -> Failure:

@@ -1,7 +1,6 @@
 """What keeps the vendor from answering is told in the log: each cause by its name, once, and that it is over."""
 
 import asyncio
-import io
 import json
 import ssl
 import time
@@ -14,11 +13,11 @@ import pytest
 import trustme
 
 from callrequest.v1.call_request_service_pb2 import GetCallRequestResultRequest
-from server.observability.logs import Lines, configure_logs
+from server.observability.logs import configure_logs
 from server.observability.outage_log import REPEAT_AFTER, OutageLog
 from testkit.failure import failure
 from testkit.gateway import connected, started
-from testkit.logs import silence_logs
+from testkit.logs import Lines, silence_logs
 from testkit.scripted_vendor import RESULT_ID, Answer, ScriptedVendor, send
 from testkit.server_process import free_ports
 
@@ -28,7 +27,7 @@ GET = GetCallRequestResultRequest(call_request_id=RESULT_ID)
 @pytest.fixture
 def log() -> Iterator[Callable[[], list[tuple[str, ...]]]]:
     """Gives what was logged since it was last called, calls aside: the level, the event and the error of each line."""
-    stream = io.StringIO()
+    stream = Lines()
 
     def lines() -> list[tuple[str, ...]]:
         found = [json.loads(line) for line in stream.getvalue().splitlines()]
@@ -36,7 +35,7 @@ def log() -> Iterator[Callable[[], list[tuple[str, ...]]]]:
         stream.truncate()
         return [(line["level"], line["event"], line.get("error", "")) for line in found if line["event"] != "call"]
 
-    configure_logs("info", console=False, lines=Lines(stream))
+    configure_logs("info", console=False, sink=stream)
     yield lines
     silence_logs()
 
