@@ -80,7 +80,9 @@ def main() -> None:
             from . import healthcheck
 
             unblock_signals()
-            sys.exit(healthcheck.run(settings))
+            failure = healthcheck.find_failure(settings)
+            write_stderr(f"{failure}\n" if failure else "")
+            sys.exit(1 if failure else 0)
         sys.exit(_run(options, settings))
     except SettingsError as error:
         write_stderr("".join(f"{line}\n" for line in error.lines))

@@ -4,7 +4,7 @@ import errno
 import os
 import re
 import socket
-from ipaddress import ip_address
+from ipaddress import IPv4Address, IPv6Address, ip_address
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 from urllib.parse import urlsplit
@@ -43,11 +43,26 @@ class Address(tuple[str, int]):
     @property
     def is_loopback(self) -> bool:
         """Whether only this machine can reach it."""
-        host = self[0]
+        address = _ip_address(self[0])
+        return self[0].lower() == "localhost" if address is None else address.is_loopback
+
+    @property
+    def is_wildcard(self) -> bool:
+        """Whether it is every address of this machine, of both families, whichever of the two it is written in."""
+        address = _ip_address(self[0])
+        return address is not None and address.is_unspecified
+
+
+def _ip_address(host: str) -> IPv4Address | IPv6Address | None:
+    """The host's address when it is written as one, in any of the forms that resolvers take: `0` is 0.0.0.0."""
+    try:
+        address = ip_address(host)
+    except ValueError:
         try:
-            return ip_address(host).is_loopback
-        except ValueError:
-            return host == "localhost"
+            return IPv4Address(socket.inet_aton(host))
+        except OSError:
+            return None
+    return getattr(address, "ipv4_mapped", None) or address
 
 
 def parse_address(value: object) -> Address:
