@@ -1,14 +1,23 @@
 """The vendor's client without a gateway around it."""
 
+from collections.abc import Collection
+
 import httpx
 
-from server.observability.metrics import Metrics
 from server.vendor_api.client import VendorClient
+from server.vendor_api.exchange import Observer
 from server.vendor_api.rate_limit import RateLimiter
 from server.vendor_api.token_endpoint import Credentials
 
 
-def vendor_client(transport: httpx.AsyncBaseTransport, url: str) -> VendorClient:
+class Unobserved:
+    """An observer of the vendor that counts nothing."""
+
+    def vendor_request(self, operation: str, outcome: str, seconds: float) -> None: ...
+    def vendor_reply(self, quirks: Collection[str], unrecognized_fields: Collection[str]) -> None: ...
+
+
+def vendor_client(transport: httpx.AsyncBaseTransport, url: str, observer: Observer | None = None) -> VendorClient:
     """A client of a vendor that is played at the transport."""
     return VendorClient(
         transport,
@@ -20,5 +29,5 @@ def vendor_client(transport: httpx.AsyncBaseTransport, url: str) -> VendorClient
         connect_timeout=3,
         attempt_timeout=8,
         rate_limiter=RateLimiter(None),
-        observer=Metrics(),
+        observer=observer or Unobserved(),
     )

@@ -16,7 +16,7 @@ from .failures import not_cancelled
 from .settled import Settled
 
 REPLY_MARGIN = 0.02
-"""Seconds by which a cancel ends before its caller's deadline, so that the caller receives the cancel's own answer."""
+"""Seconds by which a cancel ends before its caller's deadline or the gateway's end, so that its own answer arrives."""
 CLEANUP_SECONDS = 0.2
 """Seconds that a cancel which was ended has at most to close its connection."""
 
@@ -82,7 +82,7 @@ class CancelsInProgress:
         None begins any more: what is sent from now on could not be settled. A POST under way is left in time for its
         effect to be read back within these seconds.
         """
-        self._end = Deadline(now() + seconds)
+        self._end = Deadline(now() + seconds).earlier(REPLY_MARGIN)
         flights = list(self._flights.values())
         for flight in flights:
             flight.cancel.end_by(self._end)

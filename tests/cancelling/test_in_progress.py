@@ -171,18 +171,30 @@ def test_none_begins_at_the_end() -> None:
 
 
 def test_one_who_joins_at_the_end_does_not_make_it_later() -> None:
-    """A caller may still share a cancel in progress, but not beyond the end."""
+    """A caller may still share a cancel in progress, which divides the time until the end, not that of its caller."""
 
     async def main() -> None:
-        _, cancelling = played(cut(), hangs())
+        _, cancelling = played(cut(), hangs(), reply(with_status("CANCELLED")))
         first = asyncio.ensure_future(cancelling.cancel(10))
-        await asyncio.sleep(0.5)
-        ending = asyncio.ensure_future(cancelling.in_progress.finish(3))
         await asyncio.sleep(0.1)
+        ending = asyncio.ensure_future(cancelling.in_progress.finish(2))
+        await asyncio.sleep(0.05)
         second = asyncio.ensure_future(cancelling.cancel(30))
         await ending
-        assert {(await first).answer, (await second).answer} == {UNKNOWN}
-        assert max((await first).seconds, (await second).seconds) <= 3.5
+        assert {(await first).answer, (await second).answer} == {"CANCELLED"}
+
+    run(main())
+
+
+def test_the_end_is_not_the_callers_deadline() -> None:
+    """A cancel that has no time left before the end is UNKNOWN, not DEADLINE_EXCEEDED: its caller has time."""
+
+    async def main() -> None:
+        _, cancelling = played(cut(), reply("", 503))
+        call = asyncio.ensure_future(cancelling.cancel(30))
+        await asyncio.sleep(0.1)
+        await cancelling.in_progress.finish(2)
+        assert ((await call).answer, (await call).code) == (UNKNOWN, codes.UNKNOWN)
 
     run(main())
 
