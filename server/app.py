@@ -25,6 +25,7 @@ from .process.port import held
 from .reading.batch import Batches
 from .reading.result_cache import ResultCache
 from .reading.results import Results
+from .reloading import BrokenFileError, FileWatcher, Reloading, Watched
 from .rpc.callers import AnyCertificate, Callers
 from .rpc.channel_options import channel_options
 from .rpc.health import NAME as HEALTH
@@ -36,10 +37,13 @@ from .rpc.service import SERVICE, CallRequestService
 from .rpc.thread_priority import let_threads_yield
 from .settings import Address, Settings, SettingsError, parse_address
 from .vendor_api.client import VendorClient
+from .vendor_api.credential_files import CLIENT_ID, CLIENT_SECRET, CredentialFiles
 from .vendor_api.exchange import MAX_BYTES
+from .vendor_api.proxy import Proxy
 from .vendor_api.quirks import Quirk
 from .vendor_api.rate_limit import RateLimiter
-from .vendor_api.token_endpoint import Credentials
+from .vendor_api.tls_files import TlsFiles
+from .vendor_api.token_endpoint import Credentials, TokenRequest
 from .vendor_api.transport import Http1Transport
 from .watching.ended import CAUSES
 from .watching.pace import Pace
@@ -235,21 +239,39 @@ class Gateway:
         assert secret is not None
         if self._settings.vendor_url is None:
             self.sandbox_url = url
+        tls = TlsFiles(settings.vendor_ca, settings.vendor_certificate, settings.vendor_key)
+        initial = Credentials(client_id, secret.get_secret_value())
+        credentials = CredentialFiles(settings.secret_files(CLIENT_ID, CLIENT_SECRET), initial)
         try:
-            tls = ssl.create_default_context(cafile=settings.vendor_ca)
-        except ssl.SSLError:
-            raise SettingsError(["GATEWAY_VENDOR_CA: holds no certificates in PEM"]) from None
-        except OSError:
-            raise SettingsError(["GATEWAY_VENDOR_CA: cannot be read"]) from None
-        reads = Http1Transport(url, tls, settings.vendor_max_connections, MAX_BYTES)
-        reserved = Http1Transport(url, tls, settings.max_cancels, MAX_BYTES)
-        tokens = Http1Transport(url, tls, 1, MAX_BYTES)
+            tls_files = Reloading(tls.paths, tls.load)
+            credential_files = Reloading(credentials.paths, credentials.load)
+        except BrokenFileError as error:
+            raise SettingsError([str(error)]) from None
+        proxy = Proxy.from_url(settings.vendor_proxy.get_secret_value()) if settings.vendor_proxy else None
+        token_url = settings.vendor_token_url or url.rstrip("/") + settings.vendor_token_path
+        transports = [
+            Http1Transport(
+                origin,
+                tls_files.value,
+                max_connections,
+                MAX_BYTES,
+                max_age=settings.vendor_max_connection_age,
+                proxy=proxy,
+            )
+            for origin, max_connections in (
+                (url, settings.vendor_max_connections),
+                (url, settings.max_cancels),
+                (token_url, 1),
+            )
+        ]
+        reads, reserved, tokens = [await stack.enter_async_context(transport) for transport in transports]
         client = VendorClient(
-            await stack.enter_async_context(reads),
-            await stack.enter_async_context(reserved),
-            await stack.enter_async_context(tokens),
+            reads,
+            reserved,
+            tokens,
             url,
-            Credentials(client_id, secret.get_secret_value(), settings.vendor_token_path, settings.vendor_token_method),
+            TokenRequest(token_url, settings.vendor_token_method, settings.vendor_token_auth),
+            credential_files.value,
             cancel_path=settings.vendor_cancel_path,
             connect_timeout=settings.vendor_connect_timeout,
             attempt_timeout=settings.vendor_timeout,
@@ -257,4 +279,18 @@ class Gateway:
             observer=metrics,
         )
         stack.push_async_callback(client.aclose)
+
+        def renew_tls(context: ssl.SSLContext) -> None:
+            for transport in transports:
+                transport.renew(context)
+
+        watched: list[Watched[Any]] = []
+        if tls.paths:
+            watched.append(Watched(tls.settings, tls_files, renew_tls))
+        if credentials.paths:
+            watched.append(Watched(credentials.settings, credential_files, client.renew_credentials))
+        for each in watched:
+            metrics.watches_files(each.settings)
+        watcher = await stack.enter_async_context(FileWatcher(watched, metrics))
+        self.reloads.append(watcher.reload)
         return client

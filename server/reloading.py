@@ -1,19 +1,31 @@
-"""Files that are replaced while the gateway runs: read anew when they change, and kept as they were when they break."""
+"""Files that are replaced while the gateway runs: read again when they change; broken ones change nothing."""
 
+import asyncio
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Generic, TypeVar
+from typing import Any, Generic, Protocol, Self, TypeVar
+
+from .observability.logs import describe, get_log
+
+CHECK_INTERVAL = 1.0
+"""Seconds between two looks at the files."""
 
 Loaded = TypeVar("Loaded")
 
 _Stamp = tuple[tuple[int, int, int, int] | None, ...]
 
 
+class BrokenFileError(Exception):
+    """A file cannot be used: one line that says why, and never what the file holds."""
+
+
 class Reloading(Generic[Loaded]):
     """What `load` makes of some files, and makes again whenever one of them has changed.
 
-    Making it loads once and raises what `load` raises. Cheap to ask: without a change it costs one stat for each file.
+    Making it loads once and raises what `load` raises. Without a change `refresh` costs one stat for each file.
     """
 
     def __init__(self, paths: Sequence[Path], load: Callable[[], Loaded]) -> None:
@@ -22,13 +34,14 @@ class Reloading(Generic[Loaded]):
         self._seen = _stamp(paths)
         self.value = load()
 
-    def refresh(self) -> bool:
-        """Loads again if a file has changed; whether it did. Raises what `load` raises, once for each change.
+    def refresh(self, *, force: bool = False) -> bool:
+        """Loads again if a file has changed, or by force; returns whether it did.
 
-        Then, and while a file is just being written, the value stays what it was.
+        Raises what `load` raises, once for each change. Then, and while a file is just being written, the value stays
+        what it was.
         """
         now = _stamp(self._paths)
-        if now == self._seen:
+        if now == self._seen and not force:
             return False
         try:
             value = self._load()
@@ -41,6 +54,74 @@ class Reloading(Generic[Loaded]):
             return False
         self._seen, self.value = now, value
         return True
+
+
+@dataclass(frozen=True, slots=True)
+class Watched(Generic[Loaded]):
+    """Files of some settings, and what is called in the event loop with what was loaded from them again."""
+
+    settings: str
+    files: Reloading[Loaded]
+    changed: Callable[[Loaded], None]
+
+
+class ReloadObserver(Protocol):
+    """Counts readings of changed files, by their settings' names."""
+
+    def files_reloaded(self, settings: str, *, success: bool) -> None: ...
+
+
+class FileWatcher:
+    """Looks at files every CHECK_INTERVAL, in a thread: `async with FileWatcher(…) as watcher`.
+
+    A file that is broken (its `load` raises BrokenFileError) changes nothing, and is logged and counted.
+    """
+
+    def __init__(
+        self, watched: Iterable[Watched[Any]], observer: ReloadObserver, interval: float = CHECK_INTERVAL
+    ) -> None:
+        self._watched = list(watched)
+        self._observer = observer
+        self._interval = interval
+        self._reload = asyncio.Event()
+
+    async def __aenter__(self) -> Self:
+        self._watching = asyncio.create_task(self._watch())
+        return self
+
+    async def __aexit__(self, *error: object) -> None:
+        self._watching.cancel()
+        with suppress(asyncio.CancelledError):
+            await self._watching
+
+    def reload(self) -> None:
+        """Reads all files again now, changed or not."""
+        self._reload.set()
+
+    async def _watch(self) -> None:
+        while True:
+            with suppress(TimeoutError):
+                async with asyncio.timeout(self._interval):
+                    await self._reload.wait()
+            force = self._reload.is_set()
+            self._reload.clear()
+            for each in self._watched:
+                await self._refresh(each, force=force)
+
+    async def _refresh(self, watched: Watched[Any], *, force: bool) -> None:
+        try:
+            if not await asyncio.to_thread(watched.files.refresh, force=force):  # a slow disk must not stop the calls
+                return
+            watched.changed(watched.files.value)
+        except BrokenFileError as error:
+            get_log().error("a changed file is broken, the old one stays", settings=watched.settings, error=str(error))
+        except Exception as error:
+            get_log().error("unexpected", **describe(error))
+        else:
+            get_log().info("files read again", settings=watched.settings)
+            self._observer.files_reloaded(watched.settings, success=True)
+            return
+        self._observer.files_reloaded(watched.settings, success=False)
 
 
 def _stamp(paths: Sequence[Path]) -> _Stamp:

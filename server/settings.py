@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 from urllib.parse import urlsplit
 
-from pydantic import AfterValidator, Field, SecretStr, ValidationError, model_validator
+from pydantic import AfterValidator, BeforeValidator, Field, SecretStr, ValidationError, model_validator
 from pydantic_core import ErrorDetails
 from pydantic_settings import BaseSettings, SettingsConfigDict
 from pydantic_settings import SettingsError as SourceError
@@ -120,13 +120,46 @@ def _base_url(value: str) -> str:
         raise ValueError(wrong)
     if parts.username or parts.password:
         raise ValueError("must not hold credentials")
-    if parts.scheme == "http" and not Address((host, 0)).is_loopback:
-        raise ValueError("must be https: http is for loopback only")
     return value
+
+
+def _proxy_url(value: SecretStr) -> SecretStr:
+    url, wrong = value.get_secret_value(), "must be http://[user:password@]host:port"
+    try:
+        parts = urlsplit(url)
+        port, host = parts.port, parts.hostname or ""
+        host.encode("idna")
+        if "[" in parts.netloc:
+            ip_address(host)
+    except ValueError:  # its text may repeat the value
+        raise ValueError(wrong) from None
+    if parts.scheme != "http" or not port or not re.fullmatch(r"[\w.-]+|.*:.*", host):
+        raise ValueError(wrong)
+    if parts.path not in ("", "/") or parts.query or parts.fragment or " " in url or not url.isprintable():
+        raise ValueError(wrong)
+    return value
+
+
+def _without_margins(value: object) -> object:
+    """Editors end files with line breaks, and some begin them with a byte order mark: neither is part of a secret."""
+    if isinstance(value, SecretStr):
+        return SecretStr(_stripped(value.get_secret_value()))
+    return _stripped(value) if isinstance(value, str) else value
+
+
+def _stripped(text: str) -> str:
+    return text.strip("\ufeff \t\r\n")
+
+
+def _is_plain_http_beyond_loopback(url: str) -> bool:
+    parts = urlsplit(url)
+    return parts.scheme == "http" and not Address((parts.hostname or "", 0)).is_loopback
 
 
 Listen = Annotated[str, AfterValidator(lambda value: str(parse_address(value)))]
 ListenOrOff = Annotated[str, AfterValidator(_no_address)]
+ProxyUrl = Annotated[SecretStr, BeforeValidator(_without_margins), AfterValidator(_proxy_url)]
+Secret = Annotated[SecretStr, BeforeValidator(_without_margins)]
 UrlPath = Annotated[str, AfterValidator(_path)]
 Seconds = Annotated[float, Field(ge=0, le=86_400, allow_inf_nan=False)]
 PollInterval = Annotated[float, Field(ge=0.1, le=86_400, allow_inf_nan=False)]
@@ -137,17 +170,25 @@ class Settings(BaseSettings):
 
     model_config = SettingsConfigDict(env_prefix=PREFIX, extra="ignore", frozen=True, hide_input_in_errors=True)
 
+    secrets_dir: Path | None = None
     listen: Listen = "127.0.0.1:50051"
     metrics_listen: ListenOrOff = "127.0.0.1:9464"
     sandbox_listen: Listen = "127.0.0.1:50080"
 
     vendor_url: Annotated[str, AfterValidator(_base_url)] | None = None
-    vendor_client_id: str | None = None
-    vendor_client_secret: SecretStr | None = None
+    vendor_allow_http: bool = False
+    vendor_client_id: Annotated[str, BeforeValidator(_without_margins)] | None = None
+    vendor_client_secret: Secret | None = None
+    vendor_token_url: Annotated[str, AfterValidator(_base_url)] | None = None
     vendor_token_path: UrlPath = "/authorizer/token"  # noqa: S105 (no password)
     vendor_token_method: Literal["GET", "POST"] = "POST"  # noqa: S105
+    vendor_token_auth: Literal["query", "body", "basic"] = "query"  # noqa: S105
     vendor_cancel_path: UrlPath = "/api/v1/call-request/cancel"
+    vendor_proxy: ProxyUrl | None = None
     vendor_ca: Path | None = None
+    vendor_certificate: Path | None = None
+    vendor_key: Path | None = None
+    vendor_max_connection_age: Annotated[float, Field(gt=0, le=86_400, allow_inf_nan=False)] = 60.0
     vendor_max_connections: Annotated[int, Field(ge=1, le=10_000)] = 1000
     vendor_connect_timeout: Annotated[float, Field(gt=0, le=30)] = 3.0
     vendor_max_calls_per_second: Annotated[float, Field(ge=0.1, le=100_000)] | None = None
@@ -198,6 +239,15 @@ class Settings(BaseSettings):
             for name in ("vendor_client_id", "vendor_client_secret")
             if self.vendor_url and getattr(self, name) is None
         ]
+        lines += [
+            f"{PREFIX}{name.upper()}: must be https; http is for loopback, or with {PREFIX}VENDOR_ALLOW_HTTP=true"
+            for name in ("vendor_url", "vendor_token_url")
+            if (url := getattr(self, name)) and _is_plain_http_beyond_loopback(url) and not self.vendor_allow_http
+        ]
+        if self.vendor_token_auth == "body" and self.vendor_token_method == "GET":  # noqa: S105
+            lines.append(f"{PREFIX}VENDOR_TOKEN_AUTH: body needs {PREFIX}VENDOR_TOKEN_METHOD=POST")
+        if (self.vendor_certificate is None) != (self.vendor_key is None):
+            lines.append(f"{PREFIX}VENDOR_CERTIFICATE, {PREFIX}VENDOR_KEY: set both or neither")
         if (self.tls_certificate is None) != (self.tls_key is None):
             lines.append(f"{PREFIX}TLS_CERTIFICATE, {PREFIX}TLS_KEY: set both or neither")
         if self.tls_client_ca is not None and self.tls_key is None:
@@ -207,7 +257,7 @@ class Settings(BaseSettings):
                 f"{PREFIX}LISTEN: beyond loopback it needs {PREFIX}TLS_CERTIFICATE and {PREFIX}TLS_KEY, "
                 f"or {PREFIX}ALLOW_PLAINTEXT=true"
             )
-        credentials = [name for name in ("vendor_client_id", "vendor_client_secret") if getattr(self, name) is not None]
+        credentials = [name for name in _OF_A_VENDOR if getattr(self, name) is not None]
         if self.vendor_url is None and credentials and not self.allow_sandbox:
             # Whoever has credentials means the vendor: its address was forgotten, or its name is misspelt.
             names = " and ".join(PREFIX + name.upper() for name in credentials)
@@ -221,7 +271,7 @@ class Settings(BaseSettings):
             )
         lines += [
             f"{PREFIX}{name.upper()}: cannot be read"
-            for name in ("vendor_ca", "state_ca", "tls_certificate", "tls_key", "tls_client_ca", "callers")
+            for name in _FILES
             if (path := getattr(self, name)) is not None and not _is_readable(path)
         ]
         if lines:
@@ -229,9 +279,38 @@ class Settings(BaseSettings):
         return self
 
     def with_vendor(self, url: str, client_id: str, secret: str) -> Self:
-        """The same with that vendor."""
+        """The same with that vendor, reached directly."""
         vendor = {"vendor_url": url, "vendor_client_id": client_id, "vendor_client_secret": SecretStr(secret)}
-        return self.model_copy(update=vendor)
+        return self.model_copy(update=dict.fromkeys(_OF_A_VENDOR) | vendor | {"secrets_dir": None})
+
+    def secret_files(self, *names: str) -> dict[str, Path]:
+        """The files that settings come from, by the names of those fields that come from files of secrets_dir."""
+        if self.secrets_dir is None:
+            return {}
+        from_environment = {name.upper() for name in os.environ}
+        files = {path.name.upper(): path for path in self.secrets_dir.iterdir()}
+        wanted = {name: f"{PREFIX}{name.upper()}" for name in names}
+        return {name: files[full] for name, full in wanted.items() if full in files and full not in from_environment}
+
+
+_FILES = (
+    *("vendor_ca", "vendor_certificate", "vendor_key"),
+    *("state_ca", "tls_certificate", "tls_key", "tls_client_ca", "callers"),
+)
+
+_OF_A_VENDOR = (
+    *("vendor_client_id", "vendor_client_secret"),
+    *("vendor_token_url", "vendor_proxy", "vendor_certificate", "vendor_key"),
+)
+"""Whoever sets one of these means a vendor, not the sandbox."""
+
+
+def read_secret(path: Path) -> str:
+    """Reads a file of secrets_dir as at the start. Raises ValueError, OSError."""
+    secret = _stripped(path.read_text())
+    if not secret:
+        raise ValueError("is empty")
+    return secret
 
 
 def load_settings(workers: str | None = None) -> Settings:
@@ -267,7 +346,7 @@ def unused_settings() -> list[str]:
     """Names in the environment that begin like ours and change nothing: misspelt, or for a later version."""
     ours = {f"{PREFIX}{name.upper()}" for name in Settings.model_fields} | {f"{PREFIX}{name}" for name in NOT_BUILT}
     names = {name.upper() for name in os.environ if name.upper().startswith(PREFIX)}
-    return sorted(names - ours - {f"{PREFIX}SECRETS_DIR"})
+    return sorted(names - ours)
 
 
 def _is_readable(path: Path) -> bool:

@@ -7,7 +7,7 @@ import httpx
 from server.vendor_api.client import VendorClient
 from server.vendor_api.exchange import Observer
 from server.vendor_api.rate_limit import RateLimiter
-from server.vendor_api.token_endpoint import Credentials
+from server.vendor_api.token_endpoint import Credentials, TokenRequest
 
 
 class Unobserved:
@@ -24,7 +24,8 @@ def vendor_client(transport: httpx.AsyncBaseTransport, url: str, observer: Obser
         transport,
         transport,
         url,
-        Credentials("i", "s", "/token", "POST"),
+        TokenRequest(f"{url.rstrip('/')}/token"),
+        Credentials("i", "s"),
         cancel_path="/cancel",
         connect_timeout=3,
         attempt_timeout=8,

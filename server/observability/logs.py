@@ -19,6 +19,7 @@ FIELDS = frozenset(
         *("time", "level", "event"),
         *("method", "code", "reason", "duration_ms", "call_request_id", "caller"),  # a call
         *("error", "at", "logger", "line"),  # an unexpected exception, a library's message
+        "tls",  # why TLS failed: a constant text of OpenSSL's, with the vendor's host name at most
         *("address", "metrics", "vendor", "version", "settings", "signal", "seconds"),  # start and stop
         *("settled_by", "outcome", "posts", "readings", "callers_left"),  # a cancel
         *("worker", "pid", "exit"),  # one of several workers

@@ -106,6 +106,7 @@ class Metrics:
             registry=self._registry,
             multiprocess_mode="livemin",
         )
+        self._reloads = self._counter("file_reloads", "Changed files, by what became of them.", "settings", "outcome")
 
         self._calls: dict[tuple[tuple[str, str, str], str | None, str], tuple[Counter, Histogram, Counter | None]] = {}
         self._requests: dict[tuple[str, str], Histogram] = {}
@@ -208,6 +209,15 @@ class Metrics:
     def watchers(self) -> Callable[[int], None]:
         """Returns a function that sets the number of watches."""
         return self._deferred_gauge(self._watchers)
+
+    def watches_files(self, settings: str) -> None:
+        """Counts readings of changed files of these settings, from 0."""
+        for outcome in ("loaded", "broken"):
+            self._reloads.labels(settings, outcome)
+
+    def files_reloaded(self, settings: str, *, success: bool) -> None:
+        """Counts that changed files were read again. settings: the names of those that name the files."""
+        self._reloads.labels(settings, "loaded" if success else "broken").inc()
 
     def in_flight(self, kind: str) -> Callable[[int], None]:
         """Returns a function that sets the number of calls in flight of a kind."""

@@ -1,7 +1,7 @@
 """The vendor's two operations, typed.
 
-A call goes `read_result` (once more after a 401) or `cancel` (once), with a token → `Exchanges.exchange` (one request,
-one reply) → `_answer` (`fault_of`, then the translation).
+A call goes `read_result` (once more with a new token after a 401) or `cancel` (once) → `Exchanges.exchange` (one
+request, one reply) → `_answer` (`fault_of`, then the translation).
 """
 
 import json
@@ -15,15 +15,15 @@ from callrequest.v1.call_request_pb2 import CallRequestResult
 from callrequest.v1.cancellation_pb2 import Cancellation
 
 from ..deadline import Deadline
-from ..observability.outage_log import OutageLog
 from ..validation import is_call_request_id
+from .connector import USER_AGENT
 from .document import Object
-from .exchange import Exchanges, Observer, Reply
+from .exchange import Exchanges, Observer, Outages, Reply
 from .faults import fault_of
 from .quirks import Observations
 from .rate_limit import RateLimiter
-from .token import TokenSource
-from .token_endpoint import Credentials, TokenEndpoint
+from .token_endpoint import Credentials, TokenEndpoint, TokenRequest
+from .token_source import TokenSource
 from .translate import Envelope, malformed, read_cancellation, read_envelope, read_result
 
 _Answer = TypeVar("_Answer")
@@ -44,6 +44,7 @@ class VendorClient:
         reserved: httpx.AsyncBaseTransport,
         tokens: httpx.AsyncBaseTransport,
         base_url: str,
+        token_request: TokenRequest,
         credentials: Credentials,
         cancel_path: str,
         connect_timeout: float,
@@ -59,15 +60,21 @@ class VendorClient:
         self._attempt_timeout = attempt_timeout
         self._rate_limiter = rate_limiter
         self._observer = observer
-        connecting = OutageLog("no connection to the vendor", resolved="connected to the vendor again")
-        self._reads = Exchanges(transport, connect_timeout, observer, connecting)
-        self._reserved = Exchanges(reserved, connect_timeout, observer, connecting)
-        token_exchanges = Exchanges(tokens, connect_timeout, observer, connecting)
-        self._tokens = TokenSource(TokenEndpoint(token_exchanges, self._base, credentials).fetch)
+        outages = Outages()
+        self._reads = Exchanges(transport, connect_timeout, observer, outages)
+        self._reserved = Exchanges(reserved, connect_timeout, observer, outages)
+        token_exchanges = Exchanges(tokens, connect_timeout, observer, outages)
+        self._token_endpoint = TokenEndpoint(token_exchanges, token_request, credentials)
+        self._tokens = TokenSource(self._token_endpoint.fetch)
 
     async def aclose(self) -> None:
-        """Ends a token fetch under way; the transport is its owner's to close."""
+        """Ends a token fetch in progress. The transports are their owner's to close."""
         await self._tokens.aclose()
+
+    def renew_credentials(self, credentials: Credentials) -> None:
+        """Fetches the next token with these credentials; the current one serves until then."""
+        self._token_endpoint.credentials = credentials
+        self._tokens.credentials_changed()
 
     async def read_result(
         self, call_request_id: str, deadline: Deadline, *, for_cancel: bool = False
@@ -78,10 +85,14 @@ class VendorClient:
         for a cancel: they take the rate limit.
         """
         exchanges = self._reserved if for_cancel else self._reads
-        reply = await self._get(exchanges, _checked(call_request_id), deadline)
-        if reply.status == 401:
+        token = await self._tokens.get(deadline)
+        reply = await self._get(exchanges, _checked(call_request_id), token, deadline)
+        if reply.status == 401 and self._tokens.reject(token, call_request_id):
             await (self._rate_limiter.acquire_cancel if for_cancel else self._rate_limiter.acquire_read)(deadline)
-            reply = await self._get(exchanges, call_request_id, deadline)
+            token = await self._tokens.replacement(deadline)
+            reply = await self._get(exchanges, call_request_id, token, deadline)
+            if reply.status == 401:
+                self._tokens.reject(token, call_request_id)
 
         def translate(document: Object, envelope: Envelope, observations: Observations) -> CallRequestResult:
             result = read_result(document, call_request_id, observations)
@@ -119,17 +130,16 @@ class VendorClient:
         request = httpx.Request("POST", self._base + path, headers=headers, content=body)
         # Not bounded by attempt_timeout: ending a cancel early would only bring its outcome into doubt.
         reply = await self._reserved.exchange("cancel", request, deadline, math.inf)
-        self._look_at(reply, token)
+        another_token = reply.status == 401 and self._tokens.reject(token, call_request_id, drop=True)
 
         def translate(document: Object, envelope: Envelope, observations: Observations) -> Cancellation:
             if envelope.success is not True:
                 raise malformed()  # for an effect, silence is no yes
             return read_cancellation(document, call_request_id, observations)
 
-        return self._answer(reply, translate)
+        return self._answer(reply, translate, another_token=another_token)
 
-    async def _get(self, exchanges: Exchanges, call_request_id: str, deadline: Deadline) -> Reply:
-        token = await self._tokens.get(deadline)
+    async def _get(self, exchanges: Exchanges, call_request_id: str, token: str, deadline: Deadline) -> Reply:
         if token != self._read_token:
             self._read_token, self._read_request = token, httpx.Request("GET", self._base, headers=_headers(token))
         alike = self._read_request
@@ -141,21 +151,22 @@ class VendorClient:
             stream=alike.stream,
             extensions={"target": (self._read_path % call_request_id).encode()},
         )
-        reply = await exchanges.exchange("result", request, deadline, self._attempt_timeout)
-        self._look_at(reply, token)
-        return reply
+        return await exchanges.exchange("result", request, deadline, self._attempt_timeout)
 
-    def _look_at(self, reply: Reply, token: str) -> None:
-        """Forgets a token that is refused, so that the next call fetches another."""
-        if reply.status == 401:
-            self._tokens.reject(token)
-
-    def _answer(self, reply: Reply, translate: Callable[[Object, Envelope, Observations], _Answer]) -> _Answer:
+    def _answer(
+        self,
+        reply: Reply,
+        translate: Callable[[Object, Envelope, Observations], _Answer],
+        *,
+        another_token: bool = False,
+    ) -> _Answer:
+        """Translates a success, raises the fault of any other reply. another_token: whether one may help."""
         observations = Observations()
         try:
             document = reply.document
             envelope = None if document is None else read_envelope(document, reply.status, observations)
             if fault := fault_of(reply.status, envelope, reply.retry_after, observations, is_page=reply.is_page):
+                fault.token_refused = fault.token_refused and another_token
                 raise fault
             assert document is not None
             assert envelope is not None
@@ -165,7 +176,12 @@ class VendorClient:
 
 
 def _headers(token: str) -> dict[str, str]:
-    return {"Authorization": f"Bearer {token}", "Accept": "application/json", "Accept-Encoding": "identity"}
+    return {
+        "Authorization": f"Bearer {token}",
+        "Accept": "application/json",
+        "Accept-Encoding": "identity",
+        "User-Agent": USER_AGENT,
+    }
 
 
 def _checked(call_request_id: str) -> str:

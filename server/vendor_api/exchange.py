@@ -1,5 +1,6 @@
 """One request to the vendor and its whole reply, within one limit of time and one of bytes."""
 
+import ssl
 import time
 from collections.abc import Collection
 from typing import NamedTuple, Protocol
@@ -15,6 +16,7 @@ from ..observability.outage_log import OutageLog
 from .content_encoding import NotDecodable, decode
 from .document import NotAnObject, Object, parse
 from .mapping import KNOWN_KEYS
+from .proxy import ProxyRefused
 from .translate import malformed
 
 MAX_BYTES = 1 << 20
@@ -24,7 +26,7 @@ _CONNECT_MARGIN = 0.02  # seconds by which connecting must end before the exchan
 
 
 class Observer(Protocol):
-    """Is told what happened at the vendor, for metrics."""
+    """Counts what happens at the vendor."""
 
     def vendor_request(self, operation: str, outcome: str, seconds: float) -> None: ...
     def vendor_reply(self, quirks: Collection[str], unrecognized_fields: Collection[str]) -> None: ...
@@ -44,25 +46,50 @@ class Reply(NamedTuple):
     received_at: Timestamp
 
 
-class Exchanges:
-    """Sends requests by a transport that gives whole replies, and keeps their times.
+class Outages:
+    """Logs why there is no connection: to the vendor, or through the proxy in front of it."""
 
-    connect_timeout: seconds for a connection to be free or made. connecting: is told why there was none.
+    def __init__(self) -> None:
+        self._vendor = OutageLog("no connection to the vendor", resolved="connected to the vendor again")
+        self._proxy = OutageLog("no connection through the proxy", resolved="connected through the proxy again")
+
+    def occurred(self, error: httpx.TransportError) -> None:
+        """A connection could not be made, or TLS ended it."""
+        cause = error.__cause__ or error
+        if isinstance(error, httpx.ProxyError):
+            self._proxy.occurred(cause.cause if isinstance(cause, ProxyRefused) else type(cause).__name__)
+        elif isinstance(cause, ssl.SSLCertVerificationError):
+            self._vendor.occurred(type(cause).__name__, tls=f"{cause.verify_message} ({cause.verify_code})")
+        elif isinstance(cause, ssl.SSLError):
+            self._vendor.occurred(type(cause).__name__, tls=cause.reason or "")
+        else:
+            self._vendor.occurred(type(cause).__name__)
+
+    def resolved(self) -> None:
+        """A reply has arrived."""
+        self._vendor.resolved()
+        self._proxy.resolved()
+
+
+class Exchanges:
+    """Sends requests through a transport that returns whole replies, and measures their times.
+
+    connect_timeout: seconds for a connection to be free or made.
     """
 
     def __init__(
-        self, transport: httpx.AsyncBaseTransport, connect_timeout: float, observer: Observer, connecting: OutageLog
+        self, transport: httpx.AsyncBaseTransport, connect_timeout: float, observer: Observer, outages: Outages
     ) -> None:
         self._transport = transport
         self._connect_timeout = connect_timeout
         self._observer = observer
-        self._connecting = connecting
+        self._outages = outages
 
     async def exchange(self, operation: str, request: httpx.Request, deadline: Deadline, longest: float) -> Reply:
-        """Sends a request once; longest: seconds, however much time there is until the deadline.
+        """Sends a request once. longest: seconds at most, however much time there is until the deadline.
 
-        Raises GatewayError that says what was sent: VENDOR_UNAVAILABLE, VENDOR_TIMEOUT, VENDOR_MALFORMED_RESPONSE when
-        the reply is no HTTP, DEADLINE_EXCEEDED.
+        Raises GatewayError with its delivery: VENDOR_UNAVAILABLE, VENDOR_TIMEOUT, VENDOR_MALFORMED_RESPONSE when the
+        reply is not HTTP, DEADLINE_EXCEEDED.
         """
         left = deadline.remaining()
         if left < MIN_SECONDS:
@@ -75,12 +102,12 @@ class Exchanges:
         try:
             response = await self._transport.handle_async_request(request)
             outcome = f"{response.status_code // 100}xx"
-            self._connecting.resolved()
-        except (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout) as error:
-            outcome = "unreachable"
+            self._outages.resolved()
+        except (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout, httpx.ProxyError) as error:
+            outcome = "proxy" if isinstance(error, httpx.ProxyError) else "unreachable"
             if deadline.spent():
                 raise deadline_exceeded() from None
-            self._connecting.occurred(type(error.__cause__ or error).__name__)
+            self._outages.occurred(error)
             raise unavailable(Delivery.NOT_SENT) from None
         except httpx.ReadTimeout:
             outcome = "timeout"
@@ -90,8 +117,10 @@ class Exchanges:
         except httpx.RemoteProtocolError:
             outcome = "malformed"
             raise malformed() from None
-        except httpx.TransportError:
+        except httpx.TransportError as error:
             outcome = "broken"
+            if isinstance(error.__cause__, ssl.SSLError):  # TLS 1.3 refuses a client's certificate as late as this
+                self._outages.occurred(error)
             raise unavailable(Delivery.UNKNOWN) from None
         finally:
             self._observer.vendor_request(operation, outcome, time.monotonic() - begun)

@@ -90,7 +90,9 @@ class Connection(asyncio.Protocol):
         if error is None and self._until_closed:
             self._arrived()
         else:
-            self._failed(httpx.ReadError("sent, no whole reply"))
+            broken = httpx.ReadError("sent, no whole reply")
+            broken.__cause__ = error
+            self._failed(broken)
 
     def data_received(self, data: bytes) -> None:
         if self._expected is None or self._expected.done():

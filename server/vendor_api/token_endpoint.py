@@ -1,8 +1,10 @@
-"""Exchanges the client credentials for an access token (OAuth2, RFC 6749, 4.4)."""
+"""Exchanges the client credentials for an access token (OAuth 2.0, RFC 6749, 4.4)."""
 
+import base64
 import math
 from dataclasses import dataclass
-from urllib.parse import urlencode
+from typing import Literal
+from urllib.parse import quote_plus, urlencode
 
 import httpx
 
@@ -11,8 +13,12 @@ from callrequest.v1 import error_reason_pb2 as reasons
 from ..deadline import Deadline, now
 from ..errors import Delivery, GatewayError
 from ..observability.outage_log import OutageLog
-from .exchange import Exchanges, unavailable
+from .connector import USER_AGENT
+from .document import Object, is_empty
+from .exchange import Exchanges, Reply, unavailable
+from .quirks import Observations
 from .token import Token, token_from
+from .translate import read_envelope
 
 TIMEOUT = 10.0
 """Seconds for one request, whoever waits for the token."""
@@ -20,71 +26,96 @@ TIMEOUT = 10.0
 
 @dataclass(frozen=True, slots=True)
 class Credentials:
-    """OAuth2 client credentials and where they are exchanged for a token."""
+    """Our client credentials at the vendor."""
 
     client_id: str
     client_secret: str
-    token_path: str
-    token_method: str
 
     def __repr__(self) -> str:
         return "Credentials(…)"  # the secret never shows, not even in a traceback with values
 
 
-class TokenEndpoint:
-    """The vendor's token endpoint. The secret travels in the URL: nothing of a request is ever logged or told."""
+@dataclass(frozen=True, slots=True)
+class TokenRequest:
+    """How a token is requested. auth: where the credentials stand: in the query, in a form, or in Authorization."""
 
-    def __init__(self, exchanges: Exchanges, base_url: str, credentials: Credentials) -> None:
+    url: str
+    method: str = "POST"
+    auth: Literal["query", "body", "basic"] = "query"
+
+    def with_credentials(self, credentials: Credentials) -> httpx.Request:
+        """The request."""
+        headers = {"Accept": "application/json", "Accept-Encoding": "identity", "User-Agent": USER_AGENT}
+        fields = {"grant_type": "client_credentials"}
+        if self.auth == "basic":
+            # Both form-encoded first (RFC 6749, 2.3.1), so that a colon in the id is no separator.
+            login = f"{quote_plus(credentials.client_id)}:{quote_plus(credentials.client_secret)}"
+            headers["Authorization"] = f"Basic {base64.b64encode(login.encode()).decode()}"
+        else:
+            fields = {"client_id": credentials.client_id, "client_secret": credentials.client_secret} | fields
+        if self.auth == "query" or self.method == "GET":
+            return httpx.Request(self.method, f"{self.url}?{urlencode(fields)}", headers=headers)
+        return httpx.Request(self.method, self.url, headers=headers, data=fields)
+
+
+class TokenEndpoint:
+    """The vendor's token endpoint. credentials: for the requests to come; may be replaced.
+
+    The secret may travel in the URL: nothing of a request is ever logged.
+    """
+
+    def __init__(self, exchanges: Exchanges, request: TokenRequest, credentials: Credentials) -> None:
         self._exchanges = exchanges
-        self._base = base_url
-        self._credentials = credentials
+        self._request = request
+        self.credentials = credentials
         self._outages = OutageLog("no token from the vendor", resolved="a token from the vendor again")
 
     async def fetch(self) -> Token:
-        """Asks for a token, once more when the connection breaks: a kept one may have gone stale.
+        """Requests a token, once more when the connection breaks: an idle one may have been closed meanwhile.
 
         Raises VENDOR_REJECTED_CREDENTIALS, or VENDOR_UNAVAILABLE for every other failure.
         """
         try:
-            return await self._ask()
+            return await self._fetch_once()
         except GatewayError as error:
             if error.delivery is not Delivery.UNKNOWN:
                 raise
         try:
-            return await self._ask()
+            return await self._fetch_once()
         except GatewayError as error:
             raise GatewayError(error.reason) from None  # nothing was sent of the call that needs the token
 
-    async def _ask(self) -> Token:
-        credentials = self._credentials
-        query = urlencode(
-            {
-                "client_id": credentials.client_id,
-                "client_secret": credentials.client_secret,
-                "grant_type": "client_credentials",
-            }
-        )
-        request = httpx.Request(
-            credentials.token_method,
-            f"{self._base}{credentials.token_path}?{query}",
-            headers={"Accept": "application/json", "Accept-Encoding": "identity"},
-        )
+    async def _fetch_once(self) -> Token:
         asked_at = now()
+        request = self._request.with_credentials(self.credentials)
         try:
             reply = await self._exchanges.exchange("token", request, Deadline.after(TIMEOUT), math.inf)
         except GatewayError as error:
             raise unavailable(error.delivery) from None
-        if not 200 <= reply.status <= 299:
+        if _is_rejection(reply):
             self._outages.occurred(f"HTTP {reply.status}")
-            if reply.status in (400, 401, 403):
-                raise GatewayError(reasons.ERROR_REASON_VENDOR_REJECTED_CREDENTIALS)
-            raise unavailable(Delivery.NOT_SENT)
+            raise GatewayError(reasons.ERROR_REASON_VENDOR_REJECTED_CREDENTIALS)
         try:
+            if not 200 <= reply.status <= 299:
+                raise ValueError(f"HTTP {reply.status}")
             if reply.document is None:
-                raise ValueError("no JSON")
+                raise ValueError("no token in the reply")
             token = token_from(reply.document, asked_at)
-        except ValueError:
-            self._outages.occurred("no token in the reply")
+        except ValueError as error:
+            self._outages.occurred(str(error))
             raise unavailable(Delivery.NOT_SENT) from None
         self._outages.resolved()
         return token
+
+
+def _is_rejection(reply: Reply) -> bool:
+    """Whether the credentials were rejected."""
+    if 200 <= reply.status <= 299:
+        return reply.document is not None and _is_error(reply.document, reply.status)
+    return reply.status in (400, 401, 403)
+
+
+def _is_error(document: Object, status: int) -> bool:
+    """Whether it is an OAuth error (`error` is a text; RFC 6749, 5.2) or the vendor's error body."""
+    error = document.get("error")
+    return (isinstance(error, str) and not is_empty(error)) or read_envelope(document, status, Observations()).failed

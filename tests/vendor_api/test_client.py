@@ -11,6 +11,7 @@ import pytest
 import trustme
 
 from callrequest.v1.call_request_service_pb2 import CancelCallRequestRequest, GetCallRequestResultRequest
+from server import __version__
 from server.app import Gateway
 from server.deadline import Deadline
 from server.errors import Delivery, GatewayError
@@ -46,7 +47,7 @@ CANCEL = CancelCallRequestRequest(call_request_id=RESULT_ID)
 
 
 async def test_a_read_asks_as_the_page_says(client: "CallRequestServiceAsyncStub", vendor: ScriptedVendor) -> None:
-    """GET of the page's path with a Bearer token, plain encoding, and nothing of us in the headers."""
+    """GET of the page's path with a Bearer token, plain encoding, our version, and nothing else."""
     await client.GetCallRequestResult(GET)
     (asked,) = vendor.requests("result")
     assert (asked.method, asked.path, asked.body) == ("GET", f"/api/v1/call-request/{RESULT_ID}/result", b"")
@@ -55,6 +56,7 @@ async def test_a_read_asks_as_the_page_says(client: "CallRequestServiceAsyncStub
         "authorization": "Bearer token-1",
         "accept": "application/json",
         "accept-encoding": "identity",
+        "user-agent": f"call-request-gateway/{__version__}",
     }
 
 
@@ -125,15 +127,6 @@ async def test_a_token_is_renewed_before_it_expires_while_the_old_one_serves(ven
         assert {asked.headers["authorization"] for asked in vendor.requests("result")} == {"Bearer token-1"}
         await asyncio.sleep(0.2)
         assert (await failure(client.GetCallRequestResult(GET, timeout=0.3))).reason == "DEADLINE_EXCEEDED"
-
-
-@pytest.mark.parametrize("expires_in", ["", None, "80", 80, 8.5e4])
-async def test_a_token_without_a_life_or_with_one_as_text_serves(
-    client: "CallRequestServiceAsyncStub", vendor: ScriptedVendor, expires_in: object
-) -> None:
-    """expires_in may be missing or a text (RFC 6749 calls it recommended)."""
-    vendor.answer("token", send(TOKEN | {"expires_in": expires_in}))
-    await client.GetCallRequestResult(GET)
 
 
 async def test_a_caller_that_leaves_does_not_take_the_token_fetch_along(
@@ -328,7 +321,7 @@ async def test_the_transport_says_exactly_what_was_not_sent(vendor: ScriptedVend
 def test_secrets_show_in_no_repr() -> None:
     """Neither credentials, nor tokens, nor settings show a secret when they are printed."""
     shown = [
-        repr(Credentials("id", SECRET, "/t", "POST")),
+        repr(Credentials("id", SECRET)),
         repr(Token("token-1", 1, 0)),
         repr(settings_for("https://vendor.example")),
         str(settings_for("https://vendor.example").model_dump()),

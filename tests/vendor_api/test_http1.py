@@ -439,8 +439,9 @@ async def test_after_many_cancellations_every_place_is_free(
     async with _Server(answer, tls=theirs) as server, _to(server, most=3, context=ours) as ask:
         leaving = []
         for number in range(200):
-            leaving.append(ask(f"/{number}"))
-            asyncio.get_running_loop().call_later(chance.random() * 0.03, leaving[-1].cancel)
+            leaving.append(ask(f"/{number}", connect=30, read=30))
+            if number % 3:
+                asyncio.get_running_loop().call_later(chance.random() * 0.03, leaving[-1].cancel)
             await asyncio.sleep(0.004 * (number % 4 == 0))
         ended = await asyncio.gather(*leaving, return_exceptions=True)
         assert sum(isinstance(each, asyncio.CancelledError) for each in ended) > 20
@@ -469,12 +470,12 @@ async def test_who_waits_for_a_connection_gets_one_in_turn() -> None:
 
 
 async def test_with_no_connection_free_in_time_nothing_is_sent() -> None:
-    """ConnectTimeout; those who gave up, or left, take no turn from those who still wait."""
+    """PoolTimeout; those who gave up, or left, take no turn from those who still wait."""
     async with _Server(later(0.4, raw(THIS))) as server, _to(server, most=1) as ask:
         held, hasty, leaving, patient = ask("/held"), ask("/hasty", connect=0.1), ask("/leaving"), ask("/patient")
         await asyncio.sleep(0.05)
         leaving.cancel()
-        with pytest.raises(httpx.ConnectTimeout):
+        with pytest.raises(httpx.PoolTimeout):
             await hasty
         assert len(server.requests) == 1
         assert await held == await patient == (200, b"this")

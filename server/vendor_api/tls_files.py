@@ -1,0 +1,46 @@
+"""The files of TLS to the vendor: the CAs that are trusted for it, and our own certificate, if it asks for one."""
+
+import ssl
+from dataclasses import dataclass
+from pathlib import Path
+
+from ..reloading import BrokenFileError
+
+CA, PAIR = "GATEWAY_VENDOR_CA", "GATEWAY_VENDOR_CERTIFICATE, GATEWAY_VENDOR_KEY"
+
+
+@dataclass(frozen=True, slots=True)
+class TlsFiles:
+    """PEM files. ca: None for the system's CAs. certificate, key: both or neither."""
+
+    ca: Path | None
+    certificate: Path | None
+    key: Path | None
+
+    @property
+    def paths(self) -> list[Path]:
+        """Those that are set."""
+        return [path for path in (self.ca, self.certificate, self.key) if path is not None]
+
+    @property
+    def settings(self) -> str:
+        """The names of the settings that name them."""
+        return ", ".join(name for name, path in ((CA, self.ca), (PAIR, self.certificate)) if path is not None)
+
+    def load(self) -> ssl.SSLContext:
+        """Returns a client's context, which verifies certificates and host names. Raises BrokenFileError."""
+        try:
+            context = ssl.create_default_context(cafile=self.ca)
+        except ssl.SSLError:
+            raise BrokenFileError(f"{CA}: holds no certificates in PEM") from None
+        except OSError:
+            raise BrokenFileError(f"{CA}: cannot be read") from None
+        if self.certificate is not None:
+            try:
+                # Without a password OpenSSL would ask for one on a terminal.
+                context.load_cert_chain(self.certificate, self.key, password="")
+            except ssl.SSLError:
+                raise BrokenFileError(f"{PAIR}: are no certificate and its key in PEM") from None
+            except OSError:
+                raise BrokenFileError(f"{PAIR}: cannot be read") from None
+        return context
