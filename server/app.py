@@ -181,6 +181,11 @@ class Gateway:
         # Polls leave half of the reads in flight to callers, and are no more than the vendor takes in a second: no
         # caller's read waits for long behind them.
         most, rate = settings.max_reads // 2, settings.vendor_max_calls_per_second
+
+        def ended(call_request_id: str, cause: str, messages: int, seconds: float) -> None:
+            metrics.watch_ended(cause)
+            self._access_log.watch_ended(call_request_id, cause, messages, seconds)
+
         watches = Watches(
             results.read,
             Pace(settings.watch_pending_interval, settings.watch_in_progress_interval),
@@ -188,7 +193,7 @@ class Gateway:
             ConcurrencyLimit(settings.max_watches, metrics.watchers()),
             max_per_connection=max(settings.max_streams * 3 // 4, 1),
             connection_life=settings.max_connection_age,
-            metrics=metrics,
+            ended=ended,
         )
         results.observe(watches)
         return watches

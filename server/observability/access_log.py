@@ -1,4 +1,4 @@
-"""The access log: a line for each call, and one for each cancel that ended.
+"""The access log: a line for each call, and one more for each cancel and each watch that ended.
 
 As JSON it is written here rather than by structlog, which takes as long for a line as grpc for a quarter of a call. The
 fields are those that logs.FIELDS allows, and none holds what a caller or the vendor sent, but a well-formed id.
@@ -14,6 +14,9 @@ from .logs import LineSink, get_log
 
 FOR_OPERATORS = frozenset({"INTERNAL", "UNAVAILABLE", "UNKNOWN"})
 """Codes that are logged as warnings: the gateway or the vendor is at fault."""
+
+ROUTINE = "WATCH_ENDED"
+"""A reason that needs no operator although its code does: watches are ended all day, for good reasons."""
 
 IN_DOUBT = "nothing"
 """What settled a cancel that ended in doubt: its caller, or an operator, must look after it."""
@@ -40,7 +43,7 @@ class AccessLog:
         probe: bool,
     ) -> None:
         """Logs how a call ended. call_request_id: as the caller sent it; what is none is left out."""
-        level = "debug" if probe else "warning" if code in FOR_OPERATORS else "info"
+        level = "debug" if probe else "warning" if code in FOR_OPERATORS and reason != ROUTINE else "info"
         if level not in self._enabled:
             return
         if self._sink is None:
@@ -79,6 +82,21 @@ class AccessLog:
             getattr(get_log(), level)("cancel_settled", **fields)
         else:
             self._sink.add(_event_line, time.time(), level, "cancel_settled", fields)
+
+    def watch_ended(self, call_request_id: str, cause: str, messages: int, seconds: float) -> None:
+        """Logs how a watch ended. cause: one of watching.ended.CAUSES. messages: how many were sent."""
+        if "info" not in self._enabled:
+            return
+        fields = {
+            "call_request_id": call_request_id,
+            "cause": cause,
+            "messages": messages,
+            "seconds": round(seconds, 3),
+        }
+        if self._sink is None:
+            get_log().info("watch_ended", **fields)
+        else:
+            self._sink.add(_event_line, time.time(), "info", "watch_ended", fields)
 
 
 def _event_line(at: float, level: str, event: str, fields: dict[str, Any]) -> str:

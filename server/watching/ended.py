@@ -43,10 +43,8 @@ class WatchEndedError(GatewayError):
         self.cause = cause
 
 
-def cause_of(error: BaseException | None) -> str:
-    """The cause that an end by this exception counts as; None: the watch ended with OK."""
-    if error is None:
-        return FINAL
+def cause_of(error: BaseException) -> str:
+    """The cause that an end by this exception counts as."""
     if isinstance(error, WatchEndedError):
         return error.cause
     if isinstance(error, GatewayError):

@@ -40,7 +40,17 @@ class Watcher:
     with REBALANCE.
     """
 
-    __slots__ = ("_ends_at", "_heartbeat", "_is_draining", "_out_of_time_at", "_stream", "_waiting", "_watched", "sent")
+    __slots__ = (
+        "_ends_at",
+        "_heartbeat",
+        "_is_draining",
+        "_out_of_time_at",
+        "_refused",
+        "_stream",
+        "_waiting",
+        "_watched",
+        "sent",
+    )
 
     def __init__(self, watched: WatchedResult, stream: Stream, heartbeat: float | None, life: float) -> None:
         self._watched = watched
@@ -51,17 +61,27 @@ class Watcher:
         # Before the deadline: the caller's library would end the stream without our details.
         self._out_of_time_at = math.inf if remaining is None else now() + remaining - min(MIN_SECONDS, remaining / 10)
         self._is_draining = False
+        self._refused: GatewayError | None = None
         self._waiting: asyncio.Future[None] | None = None
         self.sent = 0  # messages
 
     def wake(self) -> None:
-        """Has it look at the result, its caller's permission and the clock."""
+        """Has it look at the result and the clock."""
         if self._waiting is not None and not self._waiting.done():
             self._waiting.set_result(None)
 
     def drain(self) -> None:
-        """Ends the watch with DRAIN as soon as it is woken and has no message to write."""
+        """Ends the watch with DRAIN, after the message that is due."""
         self._is_draining = True
+        self.wake()
+
+    def recheck(self) -> None:
+        """Ends the watch if its caller may not watch any more."""
+        try:
+            self._stream.admit()
+        except GatewayError as error:
+            self._refused = error
+            self.wake()
 
     async def run(self) -> None:
         """Returns after a final result. Raises GatewayError when the watch ends for another reason."""
@@ -69,7 +89,8 @@ class Watcher:
         if self._watched.snapshot is None:
             await self._stream.begin()
         while True:
-            self._stream.admit()
+            if self._refused is not None:
+                raise self._refused
             snapshot, moment = self._watched.snapshot, now()
             if snapshot is not None and (self._watched.version != version or moment >= heartbeat_at):
                 version = self._watched.version

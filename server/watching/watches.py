@@ -1,22 +1,21 @@
 """All watches of a process."""
 
+import asyncio
 import random
 import time
 from collections import Counter
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from typing import Protocol
 
 from callrequest.v1 import error_reason_pb2 as reasons
 
-from ..concurrency_limit import ConcurrencyLimit
 from ..errors import GatewayError
-from ..observability.logs import get_log
 from ..reading.result_cache import Reading
-from .ended import DRAIN, WatchEndedError, cause_of
+from .ended import DRAIN, FINAL, WatchEndedError, cause_of
 from .pace import Pace
 from .poll_limit import PollLimit
-from .waker import Waker
+from .turns import Turns
 from .watched_result import Read, WatchedResult
 from .watcher import Stream, Watcher
 
@@ -24,18 +23,22 @@ MIN_LIFE, MAX_LIFE = 1 / 3, 2 / 3
 """Bounds of a watch's life, as shares of a connection's: callers that watch for hours spread over new servers, too."""
 
 
-class WatchMetrics(Protocol):
-    """Counts how watches end."""
+RECHECK_INTERVAL = 5.0
+"""Seconds between two looks whether a watcher's caller may still watch: a watch may be silent for longer."""
 
-    def watch_ended(self, cause: str) -> None: ...
+
+class WatchObserver(Protocol):
+    """Learns how each watch ended. cause: one of ended.CAUSES. messages: how many were sent."""
+
+    def __call__(self, call_request_id: str, cause: str, messages: int, seconds: float) -> None: ...
 
 
 class Watches:
     """Follows results for many callers, with one poll for each call request however many watch it.
 
-    Is an observer of all readings in this process (`reading.results.ReadingObserver`). in_progress: bounds the watches.
-    max_per_connection: bounds those of one connection: a caller's library holds back all further calls on a connection
-    whose streams are taken. connection_life: seconds after which the server ends a connection.
+    Is an observer of all readings in this process (`reading.results.ReadingObserver`). in_progress: entered by each
+    watch, bounds them. max_per_connection: bounds those of one connection: a caller's library holds back all further
+    calls on a connection whose streams are taken. connection_life: seconds after which the server ends a connection.
     """
 
     def __init__(
@@ -43,11 +46,11 @@ class Watches:
         read: Read,
         pace: Pace,
         polls: PollLimit,
-        in_progress: ConcurrencyLimit,
+        in_progress: AbstractContextManager[None],
         *,
         max_per_connection: int,
         connection_life: float,
-        metrics: WatchMetrics,
+        ended: WatchObserver,
     ) -> None:
         self._read = read
         self._pace = pace
@@ -55,8 +58,9 @@ class Watches:
         self._in_progress = in_progress
         self._max_per_connection = max_per_connection
         self._connection_life = connection_life
-        self._metrics = metrics
-        self._waker = Waker()
+        self._ended = ended
+        self._turns = Turns()
+        self._rechecking: asyncio.TimerHandle | None = None
         self._watched: dict[str, tuple[WatchedResult, set[Watcher]]] = {}
         self._by_connection: Counter[str] = Counter()
         self._watchers: set[Watcher] = set()
@@ -76,26 +80,14 @@ class Watches:
             self._place_on(stream.connection()),
             self._watch(call_request_id, heartbeat, stream) as watcher,
         ):
-            begun, error = time.monotonic(), None
+            begun, cause = time.monotonic(), FINAL
             try:
                 await watcher.run()
-            except BaseException as raised:
-                error = raised
+            except BaseException as error:
+                cause = cause_of(error)
                 raise
             finally:
-                cause = cause_of(error)
-                self._metrics.watch_ended(cause)
-                get_log().info(
-                    "watch_ended",
-                    call_request_id=call_request_id,
-                    cause=cause,
-                    messages=watcher.sent,
-                    seconds=round(time.monotonic() - begun, 3),
-                )
-
-    def recheck(self) -> None:
-        """Has all watchers look whether their callers may still watch."""
-        self._waker.wake(self._watchers)
+                self._ended(call_request_id, cause, watcher.sent, time.monotonic() - begun)
 
     def on_reading(self, call_request_id: str, reading: Reading) -> None:
         """Takes a reading of a watched call request, whoever asked for it."""
@@ -112,9 +104,7 @@ class Watches:
     def drain(self) -> None:
         """Ends all watches with WATCH_ENDED, and those that begin from now on."""
         self._is_draining = True
-        for watcher in self._watchers:
-            watcher.drain()
-        self._waker.wake(self._watchers)
+        self._turns.run([watcher.drain for watcher in self._watchers])
 
     @contextmanager
     def _watch(self, call_request_id: str, heartbeat: float | None, stream: Stream) -> Iterator[Watcher]:
@@ -123,6 +113,7 @@ class Watches:
         watcher = Watcher(watched, stream, heartbeat, life)
         watchers.add(watcher)
         self._watchers.add(watcher)
+        self._recheck_later()
         try:
             yield watcher
         finally:
@@ -139,12 +130,23 @@ class Watches:
         def changed() -> None:
             if watched.failure is not None:  # who comes now begins anew
                 self._watched.pop(call_request_id, None)
-            self._waker.wake(watchers)
+            self._turns.run([watcher.wake for watcher in watchers])
 
         watched = WatchedResult(call_request_id, self._read, self._pace, self._polls, changed)
         self._watched[call_request_id] = watched, watchers
         watched.start()
         return watched, watchers
+
+    def _recheck_later(self) -> None:
+        if self._rechecking is None:
+            self._rechecking = asyncio.get_running_loop().call_later(RECHECK_INTERVAL, self._recheck)
+
+    def _recheck(self) -> None:
+        """Has all watchers look whether their callers may still watch; again later, as long as there are any."""
+        self._rechecking = None
+        if self._watchers:
+            self._turns.run([watcher.recheck for watcher in self._watchers])
+            self._recheck_later()
 
     @contextmanager
     def _place_on(self, connection: str) -> Iterator[None]:

@@ -1,7 +1,9 @@
 """Watch, through a real server in front of a scripted vendor."""
 
 import asyncio
+import hashlib
 from collections.abc import Callable
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import grpc
@@ -55,8 +57,14 @@ async def until(condition: Callable[[], bool]) -> None:
 class Watching:
     """A watch as its caller sees it: the statuses received, and how it ended."""
 
-    def __init__(self, client: "CallRequestServiceAsyncStub", request: Any = WATCH, timeout: float = 10) -> None:
-        self.call = client.WatchCallRequestResult(request, timeout=timeout)
+    def __init__(
+        self,
+        client: "CallRequestServiceAsyncStub",
+        request: Any = WATCH,
+        timeout: float = 10,
+        metadata: tuple[tuple[str, str], ...] = (),
+    ) -> None:
+        self.call = client.WatchCallRequestResult(request, timeout=timeout, metadata=metadata)
         self.received: list[pb.CallRequestResult] = []
         self.ended: Failure | str | None = None
         self._task = asyncio.create_task(self._read())
@@ -388,3 +396,22 @@ async def test_ended_watches_are_counted_by_their_cause_from_zero_on(vendor: Scr
         await Watching(client, WatchCallRequestResultRequest(call_request_id=OTHER_ID)).end()
         await _until_scraped(gateway, 'watches_ended_total{cause="caller_left"} 1.0')
         await _until_scraped(gateway, 'watches_ended_total{cause="final"} 1.0')
+
+
+async def test_a_caller_that_is_struck_off_the_file_loses_its_watch(vendor: ScriptedVendor, tmp_path: Path) -> None:
+    """Without any message to it; whoever may not read cannot begin to watch."""
+    callers = tmp_path / "callers.toml"
+    entry = '[[caller]]\nname = "desk"\ntoken_sha256 = "{}"\nmay = ["{}"]\n'
+    digest = hashlib.sha256(b"token-of-desk").hexdigest()
+    callers.write_text(entry.format(digest, "read"))
+    metadata = (("authorization", "Bearer token-of-desk"),)
+    async with started(vendor.url, callers=callers) as gateway, connected(gateway) as client:
+        watching = Watching(client, metadata=metadata, timeout=30)
+        await watching.until(1)
+        callers.write_text(entry.format(digest, "cancel"))
+        await until(lambda: watching.ended is not None)
+        refused = Watching(client, metadata=metadata)
+        for ended in watching.ended, await refused.end():
+            assert isinstance(ended, Failure)
+            assert (ended.code, ended.reason) == ("PERMISSION_DENIED", "CALLER_FORBIDDEN")
+        await _until_scraped(gateway, 'watches_ended_total{cause="caller_forbidden"} 1.0')
