@@ -6,7 +6,7 @@ PROTOS := $(wildcard protos/callrequest/v1/*.proto)
 # What `buf breaking` compares with: main's last commit, wherever this clone has it.
 MAIN = $(shell git rev-parse --verify --quiet main || git rev-parse --verify --quiet origin/main || echo HEAD)
 
-.PHONY: help setup run test clients stubs faults soak loadtest profile check format generate examples reference audit sbom lock clean
+.PHONY: help setup run test clients stubs faults soak loadtest profile check format generate examples audit sbom lock clean
 .DEFAULT_GOAL := help
 
 help:  ## Lists the targets.
@@ -58,6 +58,8 @@ check: setup  ## Checks format, lint, types, protos, generated code and the Dock
 	$(BIN)/buf breaking --against '.git#ref=$(MAIN)'
 	$(BIN)/python -m tools.contract
 	$(BIN)/python -m tools.generate --check
+	$(BIN)/python -m tools.decisions --check
+	$(BIN)/python -m tools.contract_version --check
 	$(BIN)/python -m tools.reference --check
 	$(BIN)/python -m tools.performance_plot --check
 	$(BIN)/hadolint Dockerfile
@@ -67,15 +69,15 @@ format: setup  ## Formats Python and protos.
 	$(BIN)/ruff format .
 	$(BIN)/buf format --write
 
-generate: setup  ## Writes the Python stubs in callrequest/v1 anew.
+generate: setup  ## Writes what follows from protos, catalogue of errors and contract/VERSION: stubs, clients' tables, docs.
 	$(BIN)/python -m tools.generate
+	$(BIN)/python -m tools.decisions
+	$(BIN)/python -m tools.contract_version
+	$(BIN)/python -m tools.reference
 
 examples: setup  ## Runs the examples of the docs anew and writes what they print, there and in docs/reference.
 	tools/go/install
 	$(BIN)/python -m tools.examples
-	$(BIN)/python -m tools.reference
-
-reference: setup  ## Writes docs/reference anew from the protos' comments and docs/examples.md.
 	$(BIN)/python -m tools.reference
 
 audit: setup  ## Looks the shipped dependencies up in the database of known vulnerabilities (needs its network access).

@@ -30,17 +30,28 @@ class VendorState(Enum):
     NOT_SEEN = "nothing: it was not asked, or its answer was not waited for"
 
 
+class Decision(Enum):
+    """What a caller does after a failed call: who must act, and whether the same call may succeed later."""
+
+    FIX_REQUEST = "The request is wrong and fails again as it is: change it."
+    RETRY_LATER = "Repeat the call a few times with back-off, after RetryInfo where there is one."
+    READ_RESULT = "Read the result: it shows whether the cancel took effect."
+    ALERT_OPERATORS = "No program can correct it: a person must, mostly an operator of the gateway."
+
+
 @dataclass(frozen=True, slots=True)
 class ErrorSpec:
     """One failure: how callers see it, and what a read does about it.
 
-    code: a google.rpc.Code. text: ours alone, for people, at most 256 bytes. wait: whether RetryInfo is sent.
+    code: a google.rpc.Code. text: ours alone, for people, at most 256 bytes. decision: for callers; `make generate`
+    writes it into the clients and docs/errors.md. wait: whether RetryInfo is sent.
     retries: how often a read that fails like this may be tried again. about_the_id: whether other call requests can be
     read all the same, so that the failure is cached for its id. vendor: what it shows of the vendor as a whole.
     """
 
     code: int
     text: str
+    decision: Decision
     wait: bool = False
     retries: int = 0
     about_the_id: bool = False
@@ -48,66 +59,110 @@ class ErrorSpec:
 
 
 CATALOGUE: Mapping[Reason, ErrorSpec] = {
-    reasons.ERROR_REASON_INVALID_REQUEST: ErrorSpec(codes.INVALID_ARGUMENT, "The request is not valid."),
+    reasons.ERROR_REASON_INVALID_REQUEST: ErrorSpec(
+        codes.INVALID_ARGUMENT, "The request is not valid.", Decision.FIX_REQUEST
+    ),
     reasons.ERROR_REASON_CALL_REQUEST_NOT_FOUND: ErrorSpec(
-        codes.NOT_FOUND, "The vendor knows no such call request.", about_the_id=True, vendor=VendorState.UP
+        codes.NOT_FOUND,
+        "The vendor knows no such call request.",
+        Decision.FIX_REQUEST,
+        about_the_id=True,
+        vendor=VendorState.UP,
     ),
     reasons.ERROR_REASON_CANCELLATION_NOT_ALLOWED: ErrorSpec(
         codes.FAILED_PRECONDITION,
         "The call request cannot be cancelled any more.",
+        Decision.READ_RESULT,
         about_the_id=True,
         vendor=VendorState.UP,
     ),
     reasons.ERROR_REASON_VENDOR_REJECTED_REQUEST: ErrorSpec(
-        codes.INVALID_ARGUMENT, "The vendor calls the request bad.", about_the_id=True, vendor=VendorState.UP
+        codes.INVALID_ARGUMENT,
+        "The vendor calls the request bad.",
+        Decision.FIX_REQUEST,
+        about_the_id=True,
+        vendor=VendorState.UP,
     ),
     reasons.ERROR_REASON_VENDOR_REJECTED_CREDENTIALS: ErrorSpec(
         codes.INTERNAL,
         "The vendor refuses the gateway's credentials. Its operators must renew them.",
+        Decision.ALERT_OPERATORS,
         about_the_id=True,  # if the vendor accepts them for others
         vendor=VendorState.UP,
     ),
     reasons.ERROR_REASON_VENDOR_UNAVAILABLE: ErrorSpec(
-        codes.UNAVAILABLE, "The vendor is not available.", wait=True, retries=2, vendor=VendorState.DOWN
+        codes.UNAVAILABLE,
+        "The vendor is not available.",
+        Decision.RETRY_LATER,
+        wait=True,
+        retries=2,
+        vendor=VendorState.DOWN,
     ),
     reasons.ERROR_REASON_VENDOR_RATE_LIMITED: ErrorSpec(
         codes.RESOURCE_EXHAUSTED,
         "The vendor takes no more calls for now.",
+        Decision.RETRY_LATER,
         wait=True,
         retries=2,
         vendor=VendorState.DOWN,
     ),
     reasons.ERROR_REASON_VENDOR_FAILED: ErrorSpec(
-        codes.INTERNAL, "The vendor failed.", retries=2, about_the_id=True, vendor=VendorState.DOUBTFUL
+        codes.INTERNAL,
+        "The vendor failed.",
+        Decision.RETRY_LATER,
+        retries=2,
+        about_the_id=True,
+        vendor=VendorState.DOUBTFUL,
     ),
     reasons.ERROR_REASON_VENDOR_MALFORMED_RESPONSE: ErrorSpec(
         codes.INTERNAL,
         "The vendor's reply is none that its API describes.",
+        Decision.RETRY_LATER,
         retries=1,
         about_the_id=True,
         vendor=VendorState.DOUBTFUL,
     ),
     reasons.ERROR_REASON_VENDOR_ERROR: ErrorSpec(
-        codes.UNKNOWN, "The vendor answered with an unknown error.", about_the_id=True, vendor=VendorState.UP
+        codes.UNKNOWN,
+        "The vendor answered with an unknown error.",
+        Decision.ALERT_OPERATORS,
+        about_the_id=True,
+        vendor=VendorState.UP,
     ),
     reasons.ERROR_REASON_DEADLINE_EXCEEDED: ErrorSpec(
-        codes.DEADLINE_EXCEEDED, "The deadline was over before an answer."
+        codes.DEADLINE_EXCEEDED, "The deadline was over before an answer.", Decision.RETRY_LATER
     ),
     reasons.ERROR_REASON_VENDOR_TIMEOUT: ErrorSpec(
-        codes.UNAVAILABLE, "The vendor did not answer in time.", wait=True, retries=2, vendor=VendorState.DOWN
+        codes.UNAVAILABLE,
+        "The vendor did not answer in time.",
+        Decision.RETRY_LATER,
+        wait=True,
+        retries=2,
+        vendor=VendorState.DOWN,
     ),
     reasons.ERROR_REASON_CANCELLATION_OUTCOME_UNKNOWN: ErrorSpec(
-        codes.UNKNOWN, "The vendor may or may not have cancelled the call request. Read its result, or cancel again."
+        codes.UNKNOWN,
+        "The vendor may or may not have cancelled the call request. Read its result, or cancel again.",
+        Decision.READ_RESULT,
     ),
-    reasons.ERROR_REASON_OVERLOADED: ErrorSpec(codes.UNAVAILABLE, "Too many calls are in flight.", wait=True),
-    reasons.ERROR_REASON_CALLER_UNAUTHENTICATED: ErrorSpec(codes.UNAUTHENTICATED, "The caller is not known."),
-    reasons.ERROR_REASON_CALLER_FORBIDDEN: ErrorSpec(codes.PERMISSION_DENIED, "The caller may not call this method."),
-    reasons.ERROR_REASON_INTERNAL: ErrorSpec(codes.INTERNAL, "The gateway failed."),
+    reasons.ERROR_REASON_OVERLOADED: ErrorSpec(
+        codes.UNAVAILABLE, "Too many calls are in flight.", Decision.RETRY_LATER, wait=True
+    ),
+    reasons.ERROR_REASON_CALLER_UNAUTHENTICATED: ErrorSpec(
+        codes.UNAUTHENTICATED, "The caller is not known.", Decision.ALERT_OPERATORS
+    ),
+    reasons.ERROR_REASON_CALLER_FORBIDDEN: ErrorSpec(
+        codes.PERMISSION_DENIED, "The caller may not call this method.", Decision.ALERT_OPERATORS
+    ),
+    reasons.ERROR_REASON_INTERNAL: ErrorSpec(codes.INTERNAL, "The gateway failed.", Decision.ALERT_OPERATORS),
     reasons.ERROR_REASON_WATCH_ENDED: ErrorSpec(
-        codes.UNAVAILABLE, "The gateway ended this watch. Watch the call request again.", wait=True
+        codes.UNAVAILABLE,
+        "The gateway ended this watch. Watch the call request again.",
+        Decision.RETRY_LATER,
+        wait=True,
     ),
     reasons.ERROR_REASON_CALLER_RATE_LIMITED: ErrorSpec(
-        codes.RESOURCE_EXHAUSTED, "The caller sends more calls than it may.", wait=True
+        codes.RESOURCE_EXHAUSTED, "The caller sends more calls than it may.", Decision.RETRY_LATER, wait=True
     ),
 }
 

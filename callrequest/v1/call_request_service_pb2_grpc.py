@@ -148,7 +148,7 @@ class CallRequestServiceServicer:
         from the stream for a minute. Watch again after RetryInfo.
         * RESOURCE_EXHAUSTED, CALLER_RATE_LIMITED: try again after RetryInfo.
         * DEADLINE_EXCEEDED, DEADLINE_EXCEEDED: the deadline that the caller set is over. Watch again.
-        * INTERNAL, INTERNAL: the gateway has a defect. Watch again, with back-off.
+        * INTERNAL, INTERNAL: the gateway has a defect. Inform its operators.
         * UNAUTHENTICATED or PERMISSION_DENIED: the caller is not known, or may not read. Also ends a stream whose caller
         loses its permission. See CALLER_UNAUTHENTICATED.
         """
@@ -179,7 +179,8 @@ class CallRequestServiceServicer:
         * UNAVAILABLE, VENDOR_UNAVAILABLE or OVERLOADED: nothing was cancelled. Try again with back-off, after RetryInfo.
         * RESOURCE_EXHAUSTED, VENDOR_RATE_LIMITED or CALLER_RATE_LIMITED: nothing was cancelled. Try again after
         RetryInfo.
-        * DEADLINE_EXCEEDED, DEADLINE_EXCEEDED: the time was over before anything was sent. Nothing was cancelled.
+        * DEADLINE_EXCEEDED, DEADLINE_EXCEEDED: the time was over before anything was sent. Nothing was cancelled. Try
+        again with more time.
         * INTERNAL, INTERNAL: the gateway has a defect. Read the result.
         * INTERNAL or UNKNOWN, any other ErrorReason: nothing was cancelled, and repeating is unlikely to help.
         * UNAUTHENTICATED or PERMISSION_DENIED: the caller is not known, or may not cancel. See CALLER_UNAUTHENTICATED.

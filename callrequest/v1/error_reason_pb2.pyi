@@ -64,13 +64,13 @@ class _ErrorReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ErrorReas
     RESOURCE_EXHAUSTED. Example: the vendor answered HTTP 429.
     """
     ERROR_REASON_VENDOR_FAILED: _ErrorReason.ValueType  # 8
-    """The vendor failed. Another try later may help. Only reads fail with this reason.
+    """The vendor failed. Try again later, a few times. Only reads fail with this reason.
 
     INTERNAL. Example: the vendor answered HTTP 500.
     """
     ERROR_REASON_VENDOR_MALFORMED_RESPONSE: _ErrorReason.ValueType  # 9
-    """The vendor's reply is not one that its API describes, or is about another call request. Another try may help; if it
-    does not, inform the gateway's operators. Only reads fail with this reason.
+    """The vendor's reply is not one that its API describes, or is about another call request. Try again a few times; if
+    that does not help, inform the gateway's operators. Only reads fail with this reason.
 
     INTERNAL. Example: the reply is an HTML page instead of JSON.
     """
@@ -182,13 +182,13 @@ again after RetryInfo. A cancel was not carried out.
 RESOURCE_EXHAUSTED. Example: the vendor answered HTTP 429.
 """
 ERROR_REASON_VENDOR_FAILED: ErrorReason.ValueType  # 8
-"""The vendor failed. Another try later may help. Only reads fail with this reason.
+"""The vendor failed. Try again later, a few times. Only reads fail with this reason.
 
 INTERNAL. Example: the vendor answered HTTP 500.
 """
 ERROR_REASON_VENDOR_MALFORMED_RESPONSE: ErrorReason.ValueType  # 9
-"""The vendor's reply is not one that its API describes, or is about another call request. Another try may help; if it
-does not, inform the gateway's operators. Only reads fail with this reason.
+"""The vendor's reply is not one that its API describes, or is about another call request. Try again a few times; if
+that does not help, inform the gateway's operators. Only reads fail with this reason.
 
 INTERNAL. Example: the reply is an HTML page instead of JSON.
 """

@@ -16,7 +16,7 @@ func TestPrintsAnswersAndDecisions(t *testing.T) {
 		"result 77b2c4d5e6f7g890": "verified\n",
 		"result q14NewStatus0001": "not understood: status \"ON_HOLD\"\n",
 		"cancel 66a1b2c3d4e5f678": "cancelled now\n",
-		"cancel cancelCheckedIn1": "LOOK_AGAIN\nthe check-in date is past\n",
+		"cancel cancelCheckedIn1": "READ_RESULT\nthe check-in date is past\n",
 		"result tooShort":         "FIX_REQUEST\ncall_request_id: Must be exactly 16 characters",
 		"read 77b2c4d5e6f7g890":   "usage: client result",
 	} {

@@ -6,7 +6,6 @@ from pathlib import Path
 
 import pytest
 
-from callrequest.v1.error_reason_pb2 import ErrorReason
 from server.app import Gateway
 from server.cancelling.cancellation import SETTLED_BY
 from server.observability.metrics import AggregatedMetrics
@@ -28,7 +27,6 @@ async def test_every_metric_is_on_the_page_and_no_other(gateway: Gateway, tmp_pa
     ("label", "values"),
     [
         pytest.param("settled_by", SETTLED_BY, id="what settles a cancel"),
-        pytest.param("reason", (name.removeprefix("ERROR_REASON_") for name in ErrorReason.keys()[1:]), id="reasons"),
     ],
 )
 def test_every_value_of_a_label_is_on_the_page(label: str, values: Iterable[str]) -> None:

@@ -184,7 +184,7 @@ def test_a_comment_in_a_command_is_no_heading() -> None:
 def test_the_reference_is_up_to_date() -> None:
     """It is what sabledocs makes of today's protos and examples."""
     if not site.ENVIRONMENT.exists() and os.environ.get("CI") != "true":
-        pytest.skip("build/sabledocs is missing: run `make reference`")
+        pytest.skip("build/sabledocs is missing: run `make generate`")
     command = [sys.executable, "-m", "tools.reference", "--check"]
     ended = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
     assert ended.returncode == 0, ended.stderr

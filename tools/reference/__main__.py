@@ -18,7 +18,7 @@ def main() -> None:
     stale = sorted(name for name in fresh | committed if fresh.get(name) != committed.get(name))
     if "--check" in sys.argv[1:]:
         if stale:
-            raise SystemExit(f"docs/reference is not up to date ({', '.join(stale)}): run `make reference`")
+            raise SystemExit(f"docs/reference is not up to date ({', '.join(stale)}): run `make generate`")
         return
     for name in stale:
         path = REFERENCE / name

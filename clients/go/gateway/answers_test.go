@@ -83,7 +83,7 @@ func TestTellsRejectionsApart(t *testing.T) {
 		t.Run(id, func(t *testing.T) {
 			_, err := client.Cancel(soon(t), id)
 			failure := failureIn(t, err)
-			if failure.Reason != "CANCELLATION_NOT_ALLOWED" || failure.Decision != LookAgain {
+			if failure.Reason != "CANCELLATION_NOT_ALLOWED" || failure.Decision != ReadResult {
 				t.Errorf("got %v and %s", failure, failure.Decision)
 			}
 			if got := Hindrance(failure.Rejected); got != want {

@@ -18,7 +18,7 @@ func TestKeepsItsDeadline(t *testing.T) {
 	freshSandbox(t)
 	begun := time.Now()
 	_, err := plaintext(t).Read(within(t, 500*time.Millisecond), "faultSlow0000001")
-	if failure := failureIn(t, err); failure.Code != codes.DeadlineExceeded || failure.Decision != WaitAndRepeat {
+	if failure := failureIn(t, err); failure.Code != codes.DeadlineExceeded || failure.Decision != RetryLater {
 		t.Errorf("got %v and %s", failure, failure.Decision)
 	}
 	if took := time.Since(begun); took < 300*time.Millisecond || took > 1500*time.Millisecond {
@@ -81,7 +81,7 @@ func TestSendsACancelOnce(t *testing.T) {
 	sandbox.Plan(surroundings.Fault{Operation: "token", Fault: "unavailable"})
 
 	_, err := plaintext(t).Cancel(soon(t), "66a1b2c3d4e5f678")
-	if failure := failureIn(t, err); failure.Code != codes.Unavailable || failure.Decision != WaitAndRepeat {
+	if failure := failureIn(t, err); failure.Code != codes.Unavailable || failure.Decision != RetryLater {
 		t.Errorf("got %v and %s", failure, failure.Decision)
 	}
 	// For one call the gateway sends the cancel, whose token is refused, and asks thrice for another.

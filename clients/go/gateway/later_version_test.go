@@ -40,7 +40,7 @@ func TestMeetsTheUnknown(t *testing.T) {
 
 	_, err = client.Read(soon(t), "nextVersion00002")
 	failure := failureIn(t, err)
-	if failure.Code != codes.Unavailable || failure.Reason != "VENDOR_ON_THE_MOON" || failure.Decision != WaitAndRepeat {
+	if failure.Code != codes.Unavailable || failure.Reason != "VENDOR_ON_THE_MOON" || failure.Decision != RetryLater {
 		t.Errorf("got %v and %s", failure, failure.Decision)
 	}
 }

@@ -1,57 +1,27 @@
-"""What a failed call says, and the one decision that a caller has to make."""
+"""The status of a failed call, decoded, and the decision that follows from it."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import timedelta
-from enum import Enum
 from typing import Self, TypeVar
 
 import grpc
-from callrequest.v1 import error_reason_pb2 as reasons
 from callrequest.v1.cancellation_pb2 import CancellationRejected
-from callrequest.v1.error_reason_pb2 import ErrorReason
 from google.protobuf.message import Message
 from google.rpc.error_details_pb2 import BadRequest, ErrorInfo, RetryInfo
 from grpc_status import rpc_status
+
+from .decision import Decision
+from .decision_table import DECISIONS
 
 DOMAIN = "callrequest.v1"
 Detail = TypeVar("Detail", bound=Message)
 
 
-class Decision(Enum):
-    """What to do after a failure."""
-
-    FIX_REQUEST = "It fails again as it is: mend the request."
-    WAIT_AND_REPEAT = "Repeat it later, a few times."
-    LOOK_AGAIN = "Read the result: it tells what is so now."
-    TELL_A_PERSON = "No program can mend it."
-
-
-DECISIONS: Mapping[ErrorReason.ValueType, Decision] = {
-    reasons.ERROR_REASON_INVALID_REQUEST: Decision.FIX_REQUEST,
-    reasons.ERROR_REASON_VENDOR_REJECTED_REQUEST: Decision.FIX_REQUEST,
-    reasons.ERROR_REASON_CALL_REQUEST_NOT_FOUND: Decision.FIX_REQUEST,
-    reasons.ERROR_REASON_VENDOR_UNAVAILABLE: Decision.WAIT_AND_REPEAT,
-    reasons.ERROR_REASON_VENDOR_TIMEOUT: Decision.WAIT_AND_REPEAT,
-    reasons.ERROR_REASON_VENDOR_RATE_LIMITED: Decision.WAIT_AND_REPEAT,
-    reasons.ERROR_REASON_OVERLOADED: Decision.WAIT_AND_REPEAT,
-    reasons.ERROR_REASON_WATCH_ENDED: Decision.WAIT_AND_REPEAT,
-    reasons.ERROR_REASON_CALLER_RATE_LIMITED: Decision.WAIT_AND_REPEAT,
-    reasons.ERROR_REASON_DEADLINE_EXCEEDED: Decision.WAIT_AND_REPEAT,
-    reasons.ERROR_REASON_VENDOR_FAILED: Decision.WAIT_AND_REPEAT,
-    reasons.ERROR_REASON_VENDOR_MALFORMED_RESPONSE: Decision.WAIT_AND_REPEAT,
-    reasons.ERROR_REASON_CANCELLATION_OUTCOME_UNKNOWN: Decision.LOOK_AGAIN,
-    reasons.ERROR_REASON_CANCELLATION_NOT_ALLOWED: Decision.LOOK_AGAIN,
-    reasons.ERROR_REASON_VENDOR_REJECTED_CREDENTIALS: Decision.TELL_A_PERSON,
-    reasons.ERROR_REASON_VENDOR_ERROR: Decision.TELL_A_PERSON,
-    reasons.ERROR_REASON_CALLER_UNAUTHENTICATED: Decision.TELL_A_PERSON,
-    reasons.ERROR_REASON_CALLER_FORBIDDEN: Decision.TELL_A_PERSON,
-    reasons.ERROR_REASON_INTERNAL: Decision.TELL_A_PERSON,
-}
 BY_CODE: Mapping[grpc.StatusCode, Decision] = {
-    grpc.StatusCode.UNAVAILABLE: Decision.WAIT_AND_REPEAT,
-    grpc.StatusCode.RESOURCE_EXHAUSTED: Decision.WAIT_AND_REPEAT,
-    grpc.StatusCode.DEADLINE_EXCEEDED: Decision.WAIT_AND_REPEAT,
+    grpc.StatusCode.UNAVAILABLE: Decision.RETRY_LATER,
+    grpc.StatusCode.RESOURCE_EXHAUSTED: Decision.RETRY_LATER,
+    grpc.StatusCode.DEADLINE_EXCEEDED: Decision.RETRY_LATER,
     grpc.StatusCode.INVALID_ARGUMENT: Decision.FIX_REQUEST,
     grpc.StatusCode.NOT_FOUND: Decision.FIX_REQUEST,
 }
@@ -95,18 +65,17 @@ class Failure:
     def decide(self, *, cancelling: bool) -> Decision:
         """The decision. cancelling: whether it was a cancel that failed."""
         if cancelling and self._may_have_been_sent():
-            return Decision.LOOK_AGAIN
-        reason = ErrorReason.DESCRIPTOR.values_by_name.get(f"ERROR_REASON_{self.reason}")
-        if reason is not None and reason.number in DECISIONS:
-            return DECISIONS[ErrorReason.ValueType(reason.number)]
+            return Decision.READ_RESULT
+        if self.reason in DECISIONS:
+            return DECISIONS[self.reason]
         if self.code is grpc.StatusCode.CANCELLED and not self.reason:
             # A server that stops may answer so to a call in the act of arriving (grpc#41785). Whoever gave the call up
             # itself does not ask: asyncio raises CancelledError then, and a future FutureCancelledError.
-            return Decision.WAIT_AND_REPEAT
-        return BY_CODE.get(self.code, Decision.TELL_A_PERSON)
+            return Decision.RETRY_LATER
+        return BY_CODE.get(self.code, Decision.ALERT_OPERATORS)
 
     def _may_have_been_sent(self) -> bool:
-        """Whether a cancel that failed so may have cancelled, where its reason's decision is for reads."""
+        """Whether a cancel that failed like this may have taken effect."""
         if self.reason:
             return self.reason == "INTERNAL"  # a defect, before the cancel was sent or after
         return self.code in UNANSWERED

@@ -43,6 +43,6 @@ def test_tells_the_decision(gateway: Gateway, way: tuple[str, ...]) -> None:
     assert (ended.returncode, ended.stdout) == (1, "")
     assert ended.stderr.splitlines() == [
         "FAILED_PRECONDITION CANCELLATION_NOT_ALLOWED: The call request cannot be cancelled any more.",
-        "LOOK_AGAIN: Read the result: it tells what is so now.",
+        "READ_RESULT: Read the result: it shows what became of the call request.",
         "The check-in is past.",
     ]

@@ -1,47 +1,20 @@
-/** Reads what the gateway says of a call that failed, and decides what to do about it. */
+/** Decodes the status of a call that failed, and decides what to do about it. */
 
-import { CancellationRejected, ErrorReason } from "@callrequest/v1";
+import { CancellationRejected } from "@callrequest/v1";
 import { BadRequest, type BadRequest_FieldViolation, ErrorInfo, RetryInfo, Status } from "@callrequest/v1/google/rpc";
 import { type ServiceError, status } from "@grpc/grpc-js";
-
-/** What to do about a call that failed. */
-export type Decision = "FIX_REQUEST" | "WAIT_AND_REPEAT" | "LOOK_AGAIN" | "TELL_A_PERSON";
-
-type KnownReason = Exclude<keyof typeof ErrorReason, "UNSPECIFIED" | "UNRECOGNIZED">;
-
-/** The one decision for each ErrorReason. It does not compile when one is missing. */
-export const DECISIONS: Readonly<Record<KnownReason, Decision>> = {
-  INVALID_REQUEST: "FIX_REQUEST",
-  VENDOR_REJECTED_REQUEST: "FIX_REQUEST",
-  CALL_REQUEST_NOT_FOUND: "FIX_REQUEST",
-  VENDOR_UNAVAILABLE: "WAIT_AND_REPEAT",
-  VENDOR_TIMEOUT: "WAIT_AND_REPEAT",
-  VENDOR_RATE_LIMITED: "WAIT_AND_REPEAT",
-  OVERLOADED: "WAIT_AND_REPEAT",
-  WATCH_ENDED: "WAIT_AND_REPEAT",
-  CALLER_RATE_LIMITED: "WAIT_AND_REPEAT",
-  DEADLINE_EXCEEDED: "WAIT_AND_REPEAT",
-  VENDOR_FAILED: "WAIT_AND_REPEAT",
-  VENDOR_MALFORMED_RESPONSE: "WAIT_AND_REPEAT",
-  CANCELLATION_OUTCOME_UNKNOWN: "LOOK_AGAIN", // read the result, or cancel again
-  CANCELLATION_NOT_ALLOWED: "LOOK_AGAIN", // too late: read the result
-  VENDOR_REJECTED_CREDENTIALS: "TELL_A_PERSON",
-  VENDOR_ERROR: "TELL_A_PERSON",
-  CALLER_UNAUTHENTICATED: "TELL_A_PERSON",
-  CALLER_FORBIDDEN: "TELL_A_PERSON",
-  INTERNAL: "TELL_A_PERSON",
-};
+import { DECISIONS, type Decision } from "./decisions.js";
 
 /** For failures without a reason, which are the channel's or a proxy's, and for reasons of a later version. */
 const DECISIONS_BY_CODE: Readonly<Partial<Record<status, Decision>>> = {
-  [status.UNAVAILABLE]: "WAIT_AND_REPEAT",
-  [status.RESOURCE_EXHAUSTED]: "WAIT_AND_REPEAT",
-  [status.DEADLINE_EXCEEDED]: "WAIT_AND_REPEAT",
+  [status.UNAVAILABLE]: "RETRY_LATER",
+  [status.RESOURCE_EXHAUSTED]: "RETRY_LATER",
+  [status.DEADLINE_EXCEEDED]: "RETRY_LATER",
   [status.INVALID_ARGUMENT]: "FIX_REQUEST",
   [status.NOT_FOUND]: "FIX_REQUEST",
 };
 
-/** A call that failed, what the gateway said of it, and what to do. */
+/** A call that failed, the details of its status, and what to do. */
 export class CallFailed extends Error {
   override readonly name = "CallFailed";
   readonly code: status;
@@ -72,19 +45,20 @@ export class CallFailed extends Error {
 
 function decide(code: status, reason: string | undefined, cancelling: boolean): Decision {
   if (cancelling && mayHaveBeenSent(code, reason)) {
-    return "LOOK_AGAIN";
+    return "READ_RESULT";
   }
-  if (reason !== undefined && Object.hasOwn(DECISIONS, reason)) {
-    return DECISIONS[reason as KnownReason];
+  const known = reason !== undefined && Object.hasOwn(DECISIONS, reason) ? DECISIONS[reason] : undefined;
+  if (known !== undefined) {
+    return known;
   }
   if (code === status.CANCELLED && reason === undefined) {
     // A server that stops may answer so to a call in the act of arriving (grpc#41785); calls.ts gives none up itself.
-    return "WAIT_AND_REPEAT";
+    return "RETRY_LATER";
   }
-  return DECISIONS_BY_CODE[code] ?? "TELL_A_PERSON";
+  return DECISIONS_BY_CODE[code] ?? "ALERT_OPERATORS";
 }
 
-/** Whether a cancel that failed so may have cancelled, where its reason's decision is for reads. */
+/** Whether a cancel that failed like this may have taken effect. */
 function mayHaveBeenSent(code: status, reason: string | undefined): boolean {
   if (reason !== undefined) {
     return reason === "INTERNAL"; // a defect, before the cancel was sent or after

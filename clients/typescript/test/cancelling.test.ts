@@ -35,7 +35,7 @@ scenario("tells_rejections_apart", ["CALL_REQUEST_GATEWAY"], async (env, t) => {
     const failure = await failing(cancel(gateway, id));
     assert.equal(failure.reason, "CANCELLATION_NOT_ALLOWED");
     assert.equal(failure.rejected?.reason, reason);
-    assert.equal(failure.decision, "LOOK_AGAIN");
+    assert.equal(failure.decision, "READ_RESULT");
     assert.ok(describeFailure(failure).endsWith(`too late: ${words}`));
   }
 });

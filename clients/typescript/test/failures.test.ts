@@ -6,7 +6,8 @@ import { Metadata, type ServiceError, status } from "@grpc/grpc-js";
 
 import { readResult } from "../src/calls.js";
 import { connect } from "../src/channel.js";
-import { CallFailed, DECISIONS, type Decision } from "../src/failures.js";
+import { DECISIONS, type Decision } from "../src/decisions.js";
+import { CallFailed } from "../src/failures.js";
 import { closing, scenario } from "./environment.js";
 import { failing } from "./failing.js";
 import { Sandbox } from "./sandbox.js";
@@ -37,30 +38,30 @@ scenario("decides_for_every_reason", [], () => {
   for (const reason of Object.values(ErrorReason).filter((name) => typeof name === "string")) {
     if (reason === "UNSPECIFIED" || reason === "UNRECOGNIZED") continue; // never sent
     assert.ok(Object.hasOwn(DECISIONS, reason), `no decision for ${reason}`);
-    assert.equal(decision(status.UNKNOWN, reason), DECISIONS[reason as keyof typeof DECISIONS]);
+    assert.equal(decision(status.UNKNOWN, reason), DECISIONS[reason]);
   }
 
   for (const reason of [undefined, "VENDOR_ON_THE_MOON", "constructor"]) {
-    assert.equal(decision(status.UNAVAILABLE, reason), "WAIT_AND_REPEAT");
-    assert.equal(decision(status.RESOURCE_EXHAUSTED, reason), "WAIT_AND_REPEAT");
-    assert.equal(decision(status.DEADLINE_EXCEEDED, reason), "WAIT_AND_REPEAT");
+    assert.equal(decision(status.UNAVAILABLE, reason), "RETRY_LATER");
+    assert.equal(decision(status.RESOURCE_EXHAUSTED, reason), "RETRY_LATER");
+    assert.equal(decision(status.DEADLINE_EXCEEDED, reason), "RETRY_LATER");
     assert.equal(decision(status.INVALID_ARGUMENT, reason), "FIX_REQUEST");
     assert.equal(decision(status.NOT_FOUND, reason), "FIX_REQUEST");
-    assert.equal(decision(status.FAILED_PRECONDITION, reason), "TELL_A_PERSON");
+    assert.equal(decision(status.FAILED_PRECONDITION, reason), "ALERT_OPERATORS");
   }
-  assert.equal(decision(status.UNAVAILABLE, "INTERNAL", { domain: "proxy.example" }), "WAIT_AND_REPEAT");
+  assert.equal(decision(status.UNAVAILABLE, "INTERNAL", { domain: "proxy.example" }), "RETRY_LATER");
 
   const cancelling = true;
-  assert.equal(decision(status.UNAVAILABLE, undefined, { cancelling }), "LOOK_AGAIN");
-  assert.equal(decision(status.DEADLINE_EXCEEDED, undefined, { cancelling }), "LOOK_AGAIN");
-  assert.equal(decision(status.CANCELLED, undefined, { cancelling }), "LOOK_AGAIN");
-  assert.equal(decision(status.CANCELLED, undefined), "WAIT_AND_REPEAT");
-  assert.equal(decision(status.CANCELLED, "VENDOR_ON_THE_MOON"), "TELL_A_PERSON");
-  assert.equal(decision(status.CANCELLED, "VENDOR_ON_THE_MOON", { cancelling }), "TELL_A_PERSON");
-  assert.equal(decision(status.INTERNAL, "INTERNAL", { cancelling }), "LOOK_AGAIN");
-  assert.equal(decision(status.INTERNAL, undefined, { cancelling }), "TELL_A_PERSON");
-  assert.equal(decision(status.RESOURCE_EXHAUSTED, undefined, { cancelling }), "WAIT_AND_REPEAT");
-  assert.equal(decision(status.UNAVAILABLE, "VENDOR_UNAVAILABLE", { cancelling }), "WAIT_AND_REPEAT");
+  assert.equal(decision(status.UNAVAILABLE, undefined, { cancelling }), "READ_RESULT");
+  assert.equal(decision(status.DEADLINE_EXCEEDED, undefined, { cancelling }), "READ_RESULT");
+  assert.equal(decision(status.CANCELLED, undefined, { cancelling }), "READ_RESULT");
+  assert.equal(decision(status.CANCELLED, undefined), "RETRY_LATER");
+  assert.equal(decision(status.CANCELLED, "VENDOR_ON_THE_MOON"), "ALERT_OPERATORS");
+  assert.equal(decision(status.CANCELLED, "VENDOR_ON_THE_MOON", { cancelling }), "ALERT_OPERATORS");
+  assert.equal(decision(status.INTERNAL, "INTERNAL", { cancelling }), "READ_RESULT");
+  assert.equal(decision(status.INTERNAL, undefined, { cancelling }), "ALERT_OPERATORS");
+  assert.equal(decision(status.RESOURCE_EXHAUSTED, undefined, { cancelling }), "RETRY_LATER");
+  assert.equal(decision(status.UNAVAILABLE, "VENDOR_UNAVAILABLE", { cancelling }), "RETRY_LATER");
 });
 
 function decision(

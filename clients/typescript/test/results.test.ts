@@ -57,5 +57,5 @@ scenario("keeps_its_deadline", ["CALL_REQUEST_GATEWAY", "CALL_REQUEST_SANDBOX"],
   const took = performance.now() - begun;
   assert.ok(600 < took && took < 1500, `it took ${took.toFixed()} ms`);
   assert.equal(failure.code, status.DEADLINE_EXCEEDED);
-  assert.equal(failure.decision, "WAIT_AND_REPEAT");
+  assert.equal(failure.decision, "RETRY_LATER");
 });

@@ -25,5 +25,5 @@ scenario("meets_the_unknown", ["CALL_REQUEST_GATEWAY_NEXT"], async (env, t) => {
   const failure = await failing(readResult(gateway, "nextVersion00002"));
   assert.equal(failure.code, status.UNAVAILABLE);
   assert.equal(failure.reason, "VENDOR_ON_THE_MOON");
-  assert.equal(failure.decision, "WAIT_AND_REPEAT");
+  assert.equal(failure.decision, "RETRY_LATER");
 });

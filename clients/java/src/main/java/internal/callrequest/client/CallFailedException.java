@@ -1,7 +1,6 @@
 package internal.callrequest.client;
 
 import com.google.protobuf.Any;
-import com.google.protobuf.Descriptors.EnumValueDescriptor;
 import com.google.protobuf.InvalidProtocolBufferException;
 import com.google.protobuf.Message;
 import com.google.rpc.BadRequest;
@@ -9,7 +8,6 @@ import com.google.rpc.BadRequest.FieldViolation;
 import com.google.rpc.ErrorInfo;
 import com.google.rpc.RetryInfo;
 import internal.callrequest.v1.CancellationRejected;
-import internal.callrequest.v1.ErrorReason;
 import io.grpc.Context;
 import io.grpc.Status;
 import io.grpc.StatusRuntimeException;
@@ -20,7 +18,7 @@ import java.util.List;
 import java.util.Optional;
 import java.util.Set;
 
-/** A call that failed: what to do about it, and what the gateway said of it. */
+/** A call that failed: what to do about it, and the details of its status. */
 public final class CallFailedException extends Exception {
   private static final long serialVersionUID = 1;
 
@@ -53,7 +51,7 @@ public final class CallFailedException extends Exception {
     return Status.fromCodeValue(status.getCode()).getCode();
   }
 
-  /** The name of an {@link ErrorReason} without its prefix; empty when it was not the gateway. */
+  /** The name of an ErrorReason without its prefix; empty when it was not the gateway. */
   public Optional<String> reason() {
     return detail(ErrorInfo.class)
         .filter(info -> info.getDomain().equals("callrequest.v1"))
@@ -84,16 +82,13 @@ public final class CallFailedException extends Exception {
 
   private Decision decide(boolean cancelling) {
     if (cancelling && mayHaveBeenSent()) {
-      return Decision.LOOK_AGAIN;
+      return Decision.READ_RESULT;
     }
     if (code() == Status.Code.CANCELLED && reason().isEmpty() && !givenUp()) {
       // A server that stops may answer so to a call in the act of arriving (grpc#41785).
-      return Decision.WAIT_AND_REPEAT;
+      return Decision.RETRY_LATER;
     }
-    return reason()
-        .flatMap(CallFailedException::knownReason)
-        .flatMap(Decision::about)
-        .orElse(Decision.about(code()));
+    return reason().flatMap(Decision::about).orElse(Decision.about(code()));
   }
 
   /** Whether a cancel that failed so may have cancelled: INTERNAL is a defect, at any time. */
@@ -104,11 +99,6 @@ public final class CallFailedException extends Exception {
   /** Whether the program itself ended the call. */
   private static boolean givenUp() {
     return Context.current().isCancelled() || Thread.currentThread().isInterrupted();
-  }
-
-  private static Optional<ErrorReason> knownReason(String name) {
-    EnumValueDescriptor value = ErrorReason.getDescriptor().findValueByName("ERROR_REASON_" + name);
-    return Optional.ofNullable(value).map(ErrorReason::valueOf);
   }
 
   private <T extends Message> Optional<T> detail(Class<T> type) {

@@ -1,6 +1,5 @@
 package internal.callrequest.client;
 
-import internal.callrequest.v1.ErrorReason;
 import io.grpc.Status;
 import java.util.Optional;
 
@@ -10,50 +9,25 @@ public enum Decision {
   FIX_REQUEST,
 
   /** Nothing was changed, and the same call may succeed later. */
-  WAIT_AND_REPEAT,
+  RETRY_LATER,
 
-  /** The result says what became of the call request: read it. */
-  LOOK_AGAIN,
+  /** The result shows what became of the call request: read it. */
+  READ_RESULT,
 
-  /** No program can mend it. */
-  TELL_A_PERSON;
+  /** No program can correct it. */
+  ALERT_OPERATORS;
 
-  /** The decision for a reason; empty for one that this program does not know. */
-  static Optional<Decision> about(ErrorReason reason) {
-    return switch (reason) {
-      case ERROR_REASON_INVALID_REQUEST,
-          ERROR_REASON_VENDOR_REJECTED_REQUEST,
-          ERROR_REASON_CALL_REQUEST_NOT_FOUND ->
-          Optional.of(FIX_REQUEST);
-      case ERROR_REASON_VENDOR_UNAVAILABLE,
-          ERROR_REASON_VENDOR_TIMEOUT,
-          ERROR_REASON_VENDOR_RATE_LIMITED,
-          ERROR_REASON_OVERLOADED,
-          ERROR_REASON_WATCH_ENDED,
-          ERROR_REASON_CALLER_RATE_LIMITED,
-          ERROR_REASON_DEADLINE_EXCEEDED,
-          ERROR_REASON_VENDOR_FAILED,
-          ERROR_REASON_VENDOR_MALFORMED_RESPONSE ->
-          Optional.of(WAIT_AND_REPEAT);
-      case ERROR_REASON_CANCELLATION_OUTCOME_UNKNOWN, ERROR_REASON_CANCELLATION_NOT_ALLOWED ->
-          Optional.of(LOOK_AGAIN);
-      case ERROR_REASON_VENDOR_REJECTED_CREDENTIALS,
-          ERROR_REASON_VENDOR_ERROR,
-          ERROR_REASON_CALLER_UNAUTHENTICATED,
-          ERROR_REASON_CALLER_FORBIDDEN,
-          ERROR_REASON_INTERNAL ->
-          Optional.of(TELL_A_PERSON);
-      // Not a list without default: stubs of a later version may come without a new compile.
-      default -> Optional.empty();
-    };
+  /** The decision for the name of an ErrorReason; empty for one that this program does not know. */
+  static Optional<Decision> about(String reason) {
+    return Optional.ofNullable(Decisions.BY_REASON.get(reason));
   }
 
   /** The decision where the code is all that is known. */
   static Decision about(Status.Code code) {
     return switch (code) {
       case INVALID_ARGUMENT, NOT_FOUND -> FIX_REQUEST;
-      case UNAVAILABLE, RESOURCE_EXHAUSTED, DEADLINE_EXCEEDED -> WAIT_AND_REPEAT;
-      default -> TELL_A_PERSON;
+      case UNAVAILABLE, RESOURCE_EXHAUSTED, DEADLINE_EXCEEDED -> RETRY_LATER;
+      default -> ALERT_OPERATORS;
     };
   }
 }
