@@ -340,7 +340,6 @@ async def test_a_result_that_is_late_but_in_time_is_an_answer(vendor: ScriptedVe
 
 
 BUILT_LATER = {
-    reasons.ERROR_REASON_WATCH_ENDED: "watches",
     reasons.ERROR_REASON_CALLER_RATE_LIMITED: "rates of callers",
 }
 """Reasons that the contract has already, and nothing in server/ raises."""
@@ -351,6 +350,7 @@ REACHED_ELSEWHERE = {
     reasons.ERROR_REASON_CALLER_UNAUTHENTICATED: "tests/rpc/test_callers.py",
     reasons.ERROR_REASON_CALLER_FORBIDDEN: "tests/rpc/test_callers.py",
     reasons.ERROR_REASON_INVALID_REQUEST: "tests/test_failures.py",
+    reasons.ERROR_REASON_WATCH_ENDED: "tests/watching/test_watching.py",
 }
 """Reasons that other tests reach, and where: each stands in that file by its name."""
 
