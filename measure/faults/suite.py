@@ -7,7 +7,20 @@ from dataclasses import replace
 
 from testkit.server_process import DidNotStartError
 
-from . import callers, cancelling, ending, hostile, overload, reading, replies, seen, sharing, unfinished, workers
+from . import (
+    callers,
+    cancelling,
+    ending,
+    hostile,
+    overload,
+    reading,
+    replies,
+    seen,
+    sharing,
+    state,
+    unfinished,
+    workers,
+)
 from .fault_case import FaultCase, Findings, Form
 from .report import Measured, print_progress
 
@@ -22,6 +35,7 @@ CASES = (
     *callers.CASES,
     *seen.CASES,
     *sharing.CASES,
+    *state.CASES,
     *workers.CASES,
 )
 KNOWN_FAILURES = frozenset({"continued"})

@@ -34,6 +34,7 @@ class Reading:
     answer: a GetCallRequestResultResponse, serialized: a fifth of the message's memory, and a cache hit only sends it.
     final: the result cannot change any more. read_at: on the event loop's clock. refreshed: a read ahead has begun.
     t: when the read began, by the shared state's clock in ms; 0: it is not shared. source: for metrics.
+    known: another process had read it before this one asked.
     """
 
     answer: bytes
@@ -42,6 +43,7 @@ class Reading:
     refreshed: bool = False
     t: int = 0
     source: str = "vendor"
+    known: bool = False
 
     @classmethod
     def of(cls, result: pb.CallRequestResult) -> "Reading":

@@ -113,12 +113,12 @@ class Results:
         return reading
 
     async def _ask(self, call_request_id: str, max_age: float | None, deadline: Deadline) -> Reading:
-        asked_at, fresh, allowed = now(), not self._cache.may_coalesce(max_age), self._cache.max_age(max_age)
+        fresh, allowed = not self._cache.may_coalesce(max_age), self._cache.max_age(max_age)
         with self._limit:
             while True:
                 reading, coalesced = await self._coalescer.get(call_request_id, allowed, deadline, fresh=fresh)
                 # Whoever began the read may have been content with an older answer of another process.
-                if not coalesced or reading.read_at >= asked_at or now() - reading.read_at < allowed.of(reading):
+                if not (coalesced and reading.known) or now() - reading.read_at < allowed.of(reading):
                     break
         self._metrics.read("coalesced" if coalesced else reading.source)
         return reading
@@ -185,7 +185,7 @@ class Results:
             own: Reading = result.reading
             own.t = result.t
             return own
-        return Reading(result.answer, result.final, result.read_at, t=result.t, source="state")
+        return Reading(result.answer, result.final, result.read_at, t=result.t, source="state", known=not result.waited)
 
     async def _ask_vendor(self, call_request_id: str, deadline: Deadline) -> Reading:
         """Asks the vendor, again while that may help. Raises GatewayError, that of the last try.

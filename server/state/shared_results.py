@@ -68,7 +68,7 @@ class SharedResults:
                 return OwnResult(await ask_vendor(), 0)
             kind, moment = taken[0], int(taken[1])
             if kind == b"value":
-                result = self._decrypted(call_request_id, taken)
+                result = self._decrypted(call_request_id, taken, waited=asked > 0)
                 if result is not None:
                     return result
                 ignored = taken[2].decode()
@@ -217,13 +217,13 @@ class SharedResults:
                 if not all_waiting and self._waiting.get(call_request_id) is all_waiting:
                     del self._waiting[call_request_id]
 
-    def _decrypted(self, call_request_id: str, taken: list[bytes]) -> SharedResult | None:
+    def _decrypted(self, call_request_id: str, taken: list[bytes], *, waited: bool) -> SharedResult | None:
         _, moment, t, final, stored = taken
         answer = self._encryption.decrypt(self._keys(call_request_id)[0].encode(), stored)
         if answer is None:
             return None
         age = max(int(moment) - int(t), 0) / 1000
-        return SharedResult(answer, final == b"1", now() - age, int(t))
+        return SharedResult(answer, final == b"1", now() - age, int(t), waited)
 
     def _lifetime(self, *, final: bool) -> int:
         return max(int((self._final_max_age if final else NON_FINAL_LIFETIME) * 1000), 1)

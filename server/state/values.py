@@ -22,13 +22,15 @@ Read = TypeVar("Read", bound=Readable)
 class SharedResult(NamedTuple):
     """A result in the engine. answer: serialized, as callers get it. read_at: on the event loop's clock, in seconds.
 
-    t: when the read began, by the engine's clock in ms.
+    t: when the read began, by the engine's clock in ms. waited: another process was still reading it when this one
+    asked; else it was known already.
     """
 
     answer: bytes
     final: bool
     read_at: float
     t: int
+    waited: bool
 
 
 class OwnResult(NamedTuple, Generic[Read]):
