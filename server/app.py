@@ -170,6 +170,7 @@ class Gateway:
         self._health.end_watches()
         self._interceptor.requests.hurry()
         self._watches.drain()
+        self._cancellations.end_by(seconds - REPLY_MARGIN)
         async with asyncio.TaskGroup() as group:
             stopping = group.create_task(self._server.stop(seconds, self._interceptor.open_calls.settled))
             # Until then a call that was just taken may begin a cancel.

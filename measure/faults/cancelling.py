@@ -1,17 +1,18 @@
-"""Rows: cancelling while the vendor, the network or a caller fails."""
+"""Cases: cancelling while the vendor, the network or a caller fails."""
 
 import asyncio
 import random
 from collections.abc import Awaitable, Callable, Sequence
+from contextlib import suppress
 
 from callrequest.v1.call_request_service_pb2 import CancelCallRequestRequest
-from testkit.gateway_process import serving
+from testkit.gateway_process import GatewayProcess, serving
 from testkit.http2_connection import Ended, connected
 from testkit.scripted_vendor import Answer, cancelled, failed, hang_up, later, never, reset, send
 
 from .calls import client_of, counted, identifier, within_deadline
 from .fault_case import FaultCase, Findings, Form
-from .vendor import Vendor
+from .vendor import HTML, Vendor, always
 
 _DEADLINE = 6.0  # seconds
 _CALLS = 20
@@ -34,13 +35,21 @@ def _outcomes(ended: Sequence[tuple[str, Ended]]) -> list[str]:
     return ["OK" if each.code == 0 else each.reason or f"code {each.code}" for _, each in ended]
 
 
-def _fault(rule: _Rule, expected: str, posts: int) -> Callable[[Form, Findings], Awaitable[None]]:
-    """The first POST for each call request is answered by the rule, a second one as usual."""
+def _fault(
+    rule: _Rule, expected: str, posts: int, then: _Rule = lambda vendor: vendor.agree, unreadable: float = 0.0
+) -> Callable[[Form, Findings], Awaitable[None]]:
+    """The first POST for each call request is answered by the rule, a second one by the other.
+
+    unreadable: seconds from the beginning in which readings get 503.
+    """
 
     async def measure(form: Form, findings: Findings) -> None:
         async with Vendor() as vendor, serving(vendor.url) as gateway, connected(gateway.port) as client:
-            faulty = rule(vendor)
-            vendor.on_cancel = lambda asked: (faulty if vendor.posts[asked] == 1 else vendor.agree)(asked)
+            first, second = rule(vendor), then(vendor)
+            vendor.on_cancel = lambda asked: (first if vendor.posts[asked] == 1 else second)(asked)
+            if unreadable:
+                vendor.on_read = always(send("", 503))
+                asyncio.get_running_loop().call_later(unreadable, setattr, vendor, "on_read", vendor.tell)
             ids = [identifier("cancel", number) for number in range(_CALLS)]
             ended = list(zip(ids, await asyncio.gather(*(client.cancel(each, _DEADLINE) for each in ids)), strict=True))
             outcomes = _outcomes(ended)
@@ -48,8 +57,19 @@ def _fault(rule: _Rule, expected: str, posts: int) -> Callable[[Form, Findings],
             sent = {vendor.posts[each] for each in ids}
             findings.record(f"{counted(vendor.posts[each] for each in ids)} (calls, POSTs)", sent == {posts})
             _judge(findings, vendor, ended, _DEADLINE)
+            await _lines(findings, gateway, ids, callers_left=0)
 
     return measure
+
+
+async def _lines(findings: Findings, gateway: GatewayProcess, ids: Sequence[str], callers_left: int) -> None:
+    """Each cancel that ended has left its line in the log, within a moment."""
+    with suppress(TimeoutError):
+        await gateway.until(lambda: len(gateway.logged("cancel_settled")) >= len(ids), 3)
+    lines = gateway.logged("cancel_settled")
+    whole = {line["call_request_id"] for line in lines if line["callers_left"] == callers_left}
+    findings.record(f"{len(lines)} lines for {len(ids)} cancels", len(lines) == len(ids) and whole == set(ids))
+    findings.record(f"{len(gateway.defects())} defects logged", not gateway.defects())
 
 
 def _committed(then: Answer) -> _Rule:
@@ -67,6 +87,20 @@ def _committed(then: Answer) -> _Rule:
 
 def _not_committed(then: Answer) -> _Rule:
     return lambda vendor: lambda call_request_id: then
+
+
+def _refuse(words: str) -> _Rule:
+    """The vendor refuses: what is pending stays so."""
+    return _not_committed(send(failed("CANCELLATION_NOT_ALLOWED", words)))
+
+
+def _refuse_cancelled(vendor: Vendor) -> Callable[[str], Answer]:
+    """The call request was cancelled before, and the vendor refuses to cancel it again."""
+    return _committed(send(failed("CANCELLATION_NOT_ALLOWED", "It is already cancelled.")))(vendor)
+
+
+def _nested(depth: int) -> Answer:
+    return send('{"success": true, "results": ' + '{"x":' * depth + "1" + "}" * (depth + 1))
 
 
 async def _refused(form: Form, findings: Findings) -> None:
@@ -117,6 +151,7 @@ async def _caller_leaves(form: Form, findings: Findings) -> None:
             call.cancel()
         await asyncio.gather(*calls, return_exceptions=True)
         await asyncio.sleep(5)
+        await _lines(findings, gateway, arrived, callers_left=1)
         settled = sum(vendor.statuses[each] == "CANCELLED" for each in arrived)
         most = max(vendor.posts.values(), default=0)
     findings.record(f"{settled} of {len(arrived)} cancelled", bool(arrived) and settled == len(arrived))
@@ -191,10 +226,49 @@ CASES = (
         f"OK by reading back; {_JUDGED}",
         _fault(_committed(later(20, send(cancelled()))), "OK", posts=1),
     ),
+    FaultCase(
+        "deep-reply",
+        "cancel: committed, its reply nested 900 deep",
+        f"OK by reading back; {_JUDGED}",
+        _fault(_committed(_nested(900)), "OK", posts=1),
+    ),
+    FaultCase(
+        "firewall-after",
+        "cancel: committed, a firewall's 403 page for its reply",
+        f"OK by reading back; {_JUDGED}",
+        _fault(_committed(send(HTML, 403)), "OK", posts=1),
+    ),
+    FaultCase(
+        "error-after",
+        "cancel: committed, an unknown error code for its reply",
+        f"OK by reading back; {_JUDGED}",
+        _fault(_committed(send(failed("SYSTEM_ERROR"))), "OK", posts=1),
+    ),
+    FaultCase(
+        "error-before",
+        "cancel: an unknown error code, nothing committed",
+        f"VENDOR_ERROR after one POST; {_JUDGED}",
+        _fault(_not_committed(send(failed("SYSTEM_ERROR"))), "VENDOR_ERROR", posts=1),
+    ),
+    FaultCase(
+        "refused-unreadable",
+        "cancel: refused since cancelled already, readings get 503 for 3 s",
+        f"OK by a later reading; {_JUDGED}",
+        _fault(_refuse_cancelled, "OK", posts=1, unreadable=3),
+    ),
+    FaultCase(
+        "cut-then-refused",
+        "cancel: cut before the commit, the second POST refused for its check-in",
+        f"CANCELLATION_NOT_ALLOWED; {_JUDGED}",
+        _fault(_not_committed(hang_up()), "CANCELLATION_NOT_ALLOWED", posts=2, then=_refuse("The check-in is past.")),
+    ),
     FaultCase("hung", "cancel: neither POST nor reads answered", f"CANCELLATION_OUTCOME_UNKNOWN; {_JUDGED}", _hung),
     FaultCase("two-callers", "cancel: two callers at once", f"one POST, OK for both; {_JUDGED}", _two_callers),
     FaultCase(
-        "caller-leaves", "cancel: caller leaves, first POST lost", "cancelled all the same, ≤ 2 POSTs", _caller_leaves
+        "caller-leaves",
+        "cancel: caller leaves, first POST lost",
+        "cancelled all the same, ≤ 2 POSTs, a line each",
+        _caller_leaves,
     ),
     FaultCase(
         "weather", "cancel: random faults of POSTs and reads, 400 calls (long: 2000)", _JUDGED, _weather, timeout=80

@@ -56,6 +56,7 @@ class CancelsInProgress:
         self._jitter = jitter
         self._flights: dict[str, _Flight] = {}
         self._end: Deadline | None = None  # of the gateway
+        self._over = False
 
     async def cancel(self, call_request_id: str, deadline: Deadline) -> Cancellation:
         """Cancels. Raises GatewayError: CANCELLATION_OUTCOME_UNKNOWN when a POST may have arrived and time is up.
@@ -76,17 +77,23 @@ class CancelsInProgress:
             return task.result()
         raise flight.cancel.unsettled(out_of_time=not task.done())
 
+    def end_by(self, seconds: float) -> None:
+        """The gateway ends after so many seconds: every cancel is settled by then, those included that still begin.
+
+        A POST under way is left in time for its effect to be read back.
+        """
+        self._end = Deadline(now() + seconds).earlier(REPLY_MARGIN)
+        for flight in self._flights.values():
+            flight.cancel.end_by(self._end)
+
     async def finish(self, seconds: float) -> None:
         """Waits so long for the cancels in progress, then ends them: their callers receive at once what is known.
 
-        None begins any more: what is sent from now on could not be settled. A POST under way is left in time for its
-        effect to be read back within these seconds.
+        None begins any more: what is sent from now on could not be settled.
         """
-        self._end = Deadline(now() + seconds).earlier(REPLY_MARGIN)
-        flights = list(self._flights.values())
-        for flight in flights:
-            flight.cancel.end_by(self._end)
-        tasks = [flight.task for flight in flights]
+        self._over = True
+        self.end_by(seconds)
+        tasks = [flight.task for flight in self._flights.values()]
         if tasks:
             await asyncio.wait(tasks, timeout=max(seconds, 0))
         for task in tasks:
@@ -95,7 +102,7 @@ class CancelsInProgress:
             await asyncio.wait(tasks, timeout=CLEANUP_SECONDS)
 
     def _begin(self, call_request_id: str, deadline: Deadline) -> _Flight:
-        if self._end is not None:
+        if self._over:
             raise not_cancelled()
         if deadline.spent():
             raise deadline_exceeded()

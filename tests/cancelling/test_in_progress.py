@@ -158,6 +158,19 @@ def test_a_post_that_hangs_at_the_end_is_read_back_in_time() -> None:
     run(main())
 
 
+def test_a_cancel_that_begins_before_the_end_has_the_time_until_then() -> None:
+    """While the server still takes calls a cancel begins, and divides the time until the end."""
+
+    async def main() -> None:
+        vendor, cancelling = played(hangs(), reply(with_status("CANCELLED")))
+        cancelling.in_progress.end_by(5)
+        ended = await cancelling.cancel(30)
+        assert (ended.answer, vendor.count("cancel")) == ("CANCELLED", 1)
+        assert ended.seconds < 5
+
+    run(main())
+
+
 def test_none_begins_at_the_end() -> None:
     """What is sent from now on could not be settled: UNAVAILABLE, and the vendor sees nothing of it."""
 
