@@ -26,7 +26,9 @@ from .reading.batch import Batches
 from .reading.result_cache import ResultCache
 from .reading.results import Results
 from .reloading import BrokenFileError, FileWatcher, Reloading, Watched
+from .rpc.caller_limits import CallerLimits
 from .rpc.callers import AnyCertificate, Callers
+from .rpc.callers_file import Rules
 from .rpc.channel_options import channel_options
 from .rpc.health import NAME as HEALTH
 from .rpc.health import Health
@@ -100,7 +102,9 @@ class Gateway:
         options = channel_options(settings.max_connection_age, settings.max_streams)
         self._server = server = ServerGroup(server_group, options)
         stack.callback(metrics.flush)
-        self._interceptor = Interceptor(server, metrics, self._access_log, await self._callers(stack))
+        callers = await self._callers(stack, metrics)
+        limits = CallerLimits(enforce=settings.caller_limits == "enforce", exceeded=metrics.caller_limited)
+        self._interceptor = Interceptor(server, metrics, self._access_log, callers, limits)
         server.set_unknown_method_handler(self._interceptor.refuse_unknown_method)
         interceptor: Any = self._interceptor  # the generated code takes a grpc.Server
         cache = ResultCache(settings.default_max_age, settings.final_max_age, settings.cache_bytes)
@@ -225,7 +229,7 @@ class Gateway:
         state = await stack.enter_async_context(open_state(self._settings, results, metrics.state_up))
         results.share(state.results)
 
-    async def _callers(self, stack: AsyncExitStack) -> Callers | AnyCertificate | None:
+    async def _callers(self, stack: AsyncExitStack, metrics: Metrics) -> Callers | AnyCertificate | None:
         settings, certificates = self._settings, None
         if settings.tls_client_ca is not None:
             from .rpc.peer_certificates import PeerCertificates
@@ -233,7 +237,13 @@ class Gateway:
             certificates = PeerCertificates()
         if settings.callers is None:
             return None if certificates is None else AnyCertificate(certificates)
-        callers = await stack.enter_async_context(Callers(settings.callers, certificates))
+
+        def loaded(rules: Rules) -> None:
+            for caller in rules.callers:
+                if caller.max_per_second is not None:
+                    metrics.caller_limited(caller.name, 0)
+
+        callers = await stack.enter_async_context(Callers(settings.callers, certificates, loaded))
         self.reloads.append(callers.refresh)
         return callers
 

@@ -198,6 +198,7 @@ class Settings(BaseSettings):
     tls_key: Path | None = None
     tls_client_ca: Path | None = None
     callers: Path | None = None
+    caller_limits: Literal["enforce", "observe"] = "enforce"
     allow_plaintext: bool = False
     allow_sandbox: bool = False
     reflection: bool = True

@@ -8,7 +8,8 @@ import struct
 from collections.abc import Iterator
 
 PREFACE = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"
-DATA, HEADERS, RST_STREAM, SETTINGS, PING, GOAWAY, WINDOW_UPDATE = 0, 1, 3, 4, 6, 7, 8
+DATA, HEADERS, RST_STREAM, SETTINGS, PING, GOAWAY, WINDOW_UPDATE, CONTINUATION = 0, 1, 3, 4, 6, 7, 8, 9
+MAX_FRAME = 1 << 14  # bytes of a frame's payload
 END_STREAM, ACK, END_HEADERS = 0x1, 0x1, 0x4
 CANCEL, REFUSED_STREAM = 8, 7
 MAX_CONCURRENT_STREAMS = 3
@@ -37,10 +38,20 @@ def call_headers(path: str, timeout: float | None = None, *more: tuple[str, byte
     return block + b"".join(b"\x00" + _text(name.encode()) + _text(value) for name, value in named)
 
 
+def header_frames(stream: int, block: bytes, flags: int = 0) -> bytes:
+    """A header block of any length as HEADERS and CONTINUATION frames. flags: END_STREAM."""
+    parts = [block[at : at + MAX_FRAME] for at in range(0, len(block), MAX_FRAME)]
+    last = len(parts) - 1
+    return b"".join(
+        frame(CONTINUATION if at else HEADERS, (END_HEADERS if at == last else 0) | (0 if at else flags), stream, part)
+        for at, part in enumerate(parts)
+    )
+
+
 def call(stream: int, headers: bytes, message: bytes) -> bytes:
     """A whole unary call as frames."""
     content = b"\x00" + struct.pack(">I", len(message)) + message
-    return frame(HEADERS, END_HEADERS, stream, headers) + frame(DATA, END_STREAM, stream, content)
+    return header_frames(stream, headers) + frame(DATA, END_STREAM, stream, content)
 
 
 def reset(stream: int) -> bytes:

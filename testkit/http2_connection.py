@@ -54,7 +54,12 @@ class Ended:
 
 
 class Connection(asyncio.Protocol):
-    """One HTTP/2 connection; `begin` starts a call, `call` waits for its end."""
+    """One HTTP/2 connection; `begin` starts a call, `call` waits for its end.
+
+    acknowledges: whether it acknowledges the server's SETTINGS, from which on the server enforces them.
+    """
+
+    acknowledges = True
 
     def __init__(self) -> None:
         self.limit = 100  # streams, until the server says
@@ -95,7 +100,8 @@ class Connection(asyncio.Protocol):
                 self._end(stream, None, turned_back=int.from_bytes(payload, "big") == http2.REFUSED_STREAM)
             elif kind == http2.SETTINGS and not flags & http2.ACK:
                 self.limit = http2.setting(payload, http2.MAX_CONCURRENT_STREAMS) or self.limit
-                self.transport.write(http2.frame(http2.SETTINGS, http2.ACK))
+                if self.acknowledges:
+                    self.transport.write(http2.frame(http2.SETTINGS, http2.ACK))
                 self.greeted.set()
             elif kind == http2.GOAWAY:
                 self.going_away = True
@@ -119,8 +125,7 @@ class Connection(asyncio.Protocol):
         """Sends the headers of a call alone; returns its stream. whole: the request ends with them."""
         stream, self._next = self._next, self._next + 2
         self.open[stream] = (time.monotonic(), ended)
-        flags = http2.END_HEADERS | (http2.END_STREAM if whole else 0)
-        self.transport.write(http2.frame(http2.HEADERS, flags, stream, headers))
+        self.transport.write(http2.header_frames(stream, headers, http2.END_STREAM if whole else 0))
         return stream
 
     async def call(self, headers: bytes, message: bytes, seconds: float) -> Ended:

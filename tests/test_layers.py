@@ -25,6 +25,7 @@ LAYERS = (
     "observability",
     "concurrency_limit",
     "validation",
+    "request_ids",
     "settings",
     "errors",
     "deadline",

@@ -39,20 +39,32 @@ class AccessLog:
         seconds: float,
         call_request_id: str,
         caller: str | None,
+        request_id: str | None = None,
+        trace_id: str | None = None,
         *,
         probe: bool,
     ) -> None:
-        """Logs how a call ended. call_request_id: as the caller sent it; what is none is left out."""
+        """Logs how a call ended. call_request_id: as the caller sent it; left out unless it is well-formed.
+
+        request_id, trace_id: of an allowed form, which needs no escaping in JSON; None: left out.
+        """
         level = "debug" if probe else "warning" if code in FOR_OPERATORS and reason != ROUTINE else "info"
         if level not in self._enabled:
             return
         if self._sink is None:
             known = is_call_request_id(call_request_id)
-            fields = {"caller": caller, "reason": reason, "call_request_id": call_request_id if known else None}
+            fields = {
+                "caller": caller,
+                "reason": reason,
+                "call_request_id": call_request_id if known else None,
+                "request_id": request_id,
+                "trace_id": trace_id,
+            }
             given = {field: value for field, value in fields.items() if value is not None}
             getattr(get_log(), level)("call", method=method, code=code, duration_ms=round(seconds * 1000, 2), **given)
             return
-        self._sink.add(_line, time.time(), level, method, code, reason, seconds, call_request_id, caller)
+        ids = (call_request_id, caller, request_id, trace_id)
+        self._sink.add(_line, time.time(), level, method, code, reason, seconds, *ids)
 
     def cancel_settled(
         self,
@@ -116,6 +128,8 @@ def _line(
     seconds: float,
     call_request_id: str,
     caller: str | None,
+    request_id: str | None,
+    trace_id: str | None,
 ) -> str:
     line = (
         f'{{"time":"{_spelt(at)}","level":"{level}","event":"call","method":"{method}","code":"{code}",'
@@ -127,4 +141,8 @@ def _line(
         line += f',"reason":"{reason}"'
     if is_call_request_id(call_request_id):  # else it is text of the caller's, and may be anything
         line += f',"call_request_id":"{call_request_id}"'
+    if request_id is not None:
+        line += f',"request_id":"{request_id}"'
+    if trace_id is not None:
+        line += f',"trace_id":"{trace_id}"'
     return line + "}\n"

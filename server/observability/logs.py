@@ -17,7 +17,7 @@ import structlog
 FIELDS = frozenset(
     {
         *("time", "level", "event"),
-        *("method", "code", "reason", "duration_ms", "call_request_id", "caller"),  # a call
+        *("method", "code", "reason", "duration_ms", "call_request_id", "caller", "request_id", "trace_id"),  # a call
         *("error", "at", "logger", "line"),  # an unexpected exception, a library's message
         "tls",  # why TLS failed: a constant text of OpenSSL's, with the vendor's host name at most
         *("address", "metrics", "vendor", "version", "settings", "signal", "seconds"),  # start and stop

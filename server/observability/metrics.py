@@ -100,6 +100,9 @@ class Metrics:
             "grpc_server_calls_by_caller", "Calls ended, by who called.", "caller", "grpc_method", "grpc_code"
         )
 
+        self._rate_limited = self._counter(
+            "caller_rate_limited", "Calls above their caller's max_per_second, refused or not.", "caller"
+        )
         self._state_up = Gauge(
             "state_up",
             "1 while results are shared with other processes, 0 while the engine is down, or none is set.",
@@ -154,6 +157,10 @@ class Metrics:
             by_caller.inc()
         if reason is not None:
             self._failures.labels(*method[1:], reason).inc()
+
+    def caller_limited(self, caller: str, calls: int = 1) -> None:
+        """Counts calls above the rate of a caller of the file; 0 calls: begins its series."""
+        self._rate_limited.labels(caller).inc(calls)
 
     def vendor_request(self, operation: str, outcome: str, seconds: float) -> None:
         """Counts a request to the vendor."""

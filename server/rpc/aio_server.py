@@ -1,14 +1,18 @@
-"""grpc.aio's server, without the defect by which any client can end it.
+"""grpc.aio's server, without the defect by which any client can end it, and without log lines that clients can cause.
 
 grpc.aio decodes the name of a method that is not registered where nothing catches the exception: a name that is not
 UTF-8 ends the server and all its calls (grpcio 1.85). This server refuses such calls without reading their names; every
 method that exists is registered (`interceptor.py`).
+
+It also logs a traceback for each value of metadata that is not UTF-8, although it passes such a value on as
+Latin-1. This server drops that line: what a caller sends is not an error of the gateway's.
 
 This leans on internals of grpcio, which is pinned; `tests/rpc/test_aio_server.py` fails when they have changed, or when
 grpcio no longer needs this.
 """
 
 import asyncio
+import logging
 from collections.abc import Awaitable, Callable, Sequence
 from contextlib import suppress
 from typing import Any, TypeAlias
@@ -50,10 +54,16 @@ class _Core(cygrpc.AioServer):  # type: ignore[misc]  # it has no types
             await self.refuse_unknown(context)
 
 
+def _is_ours(record: logging.LogRecord) -> bool:
+    """Whether a line of grpcio's is about the gateway, not about the encoding of a caller's metadata."""
+    return not str(record.msg).startswith("Invalid encoding on")
+
+
 class AioServer(_server.Server):
     """A server as `grpc.aio.server(options=options)` makes it."""
 
     def __init__(self, options: Sequence[tuple[str, Any]]) -> None:
+        logging.getLogger(cygrpc.__name__).addFilter(_is_ours)
         self._loop = cygrpc.get_working_loop()
         arguments = _server._augment_channel_arguments(options, None)  # noqa: SLF001
         self._server = _Core(self._loop, None, (), (), arguments, None)

@@ -3,7 +3,7 @@
 import asyncio
 import hashlib
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Self
@@ -53,17 +53,22 @@ class AnyCertificate:
 class Callers:
     """The callers of a file, kept current: `async with Callers(path, certificates) as callers`.
 
-    certificates: reads clients' certificates; None: they are not verified. Raises SettingsError when the file is broken
+    certificates: reads clients' certificates; None: they are not verified. loaded: called with the rules that hold from
+    now on, in any thread. Raises SettingsError when the file is broken
     at the start; later the old rules stay, and an error is logged.
     """
 
-    def __init__(self, path: Path, certificates: "PeerCertificates | None") -> None:
+    def __init__(
+        self, path: Path, certificates: "PeerCertificates | None", loaded: Callable[[Rules], None] = lambda rules: None
+    ) -> None:
         self._path = path
         self._certificates = certificates
+        self._loaded = loaded
         try:
             self._rules = Reloading([path], self._read)
         except BrokenFileError as error:
             raise SettingsError([f"{_SETTING}: {error}"]) from None
+        loaded(self._rules.value)
 
     async def __aenter__(self) -> Self:
         self._watching = asyncio.create_task(self._watch())
@@ -97,6 +102,7 @@ class Callers:
         """Reads the file again if it has changed. A broken one changes nothing, and an error is logged."""
         try:
             if self._rules.refresh():
+                self._loaded(self._rules.value)
                 get_log().info("callers read again", settings=_SETTING)
         except BrokenFileError as error:
             get_log().error("callers' file is broken, the old rules stay", settings=_SETTING, error=str(error))

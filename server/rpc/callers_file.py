@@ -1,9 +1,10 @@
-"""The file of who may call what: TOML, read strictly. What is wrong with it is told without repeating what it holds.
+"""The file of who may call what: TOML, read strictly. Errors name what is wrong without repeating what the file holds.
 
 [[caller]]
 name = "billing"
 certificate = "spiffe://example.com/billing"  # or token_sha256 = "…"; or a list of them
 may = ["read", "cancel"]
+max_per_second = 50  # optional
 """
 
 import re
@@ -27,19 +28,21 @@ _NAME = re.compile(r"[A-Za-z0-9._-]{1,64}")
 _DIGEST = re.compile(r"[0-9A-Fa-f]{64}")
 _URI = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*:[!-~]{1,2000}")
 _DNS = re.compile(r"[A-Za-z0-9*_-]{1,63}(\.[A-Za-z0-9_-]{1,63})*")
-_KEYS = {"name", "certificate", "token_sha256", "may"}
+_KEYS = {"name", "certificate", "token_sha256", "may", "max_per_second"}
+_MIN_RATE, _MAX_RATE = 0.001, 1_000_000
 
 
 class BrokenFileError(Exception):
-    """The file is none: one line that says where and what, and repeats no value but a caller's name."""
+    """The file is broken: one line with the place and the reason, which repeats no value but a caller's name."""
 
 
 @dataclass(frozen=True, slots=True)
 class Caller:
-    """A caller that is known, and its permissions: READ, CANCEL."""
+    """A known caller. may: its permissions, READ and CANCEL. max_per_second: calls to this process; None: no limit."""
 
     name: str
     may: frozenset[str]
+    max_per_second: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,6 +55,11 @@ class Rules:
 
     by_san: Mapping[tuple[str, str], Caller] = field(repr=False)
     by_digest: Mapping[str, Caller] = field(repr=False)
+
+    @property
+    def callers(self) -> set[Caller]:
+        """All callers of the file."""
+        return {*self.by_san.values(), *self.by_digest.values()}
 
 
 def read_rules(path: Path) -> Rules:
@@ -67,11 +75,11 @@ def read_rules(path: Path) -> Rules:
         document = tomllib.loads(content.decode())
     except UnicodeDecodeError as error:
         line = content.count(b"\n", 0, error.start) + 1
-        raise BrokenFileError(f"line {line}: is no UTF-8") from None
+        raise BrokenFileError(f"line {line}: is not UTF-8") from None
     except (ValueError, RecursionError) as error:
         # Only the place: the parser's text may repeat what the file holds.
         place = re.search(r"\(at (line \d+)", str(error))
-        raise BrokenFileError(f"{place[1] if place else 'its end'}: is no TOML") from None
+        raise BrokenFileError(f"{place[1] if place else 'its end'}: is not TOML") from None
     tables = document.get("caller")
     # A file that was emptied or cut off must not lock everyone out.
     if document.keys() != {"caller"} or not isinstance(tables, list) or not tables:
@@ -107,11 +115,20 @@ def _caller(number: int, table: Any) -> tuple[str, Caller]:
     if name in (ANONYMOUS, UNKNOWN):
         raise BrokenFileError(f"{where}: no caller can have this name")
     if not table.keys() <= _KEYS:
-        raise BrokenFileError(f"{where}: may only hold name, certificate, token_sha256 and may")
+        raise BrokenFileError(f"{where}: may only hold name, certificate, token_sha256, may and max_per_second")
     may = table.get("may")
     if not isinstance(may, list) or not all(each in (READ, CANCEL) for each in may):
         raise BrokenFileError(f'{where}: may must be a list of "read" and "cancel"')
-    return where, Caller(name, frozenset(may))
+    return where, Caller(name, frozenset(may), _rate(table.get("max_per_second"), where))
+
+
+def _rate(value: Any, where: str) -> float | None:
+    if value is None:
+        return None
+    # A bool is an int, and neither NaN nor an infinity lies between the bounds.
+    if isinstance(value, bool) or not isinstance(value, int | float) or not _MIN_RATE <= value <= _MAX_RATE:
+        raise BrokenFileError(f"{where}: max_per_second must be a number from {_MIN_RATE} to {_MAX_RATE}")
+    return float(value)
 
 
 def _texts(table: Mapping[str, Any], key: str, where: str) -> list[str]:

@@ -15,6 +15,9 @@ def channel_options(max_connection_age: float, max_streams: int) -> tuple[tuple[
         ("grpc.max_metadata_size", MAX_METADATA_BYTES),
         ("grpc.absolute_max_metadata_size", 2 * MAX_METADATA_BYTES),
         ("grpc.max_concurrent_streams", max_streams),
+        # Until a client acknowledges SETTINGS, gRPC's core enforces none of them: 16 MB of metadata a call. A minute
+        # by default.
+        ("grpc.http2.settings_timeout", 10_000),
         # Clients may ping every 10 s, with or without calls. The minimum is half of that, since pings that leave 10 s
         # apart may arrive closer together. With only one of the two options clients get too_many_pings.
         ("grpc.http2.min_ping_interval_without_data_ms", 5_000),

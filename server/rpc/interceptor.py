@@ -11,7 +11,7 @@ call's headers are there: a call whose request never becomes whole has a caller,
 import asyncio
 import inspect
 import time
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import aclosing
 from functools import partial
 from typing import Any, NoReturn, TypeAlias
@@ -25,8 +25,11 @@ from ..errors import GatewayError, invalid
 from ..observability.access_log import AccessLog
 from ..observability.logs import describe, get_log
 from ..observability.metrics import Metrics
+from ..request_ids import REQUEST_ID, TRACEPARENT, RequestIds, begin_request
+from .caller_limits import CallerLimits
 from .callers import PERMISSION_BY_METHOD, AnyCertificate, Callers
-from .callers_file import ANONYMOUS, UNKNOWN
+from .callers_file import ANONYMOUS, UNKNOWN, Caller
+from .channel_options import MAX_METADATA_BYTES
 from .open_calls import OpenCalls
 from .request_reader import RequestReader
 from .server_group import ServerGroup
@@ -36,6 +39,11 @@ from .stream import ResponseStream
 Handler: TypeAlias = "grpc.RpcMethodHandler[Any, Any]"
 Context: TypeAlias = "grpc.aio.ServicerContext[Any, Any]"
 
+Metadata: TypeAlias = Sequence[tuple[str, Any]]
+
+TRACE_ID = "x-trace-id"
+"""The trailer with the trace id of the caller's traceparent."""
+
 _CODES = {code.value[0]: code for code in grpc.StatusCode}
 _TYPES = {  # by (request_streaming, response_streaming)
     (False, False): "unary",
@@ -44,13 +52,16 @@ _TYPES = {  # by (request_streaming, response_streaming)
     (True, True): "bidi_stream",
 }
 _PROBES = ("grpc.health.", "grpc.reflection.")  # open to all; logged at debug only: they come all day
+_NO_IDS = RequestIds("")
+_OVERHEAD = 32  # bytes that HTTP/2 adds to the size of each header (RFC 9113, 6.5.2)
 _UNKNOWN_METHOD = ("unary", "unknown", "unknown")  # in logs and metrics, which never hold what a caller sent
 
 
 class Interceptor:
     """Takes the server's place where services are registered: `add_…Servicer_to_server(servicer, interceptor)`.
 
-    callers: who may call the methods that are neither health nor reflection; None: whoever can connect.
+    callers: who may call the methods that are neither health nor reflection; None: whoever can connect. limits: how
+    often.
     """
 
     def __init__(
@@ -59,7 +70,9 @@ class Interceptor:
         metrics: Metrics,
         access_log: AccessLog,
         callers: Callers | AnyCertificate | None = None,
+        limits: CallerLimits | None = None,
     ) -> None:
+        self.limits = limits
         self._server = server
         self.metrics = metrics
         self.access_log = access_log
@@ -82,8 +95,12 @@ class Interceptor:
     async def refuse_unknown_method(self, context: Context) -> NoReturn:
         """Ends a call of a method that is not registered with UNIMPLEMENTED; it is logged and counted as `unknown`."""
         call = _Call(self, self._callers, _UNKNOWN_METHOD, "", context)
-        call.ended("UNIMPLEMENTED")
-        await context.abort(grpc.StatusCode.UNIMPLEMENTED, "There is no such method here.")
+        try:
+            call.read_metadata()
+            await context.abort(grpc.StatusCode.UNIMPLEMENTED, "There is no such method here.")
+        except Exception as error:
+            await call.failed(error)
+            raise
 
     def _intercepted(self, service: str, name: str, handler: Handler) -> Handler:
         label = (_TYPES[handler.request_streaming, handler.response_streaming], service, name)
@@ -106,7 +123,7 @@ class Interceptor:
         async def single(_: object, context: Context) -> bytes:
             call = begin(context)
             try:
-                call.admit()
+                call.open()
                 call.request = decode(await requests.read(context)) if takes_one else decode_each(context)
                 response = write(await behaviour(call.request, context))
             except BaseException as error:
@@ -118,7 +135,7 @@ class Interceptor:
         async def streaming(_: object, context: Context) -> None:
             call = begin(context)
             try:
-                call.admit()
+                call.open()
                 call.request = decode(await requests.read(context)) if takes_one else decode_each(context)
                 if yields:
                     async with aclosing(behaviour(call.request, context)) as responses:
@@ -138,13 +155,29 @@ class Interceptor:
         return grpc.stream_unary_rpc_method_handler(single)
 
 
+class _MetadataTooLargeError(Exception):
+    """The metadata is larger than MAX_METADATA_BYTES: grpc's core bounds it once the client acknowledges SETTINGS."""
+
+
 class _Call:
     """One call: refuses a caller that may not call; counts and logs how it ended, and sends its status.
 
     callers: None: the method is open to all. needs: the permission that its caller must have; None: it is a probe.
     """
 
-    __slots__ = ("_begun", "_caller", "_callers", "_context", "_interceptor", "_label", "_needs", "_unary", "request")
+    __slots__ = (
+        "_begun",
+        "_caller",
+        "_callers",
+        "_context",
+        "_ids",
+        "_interceptor",
+        "_label",
+        "_metadata",
+        "_needs",
+        "_unary",
+        "request",
+    )
 
     def __init__(
         self,
@@ -162,17 +195,47 @@ class _Call:
         self._caller = ANONYMOUS if callers is None else UNKNOWN
         self._unary = label[0] == "unary"
         self._begun = time.perf_counter()
+        self._ids = _NO_IDS
+        self._metadata: Metadata = ()
         self.request: Any = None
         interceptor.open_calls.unary += self._unary
 
+    def open(self) -> None:
+        """Admits the call: its metadata, its caller, and how often that caller calls. Raises what refuses it."""
+        self.read_metadata()
+        caller = self._identify()
+        if caller is not None and self._interceptor.limits is not None:
+            self._interceptor.limits.admit(caller)
+
+    def read_metadata(self) -> None:
+        """Reads the call's ids, and has its trailers carry them. Raises _MetadataTooLargeError."""
+        metadata: Any = self._context.invocation_metadata() or ()
+        size, request_ids, traceparents = 0, [], []
+        for key, value in metadata:
+            size += len(key) + len(value) + _OVERHEAD
+            if key == REQUEST_ID:
+                request_ids.append(value)
+            elif key == TRACEPARENT:
+                traceparents.append(value)
+        if size > MAX_METADATA_BYTES:
+            raise _MetadataTooLargeError
+        self._metadata = metadata
+        self._ids = ids = begin_request(request_ids, traceparents)
+        self._context.set_trailing_metadata(_trailers(ids))
+
     def admit(self) -> None:
+        """Identifies the caller again, whose permission may be gone since. Raises what refuses it."""
+        self._identify()
+
+    def _identify(self) -> Caller | None:
         """Identifies the caller. Raises CALLER_UNAUTHENTICATED, CALLER_FORBIDDEN."""
         if self._callers is None:
-            return
-        caller = self._callers.identify(self._context.auth_context(), self._context.invocation_metadata() or ())
+            return None
+        caller = self._callers.identify(self._context.auth_context(), self._metadata)
         self._caller = caller.name
         if self._needs not in caller.may:
             raise GatewayError(reasons.ERROR_REASON_CALLER_FORBIDDEN)
+        return caller
 
     async def failed(self, error: BaseException) -> None:
         """Ends a call that raised: with its status, or INTERNAL. Returns when grpc itself answers the caller."""
@@ -183,6 +246,9 @@ class _Call:
             self.ended("CANCELLED" if left is None or left > 0 else "DEADLINE_EXCEEDED")
         elif isinstance(error, GatewayError):
             await self._abort(error)
+        elif isinstance(error, _MetadataTooLargeError):  # as grpc's core does with clients that know its bound
+            self.ended("RESOURCE_EXHAUSTED")
+            await self._context.abort(grpc.StatusCode.RESOURCE_EXHAUSTED, "The metadata has more than 8 KiB.")
         elif isinstance(error, grpc.aio.InternalError):  # a write failed: the caller is gone
             self.ended("CANCELLED")
             raise asyncio.CancelledError from None  # grpc.aio would log the other as a defect
@@ -194,7 +260,7 @@ class _Call:
     async def _abort(self, error: GatewayError) -> NoReturn:
         status, code = status_of(error), _CODES[error.code]
         self.ended(code.name, error.reason_name)
-        trailers: list[tuple[str, str | bytes]] = [("grpc-status-details-bin", status.SerializeToString())]
+        trailers = [("grpc-status-details-bin", status.SerializeToString()), *_trailers(self._ids)]
         if pushback := pushback_of(error, self._context.time_remaining()):
             trailers.append(("grpc-retry-pushback-ms", pushback))
         await self._context.abort(code, status.message, trailing_metadata=tuple(trailers))
@@ -212,8 +278,19 @@ class _Call:
             seconds,
             getattr(self.request, "call_request_id", ""),
             None if self._caller is ANONYMOUS else self._caller,
+            self._ids.request_id or None,
+            self._ids.trace_id,
             probe=self._needs is None and reason is None,  # a probe that fails by our catalogue is logged as any call
         )
+
+
+def _trailers(ids: RequestIds) -> tuple[tuple[str, str | bytes], ...]:
+    """The trailers that name a call's ids."""
+    if not ids.request_id:
+        return ()
+    if ids.trace_id is None:
+        return ((REQUEST_ID, ids.request_id),)
+    return ((REQUEST_ID, ids.request_id), (TRACE_ID, ids.trace_id))
 
 
 def _decoder(handler: Handler) -> Callable[[bytes], Any]:

@@ -13,6 +13,7 @@ from callrequest.v1 import error_reason_pb2 as reasons
 from ..deadline import MIN_SECONDS, Deadline
 from ..errors import Delivery, GatewayError, deadline_exceeded
 from ..observability.outage_log import OutageLog
+from ..request_ids import outgoing_headers
 from .content_encoding import NotDecodable, decode
 from .document import NotAnObject, Object, parse
 from .mapping import KNOWN_KEYS
@@ -98,6 +99,8 @@ class Exchanges:
         # So that a connection that takes all the time ends as one that was not made, not as a request in doubt.
         connect = max(min(self._connect_timeout, limit - _CONNECT_MARGIN), 0.001)
         request.extensions["timeout"] = {"connect": connect, "read": limit}
+        for name, value in outgoing_headers():
+            request.headers[name] = value
         begun, outcome = time.monotonic(), "abandoned"
         try:
             response = await self._transport.handle_async_request(request)

@@ -23,7 +23,7 @@ from server.observability.metrics import Metrics
 from server.rpc.interceptor import Interceptor
 from testkit.failure import failure
 from testkit.logs import log_to_stdout
-from testkit.scripted_vendor import RESULT_ID
+from testkit.scripted_vendor import RESULT_ID, ScriptedVendor
 
 GET = pb.GetCallRequestResultRequest(call_request_id=RESULT_ID)
 WATCH = pb.WatchCallRequestResultRequest(call_request_id=RESULT_ID)
@@ -170,6 +170,7 @@ async def test_a_call_is_logged_in_one_line_of_listed_fields(capsys: pytest.Capt
         assert list(line)[:3] == ["time", "level", "event"]
         assert line.pop("time")
         assert line.pop("duration_ms") >= 0
+        assert len(line.pop("request_id")) == 32
     usual = {"level": "info", "event": "call", "method": "GetCallRequestResult", "code": "OK"}
     assert lines == [
         usual | {"call_request_id": RESULT_ID},
@@ -217,3 +218,43 @@ async def test_a_cancel_does_not_wait_behind_reads() -> None:
             await asyncio.gather(*(asyncio.to_thread(call.result, 10) for call in calls))
     assert len(taken) == 201
     assert taken.index("cancel") < 50
+
+
+async def _refuses(request: Any, context: Any) -> Any:
+    raise GatewayError(reasons.ERROR_REASON_VENDOR_FAILED)
+
+
+async def _answers(request: Any, context: Any) -> Any:
+    return pb.GetCallRequestResultResponse()
+
+
+PARENT = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"
+
+
+@pytest.mark.parametrize("handler", [pytest.param(_answers, id="answered"), pytest.param(_refuses, id="failed")])
+async def test_a_calls_ids_are_in_its_trailers_and_its_line(
+    handler: Handler, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The caller's own, when they are well-formed; so that both sides find the same call in their logs."""
+    log_to_stdout("info")
+    async with serving(handler) as (client, _):
+        trailers = []
+        for metadata in ((("x-request-id", "order-1.a"), ("traceparent", PARENT)), (("x-request-id", SECRET_TEXT),)):
+            call = client.GetCallRequestResult(GET, metadata=metadata)
+            await asyncio.gather(call, return_exceptions=True)
+            trailers.append(dict(await call.trailing_metadata()))
+    first, second = map(json.loads, capsys.readouterr().out.splitlines())
+    assert (trailers[0]["x-request-id"], trailers[0]["x-trace-id"]) == ("order-1.a", PARENT[3:35])
+    assert (first["request_id"], first["trace_id"]) == ("order-1.a", PARENT[3:35])
+    assert second["request_id"] == trailers[1]["x-request-id"]
+    assert "trace_id" not in second
+    assert "x-trace-id" not in trailers[1]
+
+
+async def test_a_calls_ids_go_to_the_vendor(vendor: ScriptedVendor, client: Any) -> None:
+    """With the request that it causes; without a traceparent there is none."""
+    await client.GetCallRequestResult(GET, metadata=(("x-request-id", "order-1"), ("traceparent", PARENT)))
+    await client.GetCallRequestResult(GET, metadata=(("x-request-id", "order-2"),))
+    sent = [(each.headers.get("x-request-id"), each.headers.get("traceparent")) for each in vendor.asked]
+    assert ("order-1", PARENT) in sent
+    assert ("order-2", None) in sent
