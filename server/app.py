@@ -7,6 +7,7 @@ import time
 from collections.abc import Callable
 from contextlib import AsyncExitStack
 from dataclasses import astuple
+from functools import partial
 from typing import Any, Self
 
 from grpc_health.v1.health_pb2_grpc import add_HealthServicer_to_server
@@ -27,6 +28,7 @@ from .reading.result_cache import ResultCache
 from .reading.results import Results
 from .reloading import BrokenFileError, FileWatcher, Reloading, Watched
 from .rpc.caller_limits import CallerLimits
+from .rpc.callers import SETTING as CALLERS
 from .rpc.callers import AnyCertificate, Callers
 from .rpc.callers_file import Rules
 from .rpc.channel_options import channel_options
@@ -127,7 +129,7 @@ class Gateway:
         add_HealthServicer_to_server(self._health, interceptor)
         if settings.reflection:
             add_reflection([SERVICE, HEALTH], interceptor)
-        self.address = self._listen(server, listen)
+        self.address = self._listen(server, listen, metrics)
         if settings.metrics_listen:
             from .observability.operations import OperationsServer  # a worker has no use for an HTTP server
 
@@ -203,13 +205,14 @@ class Gateway:
         results.observe(watches)
         return watches
 
-    def _listen(self, server: ServerGroup, listen: Address) -> Address:
+    def _listen(self, server: ServerGroup, listen: Address, metrics: Metrics) -> Address:
         settings, credentials = self._settings, None
         if settings.tls_key is not None and settings.tls_certificate is not None:
             from .rpc.certificates import Certificates
 
-            certificates = Certificates(settings.tls_certificate, settings.tls_key, settings.tls_client_ca)
-            self.reloads.append(certificates.refresh)
+            certificates = Certificates(settings.tls_certificate, settings.tls_key, settings.tls_client_ca, metrics)
+            metrics.watches_files(certificates.settings)
+            self.reloads.append(partial(certificates.refresh, force=True))
             credentials = certificates.credentials
         try:
             return server.listen(listen, credentials)
@@ -243,8 +246,9 @@ class Gateway:
                 if caller.max_per_second is not None:
                     metrics.caller_limited(caller.name, 0)
 
-        callers = await stack.enter_async_context(Callers(settings.callers, certificates, loaded))
-        self.reloads.append(callers.refresh)
+        callers = await stack.enter_async_context(Callers(settings.callers, certificates, loaded, metrics))
+        metrics.watches_files(CALLERS)
+        self.reloads.append(partial(callers.refresh, force=True))
         return callers
 
     async def _vendor(self, stack: AsyncExitStack, metrics: Metrics) -> VendorClient:

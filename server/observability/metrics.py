@@ -5,6 +5,7 @@ takes the place of another counts on in its files, so that the sums never fall.
 """
 
 import os
+import time
 from collections.abc import Callable, Collection, Iterable
 from typing import Any
 
@@ -110,6 +111,27 @@ class Metrics:
             multiprocess_mode="livemin",
         )
         self._reloads = self._counter("file_reloads", "Changed files, by what became of them.", "settings", "outcome")
+        self._files_good = Gauge(
+            "file_reload_success",
+            "1 if the files were good when they were read last, 0 while older contents hold.",
+            ("settings",),
+            registry=self._registry,
+            multiprocess_mode="livemin",
+        )
+        self._files_read_at = Gauge(
+            "file_reload_success_timestamp_seconds",
+            "When the files were last read and good.",
+            ("settings",),
+            registry=self._registry,
+            multiprocess_mode="livemin",
+        )
+        self._certificate_ends = Gauge(
+            "certificate_expiry_timestamp_seconds",
+            "When the first of the certificates of these settings ends.",
+            ("settings",),
+            registry=self._registry,
+            multiprocess_mode="livemin",
+        )
 
         self._calls: dict[tuple[tuple[str, str, str], str | None, str], tuple[Counter, Histogram, Counter | None]] = {}
         self._requests: dict[tuple[str, str], Histogram] = {}
@@ -221,10 +243,19 @@ class Metrics:
         """Counts readings of changed files of these settings, from 0."""
         for outcome in ("loaded", "broken"):
             self._reloads.labels(settings, outcome)
+        self._files_good.labels(settings).set(1)
+        self._files_read_at.labels(settings).set(time.time())
 
     def files_reloaded(self, settings: str, *, success: bool) -> None:
         """Counts that changed files were read again. settings: the names of those that name the files."""
         self._reloads.labels(settings, "loaded" if success else "broken").inc()
+        self._files_good.labels(settings).set(success)
+        if success:
+            self._files_read_at.labels(settings).set(time.time())
+
+    def certificates_end(self, settings: str, ends: float) -> None:
+        """Sets when the first certificate of these settings ends, in seconds since 1970."""
+        self._certificate_ends.labels(settings).set(ends)
 
     def in_flight(self, kind: str) -> Callable[[int], None]:
         """Returns a function that sets the number of calls in flight of a kind."""

@@ -3,6 +3,7 @@
 import asyncio
 import hashlib
 import re
+import threading
 from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
 from pathlib import Path
@@ -12,9 +13,9 @@ from callrequest.v1 import error_reason_pb2 as reasons
 
 from ..errors import GatewayError
 from ..observability.logs import describe, get_log
-from ..reloading import Reloading
+from ..reloading import BrokenFileError, Reloading, ReloadObserver
 from ..settings import SettingsError
-from .callers_file import ANONYMOUS, CANCEL, READ, BrokenFileError, Caller, Rules, read_rules
+from .callers_file import ANONYMOUS, CANCEL, READ, Caller, Rules, read_rules
 
 if TYPE_CHECKING:
     from .peer_certificates import PeerCertificates  # its library takes 7 MB: only a gateway with TLS loads it
@@ -30,7 +31,7 @@ PERMISSION_BY_METHOD: Mapping[str, str] = {
 }
 """The permission that a caller needs for a method; nobody may call a method that is not listed."""
 
-_SETTING = "GATEWAY_CALLERS"
+SETTING = "GATEWAY_CALLERS"
 _BEARER = re.compile(r"(?i:bearer) +([A-Za-z0-9._~+/-]+=*)")
 
 
@@ -59,15 +60,21 @@ class Callers:
     """
 
     def __init__(
-        self, path: Path, certificates: "PeerCertificates | None", loaded: Callable[[Rules], None] = lambda rules: None
+        self,
+        path: Path,
+        certificates: "PeerCertificates | None",
+        loaded: Callable[[Rules], None] = lambda rules: None,
+        observer: ReloadObserver | None = None,
     ) -> None:
         self._path = path
         self._certificates = certificates
         self._loaded = loaded
+        self._observer = observer
+        self._one_at_a_time = threading.Lock()  # SIGHUP may come while the file is looked at
         try:
             self._rules = Reloading([path], self._read)
         except BrokenFileError as error:
-            raise SettingsError([f"{_SETTING}: {error}"]) from None
+            raise SettingsError([f"{SETTING}: {error}"]) from None
         loaded(self._rules.value)
 
     async def __aenter__(self) -> Self:
@@ -98,14 +105,21 @@ class Callers:
             raise GatewayError(reasons.ERROR_REASON_CALLER_UNAUTHENTICATED)
         return caller
 
-    def refresh(self) -> None:
-        """Reads the file again if it has changed. A broken one changes nothing, and an error is logged."""
-        try:
-            if self._rules.refresh():
+    def refresh(self, *, force: bool = False) -> None:
+        """Reads the file again if it has changed, or by force. A broken one changes nothing, and an error is logged."""
+        with self._one_at_a_time:
+            try:
+                if not self._rules.refresh(force=force):
+                    return
+            except BrokenFileError as error:
+                get_log().error("callers' file is broken, the old rules stay", settings=SETTING, error=str(error))
+                success = False
+            else:
                 self._loaded(self._rules.value)
-                get_log().info("callers read again", settings=_SETTING)
-        except BrokenFileError as error:
-            get_log().error("callers' file is broken, the old rules stay", settings=_SETTING, error=str(error))
+                get_log().info("callers read again", settings=SETTING)
+                success = True
+        if self._observer is not None:
+            self._observer.files_reloaded(SETTING, success=success)
 
     async def _watch(self) -> None:
         while True:

@@ -14,6 +14,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from ..reloading import BrokenFileError
+
 READ, CANCEL = "read", "cancel"
 
 ANONYMOUS, UNKNOWN = "anonymous", "unknown"
@@ -30,10 +32,6 @@ _URI = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*:[!-~]{1,2000}")
 _DNS = re.compile(r"[A-Za-z0-9*_-]{1,63}(\.[A-Za-z0-9_-]{1,63})*")
 _KEYS = {"name", "certificate", "token_sha256", "may", "max_per_second"}
 _MIN_RATE, _MAX_RATE = 0.001, 1_000_000
-
-
-class BrokenFileError(Exception):
-    """The file is broken: one line with the place and the reason, which repeats no value but a caller's name."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,17 +1,22 @@
-"""The server's certificate and the CAs of its clients, read anew when they are rotated."""
+"""The server's certificate and the CAs of its clients, read again when they are rotated."""
 
+import math
 import ssl
 import threading
 import time
+from collections.abc import Callable, Mapping
 from pathlib import Path
+from typing import NamedTuple, Protocol
 
 import grpc
+from cryptography import x509
 
 from ..observability.logs import get_log
-from ..reloading import Reloading
+from ..reloading import BrokenFileError, Reloading, ReloadObserver
 from ..settings import SettingsError
 
-_PAIR = "GATEWAY_TLS_CERTIFICATE, GATEWAY_TLS_KEY"
+_PAIR, _CLIENT_CA = "GATEWAY_TLS_CERTIFICATE, GATEWAY_TLS_KEY", "GATEWAY_TLS_CLIENT_CA"
+_DAY = 86_400.0
 
 _PAUSE = 0.02
 """Seconds that new connections wait at a rotation.
@@ -21,39 +26,65 @@ connections a second one rotation in some 3000 ended the process. Whoever passed
 """
 
 
-class _NoCertificatesError(Exception):
-    """The files hold no certificates: the settings that name them, and what is wrong."""
+WARNING_DAYS = 14
+"""Days before the end of a certificate from which on the log warns of it, once a day."""
+
+
+class CertificateObserver(ReloadObserver, Protocol):
+    """Counts readings, and knows when certificates end. settings: those that name the files."""
+
+    def certificates_end(self, settings: str, ends: float) -> None: ...
+
+
+class _Loaded(NamedTuple):
+    """ends: for each setting the moment at which the first of its certificates ends, in seconds since 1970."""
+
+    configuration: grpc.ServerCertificateConfiguration
+    ends: Mapping[str, float]
 
 
 class Certificates:
-    """A certificate, its key, and the CAs whose clients alone may connect; None: whoever can.
+    """A certificate, its key, and the CAs whose clients alone may connect; without CAs, whoever can.
 
-    Raises SettingsError when the files are none at the start; later the old ones stay, and the log says so.
+    Raises SettingsError when a file is broken at the start; later the old contents stay, and an error is logged. now:
+    seconds since 1970.
     """
 
-    def __init__(self, certificate: Path, key: Path, client_ca: Path | None) -> None:
+    def __init__(
+        self,
+        certificate: Path,
+        key: Path,
+        client_ca: Path | None,
+        observer: CertificateObserver | None = None,
+        now: Callable[[], float] = time.time,
+    ) -> None:
         self._certificate, self._key, self._client_ca = certificate, key, client_ca
+        self._observer = observer
+        self._now = now
         self._one_at_a_time = threading.Lock()  # servers ask at the same time
+        self._warn_at = 0.0
+        self.settings = _PAIR if client_ca is None else f"{_PAIR}, {_CLIENT_CA}"
         paths = [certificate, key] + ([client_ca] if client_ca else [])
         try:
             self._current = Reloading(paths, self._load)
-        except _NoCertificatesError as error:
-            raise SettingsError([": ".join(error.args)]) from None
+        except BrokenFileError as error:
+            raise SettingsError([str(error)]) from None
+        self._look_at_dates()
 
     def credentials(self) -> grpc.ServerCredentials:
-        """What one server needs for one port; connections made after a rotation have the new certificate.
+        """Returns the credentials of one server's port; connections made after a rotation have the new certificate.
 
-        grpc can require clients' certificates or not ask for them, nothing between.
+        grpc for Python can require clients' certificates or not ask for them, nothing between.
         """
-        known = self._current.value
+        known = self._current.value.configuration
 
         def changed() -> grpc.ServerCertificateConfiguration | None:
-            """Asked by grpc before every handshake, in a thread of its own, under a lock: must be quick, not fail."""
+            """Called by grpc before every handshake, in a thread of its own, under a lock: must be quick, not fail."""
             nonlocal known
             self.refresh()
-            if known is self._current.value:
+            if known is self._current.value.configuration:
                 return None
-            known = self._current.value
+            known = self._current.value.configuration
             time.sleep(_PAUSE)
             return known
 
@@ -63,33 +94,65 @@ class Certificates:
             require_client_authentication=self._client_ca is not None,
         )
 
-    def refresh(self) -> None:
-        """Reads the files again if one has changed. A broken one changes nothing, and an error is logged."""
+    def refresh(self, *, force: bool = False) -> None:
+        """Reads the files again if one has changed, or by force. A broken one changes nothing, and an error is logged.
+
+        Warns of certificates that end soon or have ended.
+        """
         with self._one_at_a_time:
             try:
-                if self._current.refresh():
-                    get_log().info("certificates read again")
-            except _NoCertificatesError as error:
-                settings, why = error.args
+                if not self._current.refresh(force=force):
+                    if self._now() >= self._warn_at:
+                        self._look_at_dates()
+                    return
+            except BrokenFileError as error:
+                settings, _, why = str(error).partition(": ")
                 get_log().error("certificates are broken, the old ones stay", settings=settings, error=why)
+                success = False
+            else:
+                get_log().info("certificates read again")
+                self._look_at_dates()
+                success = True
+        if self._observer is not None:
+            self._observer.files_reloaded(self.settings, success=success)
 
-    def _load(self) -> grpc.ServerCertificateConfiguration:
-        """Tries the files with OpenSSL first: what grpc itself makes of broken ones shows only in its own log."""
+    def _look_at_dates(self) -> None:
+        now = self._now()
+        self._warn_at = now + _DAY
+        for settings, ends in self._current.value.ends.items():
+            if self._observer is not None:
+                self._observer.certificates_end(settings, ends)
+            if ends < now:
+                get_log().error("a certificate has ended", settings=settings)
+            elif ends < now + WARNING_DAYS * _DAY:
+                get_log().warning("a certificate ends soon", settings=settings, seconds=round(ends - now))
+
+    def _load(self) -> _Loaded:
+        """Tries the files with OpenSSL first: grpc reports broken ones in its own log only."""
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
         try:
             context.load_cert_chain(self._certificate, self._key, password="")  # without one it would ask on a terminal
             pair = (self._key.read_bytes(), self._certificate.read_bytes())
         except ssl.SSLError:
-            raise _NoCertificatesError(_PAIR, "are no certificate and its key in PEM") from None
+            raise BrokenFileError(f"{_PAIR}: are no certificate and its key in PEM") from None
         except OSError:
-            raise _NoCertificatesError(_PAIR, "cannot be read") from None
-        authorities = None
+            raise BrokenFileError(f"{_PAIR}: cannot be read") from None
+        ends, authorities = {_PAIR: _first_end(pair[1])}, None
         if self._client_ca is not None:
             try:
                 context.load_verify_locations(self._client_ca)
                 authorities = self._client_ca.read_bytes()
             except ssl.SSLError:
-                raise _NoCertificatesError("GATEWAY_TLS_CLIENT_CA", "holds no certificates in PEM") from None
+                raise BrokenFileError(f"{_CLIENT_CA}: holds no certificates in PEM") from None
             except OSError:
-                raise _NoCertificatesError("GATEWAY_TLS_CLIENT_CA", "cannot be read") from None
-        return grpc.ssl_server_certificate_configuration([pair], authorities)
+                raise BrokenFileError(f"{_CLIENT_CA}: cannot be read") from None
+            ends[_CLIENT_CA] = _first_end(authorities)
+        return _Loaded(grpc.ssl_server_certificate_configuration([pair], authorities), ends)
+
+
+def _first_end(pem: bytes) -> float:
+    """When the first of these certificates ends; never, for those whose dates cannot be read."""
+    try:
+        return min(each.not_valid_after_utc.timestamp() for each in x509.load_pem_x509_certificates(pem))
+    except ValueError:
+        return math.inf
