@@ -1,4 +1,4 @@
-"""A reply of the vendor before anything happens to it on its way."""
+"""A reply of the vendor, before a fault changes it."""
 
 import json
 from dataclasses import dataclass
@@ -24,10 +24,10 @@ class Answer:
 
 
 def json_response(text: str, status: int = 200) -> web.Response:
-    """Text as the vendor sends it, whether it is JSON or not."""
+    """A response with the vendor's content type; the text may be anything."""
     return web.Response(text=text, status=status, content_type="application/json")
 
 
 def unauthorized(message: str) -> Answer:
-    """What the vendor says to whoever it does not know."""
+    """The vendor's 401, for a missing or wrong token or secret."""
     return Answer(Dialect().error("UNAUTHORIZED", message), 401)

@@ -1,10 +1,10 @@
-"""A call request: what is planned for it, and how it lives on the sandbox's clock."""
+"""A call request: its plan, and its status by the sandbox's clock."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from .clock import spelt
+from .clock import timestamp
 from .dialect import Dialect, Status
 from .fault_queue import FaultPlan, FaultQueue
 from .vendor_examples import CHECK_IN_PAST_MESSAGE
@@ -17,16 +17,16 @@ SUCCESS: Mapping[str, Any] = {
     "recipientName": "Sam",
     "hotelConfirmationId": "123456A",
 }
-"""The outcome of a call for which none is planned."""
+"""The outcome of a call whose plan has none."""
 
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """What becomes of a call request. Times are seconds from when it is made; negative ones have passed.
+    """The course of a call request. Times are seconds from its creation; negative ones have passed.
 
-    status: stays so, whatever the time, until it is cancelled. call_in: when the hotel is phoned. call_takes: from then
-    until it is COMPLETED. check_in_in: None means that it never passes. outcome: the fields of `result`, as they are
-    sent. refusal: the words with which any cancel is refused. error_status: the HTTP status of the vendor's errors.
+    status: fixed, whatever the time, until a cancel. call_in: when the hotel is phoned. call_takes: from then until it
+    is COMPLETED. check_in_in: None means that it never passes. outcome: the fields of `result`, as they are sent.
+    refusal: the message with which every cancel is refused. error_status: the HTTP status of the vendor's errors.
     """
 
     status: Status | None = None
@@ -40,12 +40,12 @@ class Plan:
     faults: tuple[FaultPlan, ...] = ()
 
 
-class Refused(Exception):
+class CancelRefused(Exception):
     """A cancel is not allowed; the exception's text is the vendor's message."""
 
 
 class CallRequest:
-    """A call request since made_at, in seconds since 1970. sentence: what it is there for, for people."""
+    """A call request. made_at: its creation, in seconds since 1970. sentence: its purpose, for people."""
 
     def __init__(self, call_request_id: str, plan: Plan, made_at: float, sentence: str) -> None:
         self.id = call_request_id
@@ -66,20 +66,20 @@ class CallRequest:
         return Status.IN_PROGRESS if now < self._call_at + self.plan.call_takes else Status.COMPLETED
 
     def cancel(self, now: float) -> None:
-        """Cancels for good. Raises Refused unless it is pending and its check-in is not in the past."""
+        """Cancels it. Raises CancelRefused unless it is pending and its check-in is not in the past."""
         status = self.status(now)
         if status is not Status.PENDING_TO_CALL:
-            raise Refused(_REFUSALS[status])
+            raise CancelRefused(_REFUSALS[status])
         if now >= self._check_in:
-            raise Refused(CHECK_IN_PAST_MESSAGE)
+            raise CancelRefused(CHECK_IN_PAST_MESSAGE)
         if self.plan.refusal is not None:
-            raise Refused(self.plan.refusal)
+            raise CancelRefused(self.plan.refusal)
         self._cancelled = True
 
     def outcome(self) -> Mapping[str, Any]:
-        """The planned outcome; of a call that was made on the clock, also when it was."""
+        """The planned outcome; with the time of the call when the plan has none."""
         if self.plan.status is None and "dialTime" not in self.plan.outcome:
-            return {**self.plan.outcome, "dialTime": spelt(self._call_at)}
+            return {**self.plan.outcome, "dialTime": timestamp(self._call_at)}
         return self.plan.outcome
 
 

@@ -1,10 +1,10 @@
-"""The sandbox's time: what the machine's clock says and what has been added to it."""
+"""The sandbox's time: the machine's clock plus an offset."""
 
 import time
 from datetime import UTC, datetime
 
 MAX_AHEAD = 1e9
-"""Seconds, some thirty years: further the clock is not advanced."""
+"""The maximum of the offset in seconds, about thirty years."""
 
 
 class Clock:
@@ -18,7 +18,7 @@ class Clock:
         return time.time() + self._ahead
 
     def advance(self, seconds: float) -> None:
-        """Moves all lives on at once. Raises ValueError when that would be back, or beyond MAX_AHEAD in all."""
+        """Adds to the offset. Raises ValueError for a negative number, or when the sum exceeds MAX_AHEAD."""
         if not 0 <= seconds <= MAX_AHEAD - self._ahead:
             raise ValueError("the clock goes forward, by 1e9 seconds in all at most")
         self._ahead += seconds
@@ -27,6 +27,6 @@ class Clock:
         self._ahead = 0.0
 
 
-def spelt(moment: float, form: str = "%Y-%m-%dT%H:%M:%SZ") -> str:
-    """A moment in seconds since 1970 as the pages write it: UTC, whole seconds."""
+def timestamp(moment: float, form: str = "%Y-%m-%dT%H:%M:%SZ") -> str:
+    """Seconds since 1970 as the vendor's pages write a time: UTC, whole seconds."""
     return datetime.fromtimestamp(moment, UTC).strftime(form)

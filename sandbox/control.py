@@ -1,4 +1,4 @@
-"""The paths under /sandbox/: for tests to set the scene and to look behind it. They need no token."""
+"""The paths under /sandbox/: they change the sandbox's state and report its requests. They need no token."""
 
 import secrets
 import string
@@ -8,19 +8,19 @@ from typing import Any
 from aiohttp import web
 
 from .call_requests import CallRequest
-from .clock import MAX_AHEAD, spelt
+from .clock import MAX_AHEAD, timestamp
 from .control_input import Fields, WrongInput, read_fault, read_id, read_plan
-from .state import Full, World
+from .state import LimitReached, State
 
 _LETTERS = string.ascii_letters + string.digits
 _Handler = Callable[[web.Request], Awaitable[Any]]
 
 
 class Control:
-    """What tests may do to the world. Wrong input is answered with 400 and {"error": "<a sentence>"}."""
+    """Changes the state for a test. Wrong input is answered with 400 and {"error": "<a sentence>"}."""
 
-    def __init__(self, world: World) -> None:
-        self._world = world
+    def __init__(self, state: State) -> None:
+        self._state = state
 
     def routes(self) -> list[web.RouteDef]:
         return [
@@ -37,32 +37,32 @@ class Control:
         ]
 
     async def _list(self, request: web.Request) -> Any:
-        return {"call_requests": [self._shown(known) for known in self._world.call_requests.values()]}
+        return {"call_requests": [self._shown(each) for each in self._state.call_requests.values()]}
 
     async def _make(self, request: web.Request) -> Any:
         plan = read_plan(Fields(await request.read()))
         call_request_id = "".join(secrets.choice(_LETTERS) for _ in range(16))
-        return self._shown(self._world.make(call_request_id, plan))
+        return self._shown(self._state.make(call_request_id, plan))
 
     async def _put(self, request: web.Request) -> Any:
         call_request_id = read_id(request.match_info["id"])
-        return self._shown(self._world.make(call_request_id, read_plan(Fields(await request.read()))))
+        return self._shown(self._state.make(call_request_id, read_plan(Fields(await request.read()))))
 
     async def _advance(self, request: web.Request) -> Any:
         fields = Fields(await request.read())
-        seconds = fields.seconds("advance", least=0)
+        seconds = fields.seconds("advance", minimum=0)
         fields.end()
         if seconds is None:
             raise WrongInput("advance is missing: a number of seconds.")
         try:
-            self._world.clock.advance(seconds)
+            self._state.clock.advance(seconds)
         except ValueError:
             raise WrongInput(f"The clock can be advanced by {MAX_AHEAD:g} seconds in all.") from None
-        return {"now": spelt(self._world.clock.now())}
+        return {"now": timestamp(self._state.clock.now())}
 
     async def _revoke(self, request: web.Request) -> Any:
         Fields(await request.read()).end()
-        return {"revoked": self._world.tokens.revoke_all()}
+        return {"revoked": self._state.tokens.revoke_all()}
 
     async def _plan_fault(self, request: web.Request) -> Any:
         fields = Fields(await request.read())
@@ -70,25 +70,25 @@ class Control:
         fields.end()
         if plan is None:
             raise WrongInput("fault is missing: the name of one.")
-        self._world.plan_fault(plan)
-        return {"faults": len(self._world.faults)}
+        self._state.plan_fault(plan)
+        return {"faults": len(self._state.faults)}
 
     async def _clear_faults(self, request: web.Request) -> Any:
-        self._world.faults.clear()
+        self._state.faults.clear()
         return {"faults": 0}
 
     async def _report(self, request: web.Request) -> Any:
-        return self._world.asked.report()
+        return self._state.request_log.report()
 
     async def _reset(self, request: web.Request) -> Any:
         fields = Fields(await request.read())
         keep_tokens = fields.flag("keep_tokens")
         fields.end()
-        self._world.reset(keep_tokens=keep_tokens)
-        return {"now": spelt(self._world.clock.now())}
+        self._state.reset(keep_tokens=keep_tokens)
+        return {"now": timestamp(self._state.clock.now())}
 
     def _shown(self, call_request: CallRequest) -> dict[str, str]:
-        status = call_request.status(self._world.clock.now())
+        status = call_request.status(self._state.clock.now())
         return {"id": call_request.id, "status": status.value, "sentence": call_request.sentence}
 
 
@@ -97,13 +97,13 @@ async def _nothing_here(request: web.Request) -> Any:
 
 
 def _json(handler: _Handler) -> Callable[[web.Request], Awaitable[web.Response]]:
-    """Answers with what a handler gives, or with the sentence that says why it does not."""
+    """Answers with the result of a handler, or with the sentence of its error."""
 
     async def answer(request: web.Request) -> web.Response:
         try:
-            await request.read()  # wanted or not: one left unread can hold up the connection's next request
+            await request.read()  # an unread body can delay the connection's next request
             return web.json_response(await handler(request))
-        except (WrongInput, Full) as wrong:
+        except (WrongInput, LimitReached) as wrong:
             return web.json_response({"error": str(wrong)}, status=400)
         except web.HTTPRequestEntityTooLarge:
             return web.json_response({"error": "The body is too long."}, status=400)

@@ -1,4 +1,4 @@
-"""Reads what control requests bring, field by field, and says in one sentence what is wrong with it."""
+"""Reads the fields of control requests; a wrong one raises an error with one sentence."""
 
 import json
 import re
@@ -12,7 +12,7 @@ from .fault_queue import ANY, OPERATIONS, FaultPlan
 from .faults import FAULTS
 
 _ID = re.compile(r"[A-Za-z0-9]{16}")
-_MAX_FAULT = 86400.0  # seconds to ask for in Retry-After
+_MAX_FAULT = 86400.0  # seconds, for Retry-After
 
 
 class WrongInput(Exception):
@@ -20,12 +20,12 @@ class WrongInput(Exception):
 
 
 class Fields:
-    """The fields of a JSON object. Each is taken once; null is as good as absent. Raises WrongInput."""
+    """The fields of a JSON object. Each is read once; null means absent. Raises WrongInput."""
 
     def __init__(self, body: bytes) -> None:
         try:
             values = json.loads(body or b"{}", parse_constant=_refuse)
-            json.dumps(values, allow_nan=False)  # 1e999 becomes infinite, and JSON has no word for that
+            json.dumps(values, allow_nan=False)  # 1e999 becomes infinite, which JSON cannot express
         except (ValueError, RecursionError):
             raise WrongInput("The body is not JSON.") from None
         if not isinstance(values, dict):
@@ -33,18 +33,18 @@ class Fields:
         self._values = {name: value for name, value in values.items() if value is not None}
         self._go_with: dict[str, str] = {}
 
-    def seconds(self, name: str, least: float = -MAX_AHEAD, most: float = MAX_AHEAD) -> float | None:
+    def seconds(self, name: str, minimum: float = -MAX_AHEAD, maximum: float = MAX_AHEAD) -> float | None:
         value = self._values.pop(name, None)
         if value is None:
             return None
-        if isinstance(value, bool) or not isinstance(value, int | float) or not least <= value <= most:
-            raise WrongInput(f"{name} must be a number of seconds from {least:g} to {most:g}.")
+        if isinstance(value, bool) or not isinstance(value, int | float) or not minimum <= value <= maximum:
+            raise WrongInput(f"{name} must be a number of seconds from {minimum:g} to {maximum:g}.")
         return float(value)
 
-    def whole(self, name: str, least: int, most: int) -> int | None:
+    def whole(self, name: str, minimum: int, maximum: int) -> int | None:
         value = self._values.pop(name, None)
-        if value is not None and (type(value) is not int or not least <= value <= most):
-            raise WrongInput(f"{name} must be a whole number from {least} to {most}.")
+        if value is not None and (type(value) is not int or not minimum <= value <= maximum):
+            raise WrongInput(f"{name} must be a whole number from {minimum} to {maximum}.")
         return value
 
     def word(self, name: str, words: Collection[str]) -> str | None:
@@ -66,11 +66,11 @@ class Fields:
         return value
 
     def go_with(self, missing: str, names: Collection[str]) -> None:
-        """Fields that mean something beside one that is missing: left here, they are told as such."""
+        """Declares fields that need another one, which is missing: `end` names both."""
         self._go_with |= dict.fromkeys(names, missing)
 
     def end(self) -> None:
-        """Raises WrongInput when there are fields that nobody has taken: at first for one that nobody knows."""
+        """Raises WrongInput for a field that was not read: first for an unknown one."""
         for name in self._values:
             if name not in self._go_with:
                 raise WrongInput(f"There is no field {json.dumps(name[:50])} here.")
@@ -79,16 +79,16 @@ class Fields:
 
 
 def read_id(call_request_id: str) -> str:
-    """Raises WrongInput for what is no id."""
+    """Raises WrongInput for anything but an id."""
     if not _ID.fullmatch(call_request_id):
         raise WrongInput("A call request id is 16 of A–Z, a–z and 0–9.")
     return call_request_id
 
 
 def read_plan(fields: Fields) -> Plan:
-    """What becomes of a call request that is made."""
+    """The plan of a new call request."""
     status = fields.word("status", list(Status))
-    call_in, call_takes = fields.seconds("call_in"), fields.seconds("call_takes", least=0)
+    call_in, call_takes = fields.seconds("call_in"), fields.seconds("call_takes", minimum=0)
     outcome = fields.document("outcome")
     fault = read_fault(fields)
     plan = Plan(
@@ -105,16 +105,16 @@ def read_plan(fields: Fields) -> Plan:
 
 
 def read_fault(fields: Fields) -> FaultPlan | None:
-    """A fault, if the fields name one; what goes with it stays untaken otherwise."""
+    """A fault, if the fields name one; without it, fields that go with it stay unread."""
     name = fields.word("fault", FAULTS)
     if name is None:
         fields.go_with("fault", ("operation", "times", "seconds"))
         return None
     operation = fields.word("operation", (*OPERATIONS, ANY)) or ANY
     return FaultPlan(
-        name, operation, fields.whole("times", 1, 10**9), fields.seconds("seconds", least=0, most=_MAX_FAULT)
+        name, operation, fields.whole("times", 1, 10**9), fields.seconds("seconds", minimum=0, maximum=_MAX_FAULT)
     )
 
 
 def _refuse(constant: str) -> NoReturn:
-    raise ValueError(constant)  # NaN and Infinity are Python's, not JSON's
+    raise ValueError(constant)  # NaN and Infinity are not JSON

@@ -1,18 +1,18 @@
-"""How a reply is spelt. The default is what the published examples show; the pages' tables show other ways."""
+"""The spelling of a reply. The default is that of the vendor's examples; the tables of its pages have others."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any
 
-from .clock import spelt
+from .clock import timestamp
 
 Document = dict[str, Any]
 """A JSON object."""
 
 
 class Status(StrEnum):
-    """How far a call request has come, in the vendor's words."""
+    """The status of a call request, in the vendor's words."""
 
     PENDING_TO_CALL = "PENDING_TO_CALL"
     IN_PROGRESS = "IN_PROGRESS"
@@ -22,12 +22,11 @@ class Status(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Dialect:
-    """One way to spell the vendor's replies.
+    """One spelling of the vendor's replies.
 
-    Keys: those of the envelope; None leaves the thing out. true, false: how `success` is said; None: not at all.
-    status_words: what is said instead of a status. result_with: the statuses that come with an outcome.
-    reference: text that stands where a cancel's object should be, with the object's fields beside it.
-    spell_key: changes every key on its way out.
+    Keys: those of the envelope; None omits the value. true, false: the value of `success`; None omits it.
+    status_words: sent instead of a status. result_with: the statuses that come with an outcome. reference: a text in
+    the place of a cancel's object, with the object's fields beside it. spell_key: changes every key before it is sent.
     """
 
     id_key: str | None = "callRequestId"
@@ -44,7 +43,7 @@ class Dialect:
     spell_key: Callable[[str], str] = str
 
     def result(self, call_request_id: str, status: Status, outcome: Mapping[str, Any]) -> Document:
-        """The reply that tells a status and, when it comes with one, the outcome."""
+        """The reply to a read: the status and, with some statuses, the outcome."""
         document = self._success() | self._id(call_request_id)
         document[self.status_key] = self.status_words.get(status, status.value)
         if status in self.result_with:
@@ -56,11 +55,11 @@ class Dialect:
         document = self._success()
         if self.cancellation_key is None:
             return self._keys_spelt(document)
-        said = self._id(call_request_id) | {self.cancelled_at_key: spelt(cancelled_at, self.cancelled_at_form)}
+        fields = self._id(call_request_id) | {self.cancelled_at_key: timestamp(cancelled_at, self.cancelled_at_form)}
         if self.reference is None:
-            document[self.cancellation_key] = said
+            document[self.cancellation_key] = fields
         else:
-            document |= {self.cancellation_key: self.reference, **said}
+            document |= {self.cancellation_key: self.reference, **fields}
         return self._keys_spelt(document)
 
     def error(self, code: str, message: str) -> Document:
@@ -82,7 +81,7 @@ class Dialect:
 
 
 def with_blank_action(outcome: Mapping[str, Any]) -> Document:
-    """The outcome as the vendor sends it: what is absent in actionRequired is there as empty text."""
+    """The outcome as the vendor sends it: absent fields of actionRequired are empty text."""
     document = dict(outcome)
     action = document.get("actionRequired", {})
     if isinstance(action, dict):

@@ -10,7 +10,7 @@ ANY = "any"
 class FaultPlan:
     """A fault of FAULTS by name. operation: one of OPERATIONS, or ANY. times: None means always.
 
-    seconds: how long the fault waits, or asks to wait; None means what FAULTS says.
+    seconds: of its wait, or for Retry-After; None: the default in FAULTS.
     """
 
     name: str
@@ -38,7 +38,7 @@ class FaultQueue:
         self._taken.clear()
 
     def take(self, operation: str) -> FaultPlan | None:
-        """The fault that a request meets, counted as one of its times; None when it meets none."""
+        """The fault for a request, counted as one of its times; None when none is planned."""
         for number, plan in enumerate(self._plans):
             if plan.operation not in (ANY, operation):
                 continue

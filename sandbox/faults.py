@@ -1,6 +1,6 @@
-"""The faults: a name, a sentence for people, and what it does to a request.
+"""The faults: a name, a sentence for people, and its effect on a request.
 
-A fault decides whether the operation is carried out at all: it is once the fault calls `act`.
+The operation is carried out only when the fault calls `act`.
 """
 
 import asyncio
@@ -13,19 +13,19 @@ from .answer import Answer, json_response, unauthorized
 from .vendor_examples import NOT_FOUND_CODE, NOT_FOUND_MESSAGE
 
 MAX_WAIT = 60.0
-"""Seconds that a fault keeps a request waiting at most."""
+"""Seconds that a fault delays a request at most."""
 
 ANOTHER_ID = "anotherRequestId"
 TOO_LONG = 1 << 20
-"""Bytes of a reply that is too long, and some more."""
+"""Bytes that make a reply too long."""
 
 
 @dataclass(frozen=True, slots=True)
 class Exchange:
     """A request that meets a fault.
 
-    act: carries the operation out and gives its answer. error: the vendor's error body for (code, message).
-    closing: set when the sandbox is to end; nothing may wait any longer.
+    act: carries the operation out and returns its answer. error: the vendor's error body for (code, message).
+    closing: set when the sandbox ends; every wait ends with it.
     """
 
     request: web.Request
@@ -43,7 +43,7 @@ class Exchange:
             pass
 
     def close(self) -> web.Response:
-        """Closes the connection after what was written to it. The response given goes nowhere."""
+        """Closes the connection after what was written to it. The returned response is not sent."""
         if self.request.transport is not None:
             self.request.transport.close()
         return web.Response()
@@ -54,7 +54,7 @@ Play = Callable[[Exchange], Awaitable[web.StreamResponse]]
 
 @dataclass(frozen=True, slots=True)
 class Fault:
-    """sentence: what happens, and whether a cancel takes effect. seconds: the default of what it waits, or asks for."""
+    """sentence: the effect, and whether a cancel takes effect. seconds: the default of its wait or Retry-After."""
 
     sentence: str
     play: Play
@@ -82,7 +82,7 @@ def _error(code: str, message: str) -> Play:
 
 
 def _rewritten(rewrite: Callable[[Exchange, str], str]) -> Play:
-    """Carries the operation out and sends other text than its reply."""
+    """Carries the operation out and sends a changed reply."""
 
     async def play(exchange: Exchange) -> web.StreamResponse:
         answer = exchange.act()
@@ -146,7 +146,7 @@ FAULTS: Mapping[str, Fault] = {
         _rewritten(lambda _, text: text[: len(text) // 2]),
     ),
     "too_many_requests": Fault(
-        "429 with Retry-After, 1 second unless `seconds` says otherwise. Nothing is carried out.",
+        "429 with Retry-After, 1 second, or `seconds`. Nothing is carried out.",
         _too_many_requests,
         seconds=1.0,
     ),

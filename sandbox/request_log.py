@@ -1,15 +1,15 @@
-"""What the vendor was asked: never with a token, a secret, a query or a body."""
+"""The log of requests to the vendor's paths: without tokens, secrets, queries and bodies."""
 
 from collections import Counter, deque
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from .clock import Clock, spelt
+from .clock import Clock, timestamp
 
 MAX_REQUESTS = 1000
-"""So many requests are remembered, the last ones; the counts go on."""
+"""Only the latest requests are kept; the counts include all."""
 
-_LONGEST = 200  # characters of a path or an id that are kept
+_MAX_LENGTH = 200  # characters of a path or an id that are kept
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,7 +21,7 @@ class _Request:
     call_request_id: str | None
 
 
-class Asked:
+class RequestLog:
     """The requests to the vendor's own paths, refused ones included."""
 
     def __init__(self, clock: Clock) -> None:
@@ -29,11 +29,11 @@ class Asked:
         self._requests: deque[_Request] = deque(maxlen=MAX_REQUESTS)
         self._counts: Counter[str] = Counter()
 
-    def note(self, method: str, path: str, operation: str, call_request_id: str | None) -> None:
+    def record(self, method: str, path: str, operation: str, call_request_id: str | None) -> None:
         """path: without its query. operation: "other" when the vendor has none there."""
-        named = None if call_request_id is None else call_request_id[:_LONGEST]
-        time = spelt(self._clock.now(), "%Y-%m-%dT%H:%M:%S.%fZ")
-        self._requests.append(_Request(time, method, path[:_LONGEST], operation, named))
+        logged_id = None if call_request_id is None else call_request_id[:_MAX_LENGTH]
+        time = timestamp(self._clock.now(), "%Y-%m-%dT%H:%M:%S.%fZ")
+        self._requests.append(_Request(time, method, path[:_MAX_LENGTH], operation, logged_id))
         self._counts[operation] += 1
 
     def report(self) -> dict[str, Any]:

@@ -7,7 +7,7 @@ from aiohttp import web
 
 from .control import Control
 from .service import Service
-from .state import World
+from .state import State
 
 CLIENT_ID = "sandbox"
 CLIENT_SECRET = "sandbox-secret"  # noqa: S105 (it opens nothing but the sandbox)
@@ -16,14 +16,14 @@ TOKEN_LIFETIME = 84400.0
 MAX_BYTES = 1 << 18
 """Of a request's body."""
 
-_SHUTDOWN = 0.5  # seconds for requests under way, once the faults have stopped waiting
+_SHUTDOWN = 0.5  # seconds for requests in progress, after the faults have stopped waiting
 
 
 class Sandbox:
-    """The vendor, played: `async with Sandbox() as sandbox: … sandbox.url …`.
+    """A stand-in for the vendor: `async with Sandbox() as sandbox: … sandbox.url …`.
 
-    port: 0 takes a free one. token_lifetime: seconds. Raises OSError when it cannot listen there. Leaving it closes
-    every connection within about a second, whatever hangs.
+    port: 0 takes a free one. token_lifetime: seconds. Entering raises OSError when it cannot listen there; leaving
+    closes every connection within about a second.
     """
 
     def __init__(
@@ -38,11 +38,11 @@ class Sandbox:
         self._host = host
         self._port = port
         self._closing = asyncio.Event()
-        world = World(token_lifetime)
+        state = State(token_lifetime)
         app = web.Application(client_max_size=MAX_BYTES)
-        app.add_routes(Control(world).routes())
-        app.add_routes(Service(world, client_id, client_secret, self._closing).routes())
-        # A client that leaves does not undo its request: the vendor would carry it out, too.
+        app.add_routes(Control(state).routes())
+        app.add_routes(Service(state, client_id, client_secret, self._closing).routes())
+        # The vendor, too, carries out the request of a client that has left.
         self._runner = web.AppRunner(app, access_log=None, shutdown_timeout=_SHUTDOWN, handler_cancellation=False)
 
     @property

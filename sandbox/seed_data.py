@@ -1,4 +1,4 @@
-"""The call requests that are there from the start, by what they show; those for quirks are in known_quirks.py."""
+"""The call requests that exist from the start, by their purpose; those for quirks are in seed_quirks.py."""
 
 from collections.abc import Iterator, Mapping
 from typing import Any
@@ -6,8 +6,8 @@ from typing import Any
 from .call_requests import Plan
 from .dialect import Status
 from .fault_queue import FaultPlan
+from .seed import Seed, completed, pending
 from .seed_quirks import QUIRKS
-from .seed_row import Known, completed, pending
 from .vendor_examples import CHECK_IN_PAST_MESSAGE, ERROR_OUTCOME_EXAMPLE, SUCCESS_EXAMPLE
 
 _DAY = 86400.0
@@ -29,66 +29,66 @@ def _faulty(name: str, operation: str = "any", times: int | None = None) -> Plan
     return pending(faults=(FaultPlan(name, operation, times),))
 
 
-KNOWN: Mapping[str, tuple[Known, ...]] = {
+SEED_DATA: Mapping[str, tuple[Seed, ...]] = {
     "Published": (
-        Known("77b2c4d5e6f7g890", "The pages' example of a verified authorization.", completed(SUCCESS_EXAMPLE)),
-        Known("bcpFuj1ipoBKLz5G", "The pages' example of an error outcome.", completed(ERROR_OUTCOME_EXAMPLE)),
-        Known("66a1b2c3d4e5f678", "Pending; can be cancelled.", pending()),
+        Seed("77b2c4d5e6f7g890", "The pages' example of a verified authorization.", completed(SUCCESS_EXAMPLE)),
+        Seed("bcpFuj1ipoBKLz5G", "The pages' example of an error outcome.", completed(ERROR_OUTCOME_EXAMPLE)),
+        Seed("66a1b2c3d4e5f678", "Pending; can be cancelled.", pending()),
     ),
     "Status": (
-        Known("statusPending001", "Is PENDING_TO_CALL and stays so; can be cancelled.", pending()),
-        Known("statusInProgress", "Is IN_PROGRESS and stays so.", Plan(status=Status.IN_PROGRESS)),
-        Known("statusCompleted1", "Is COMPLETED: a booking was verified.", completed()),
-        Known("statusCancelled1", "Is CANCELLED.", Plan(status=Status.CANCELLED)),
-        Known(
+        Seed("statusPending001", "Is PENDING_TO_CALL and stays so; can be cancelled.", pending()),
+        Seed("statusInProgress", "Is IN_PROGRESS and stays so.", Plan(status=Status.IN_PROGRESS)),
+        Seed("statusCompleted1", "Is COMPLETED: a booking was verified.", completed()),
+        Seed("statusCancelled1", "Is CANCELLED.", Plan(status=Status.CANCELLED)),
+        Seed(
             "callInTenSeconds",
             "The hotel is phoned 10 seconds after the start or a reset, for 10 seconds.",
             Plan(call_in=10, call_takes=10),
         ),
-        Known(
+        Seed(
             "callInTenMinutes",
             "The hotel is phoned 10 minutes after the start or a reset, for a minute.",
             Plan(call_in=600, call_takes=60),
         ),
     ),
     "Outcome": (
-        Known("callTypeAuth0001", "Call type AUTHORIZATION_VERIFICATION.", completed(SUCCESS_EXAMPLE)),
-        Known("callTypeBooking1", "Call type BOOKING_VERIFICATION.", completed()),
-        Known("callSucceeded001", "Call status SUCCESS, with recipient and confirmation id.", completed()),
-        Known(
+        Seed("callTypeAuth0001", "Call type AUTHORIZATION_VERIFICATION.", completed(SUCCESS_EXAMPLE)),
+        Seed("callTypeBooking1", "Call type BOOKING_VERIFICATION.", completed()),
+        Seed("callSucceeded001", "Call status SUCCESS, with recipient and confirmation id.", completed()),
+        Seed(
             "callErrorOutcome",
             "Call status ERROR_OUTCOME.",
             _failed("DATA_MISMATCH", "Last four digits do not match"),
         ),
-        Known(
+        Seed(
             "unableToComplete",
             "Call status UNABLE_TO_COMPLETE.",
             _failed("NO_ANSWER", "Nobody picked up", callStatus="UNABLE_TO_COMPLETE"),
         ),
-        Known("reasonAuthForm01", "Reason AUTH_FORM_NOT_FOUND.", _failed("AUTH_FORM_NOT_FOUND", "No payment form")),
-        Known("reasonMismatch01", "Reason DATA_MISMATCH.", _failed("DATA_MISMATCH", "Check out date do not match")),
-        Known("reasonNotFound01", "Reason RESERVATION_NOT_FOUND.", _failed("RESERVATION_NOT_FOUND", "No reservation")),
-        Known(
+        Seed("reasonAuthForm01", "Reason AUTH_FORM_NOT_FOUND.", _failed("AUTH_FORM_NOT_FOUND", "No payment form")),
+        Seed("reasonMismatch01", "Reason DATA_MISMATCH.", _failed("DATA_MISMATCH", "Check out date do not match")),
+        Seed("reasonNotFound01", "Reason RESERVATION_NOT_FOUND.", _failed("RESERVATION_NOT_FOUND", "No reservation")),
+        Seed(
             "reasonCancelled1",
             "Reason RESERVATION_CANCELLED.",
             _failed("RESERVATION_CANCELLED", "The reservation is cancelled"),
         ),
-        Known(
+        Seed(
             "reasonWrongPhone",
             "Reason INCORRECT_TELEPHONE_NUMBER.",
             _failed("INCORRECT_TELEPHONE_NUMBER", "Not the hotel", callStatus="UNABLE_TO_COMPLETE"),
         ),
-        Known(
+        Seed(
             "reasonBadPhone01",
             "Reason INVALID_TELEPHONE_NUMBER.",
             _failed("INVALID_TELEPHONE_NUMBER", "No such number", callStatus="UNABLE_TO_COMPLETE"),
         ),
-        Known(
+        Seed(
             "reasonNoAnswer01",
             "Reason NO_ANSWER.",
             _failed("NO_ANSWER", "Nobody picked up", callStatus="UNABLE_TO_COMPLETE"),
         ),
-        Known(
+        Seed(
             "actionResendBook",
             "Action RESEND_RESERVATION, by e-mail.",
             _failed(
@@ -97,7 +97,7 @@ KNOWN: Mapping[str, tuple[Known, ...]] = {
                 actionRequired={"action": "RESEND_RESERVATION", "email": "hotelbarcelona@gmail.com"},
             ),
         ),
-        Known(
+        Seed(
             "actionResendPay1",
             "Action RESEND_PAYMENT, by fax.",
             _failed(
@@ -108,73 +108,76 @@ KNOWN: Mapping[str, tuple[Known, ...]] = {
         ),
     ),
     "Cancelling": (
-        Known("cancelAccepted01", "Can be cancelled.", pending()),
-        Known("cancelBareYes001", "Can be cancelled; the reply says only success.", pending(cancellation_key=None)),
-        Known("cancelCompleted1", "Refused: the call is completed.", completed()),
-        Known("cancelInProgress", "Refused: the call is in progress.", Plan(status=Status.IN_PROGRESS)),
-        Known(
+        Seed("cancelAccepted01", "Can be cancelled.", pending()),
+        Seed("cancelBareYes001", "Can be cancelled; the reply says only success.", pending(cancellation_key=None)),
+        Seed("cancelCompleted1", "CancelRefused: the call is completed.", completed()),
+        Seed("cancelInProgress", "CancelRefused: the call is in progress.", Plan(status=Status.IN_PROGRESS)),
+        Seed(
             "cancelCheckedIn1",
-            "Refused: pending, but the check-in is in the past.",
+            "CancelRefused: pending, but the check-in is in the past.",
             Plan(status=Status.PENDING_TO_CALL, check_in_in=-_DAY),
         ),
-        Known("cancelAgain00001", "Refused: already cancelled.", Plan(status=Status.CANCELLED)),
-        Known(
+        Seed("cancelAgain00001", "CancelRefused: already cancelled.", Plan(status=Status.CANCELLED)),
+        Seed(
             "cancelBareWords1",
-            "Refused while pending, in words that do not say why.",
+            "CancelRefused while pending, in words that do not say why.",
             Plan(status=Status.PENDING_TO_CALL, refusal="Cancellation not allowed."),
         ),
-        Known(
+        Seed(
             "cancelRefused409",
-            "Refused for its check-in, at HTTP status 409.",
+            "CancelRefused for its check-in, at HTTP status 409.",
             Plan(status=Status.PENDING_TO_CALL, refusal=CHECK_IN_PAST_MESSAGE, error_status=409),
         ),
     ),
     "Quirks": QUIRKS,
     "Faults (pending otherwise)": (
-        Known("faultHtmlPage001", "html_page: an HTML page with status 200.", _faulty("html_page")),
-        Known("faultEmptyBody01", "empty_body: status 200 and no body.", _faulty("empty_body")),
-        Known("faultTruncated01", "truncated_json: half of the JSON.", _faulty("truncated_json")),
-        Known("faultTooMany0429", "too_many_requests: 429 with Retry-After.", _faulty("too_many_requests")),
-        Known("faultUnavail0503", "unavailable: 503.", _faulty("unavailable")),
-        Known("unavailableTwice", "unavailable twice since the start, then well.", _faulty("unavailable", times=2)),
-        Known("faultError000500", "server_error: 500.", _faulty("server_error")),
-        Known("faultPage0000404", "not_found_page: an HTML page with status 404.", _faulty("not_found_page")),
-        Known("faultRedirect302", "redirect: 302 to a login page.", _faulty("redirect")),
-        Known("faultSlow0000001", "slow: the right reply after 3 seconds.", _faulty("slow")),
-        Known("faultHang0000001", "hang: no reply for 60 seconds.", _faulty("hang")),
-        Known("faultCutOff00001", "cut_off: the connection is closed, nothing is done.", _faulty("cut_off")),
-        Known("faultCutInBody01", "cut_off_in_body: the connection is closed in the body.", _faulty("cut_off_in_body")),
-        Known(
+        Seed("faultHtmlPage001", "html_page: an HTML page with status 200.", _faulty("html_page")),
+        Seed("faultEmptyBody01", "empty_body: status 200 and no body.", _faulty("empty_body")),
+        Seed("faultTruncated01", "truncated_json: half of the JSON.", _faulty("truncated_json")),
+        Seed("faultTooMany0429", "too_many_requests: 429 with Retry-After.", _faulty("too_many_requests")),
+        Seed("faultUnavail0503", "unavailable: 503.", _faulty("unavailable")),
+        Seed("unavailableTwice", "unavailable twice since the start, then well.", _faulty("unavailable", times=2)),
+        Seed("faultError000500", "server_error: 500.", _faulty("server_error")),
+        Seed("faultPage0000404", "not_found_page: an HTML page with status 404.", _faulty("not_found_page")),
+        Seed("faultRedirect302", "redirect: 302 to a login page.", _faulty("redirect")),
+        Seed("faultSlow0000001", "slow: the right reply after 3 seconds.", _faulty("slow")),
+        Seed("faultHang0000001", "hang: no reply for 60 seconds.", _faulty("hang")),
+        Seed("faultCutOff00001", "cut_off: the connection is closed, nothing is done.", _faulty("cut_off")),
+        Seed("faultCutInBody01", "cut_off_in_body: the connection is closed in the body.", _faulty("cut_off_in_body")),
+        Seed(
             "faultLostReply01",
             "lost_reply to cancels: cancelled, but no reply; reading is well.",
             _faulty("lost_reply", "cancel"),
         ),
-        Known(
+        Seed(
             "lostReplyAndRead",
             "lost_reply to everything: a cancel's effect cannot be found out.",
             _faulty("lost_reply"),
         ),
-        Known("faultAnotherId01", "another_id: the reply names another call request.", _faulty("another_id")),
-        Known("faultTooLong0001", "too_long: a body of more than 1 MiB.", _faulty("too_long")),
-        Known("faultToken000401", "unauthorized: 401, whatever the token.", _faulty("unauthorized")),
-        Known("faultNotFound001", "not_found: listed, but the vendor says NOT_FOUND.", _faulty("not_found")),
-        Known("faultBadRequest1", "bad_request: well-formed, but the vendor says BAD_REQUEST.", _faulty("bad_request")),
-        Known("faultNewCode0001", "unknown_error: an error code that no page names.", _faulty("unknown_error")),
-        Known("faultNoError0001", "no_error: success false, without an error.", _faulty("no_error")),
+        Seed("faultAnotherId01", "another_id: the reply names another call request.", _faulty("another_id")),
+        Seed("faultTooLong0001", "too_long: a body of more than 1 MiB.", _faulty("too_long")),
+        Seed("faultToken000401", "unauthorized: 401, whatever the token.", _faulty("unauthorized")),
+        Seed("faultNotFound001", "not_found: listed, but the vendor answers NOT_FOUND.", _faulty("not_found")),
+        Seed(
+            "faultBadRequest1", "bad_request: well-formed, but the vendor answers BAD_REQUEST.", _faulty("bad_request")
+        ),
+        Seed("faultNewCode0001", "unknown_error: an error code that no page names.", _faulty("unknown_error")),
+        Seed("faultNoError0001", "no_error: success false, without an error.", _faulty("no_error")),
     ),
 }
-"""The groups, by title. Every id not in them is NOT_FOUND until it is made."""
+"""The groups, by title. Every other id is NOT_FOUND until a test creates it."""
 
 
-def known() -> Iterator[Known]:
-    """All rows of all groups, in order."""
-    for rows in KNOWN.values():
-        yield from rows
+def seeds() -> Iterator[Seed]:
+    """The seeds of all groups, in order."""
+    for group in SEED_DATA.values():
+        yield from group
 
 
-def describe_known() -> str:
+def describe_seed_data() -> str:
     """The ids with their sentences, one a line under their group's title, for people."""
     groups = (
-        "\n".join([f"{title}:", *(f"  {row.id}  {row.sentence}" for row in rows)]) for title, rows in KNOWN.items()
+        "\n".join([f"{title}:", *(f"  {seed.id}  {seed.sentence}" for seed in group)])
+        for title, group in SEED_DATA.items()
     )
     return "\n\n".join(groups)

@@ -1,11 +1,11 @@
-"""Known call requests that show the vendor's quirks. The first three characters of an id are the quirk's number."""
+"""Seed call requests that show the vendor's quirks. The first three characters of an id are the quirk's number."""
 
 from typing import Any
 
 from .call_requests import Plan
 from .dialect import Dialect, Status
 from .fault_queue import FaultPlan
-from .seed_row import Known, completed, pending
+from .seed import Seed, completed, pending
 from .vendor_examples import ERROR_OUTCOME_EXAMPLE, REFERENCE, SUCCESS_EXAMPLE
 
 
@@ -26,81 +26,81 @@ def _spaced(key: str) -> str:
 
 
 QUIRKS = (
-    Known(
+    Seed(
         "q01StatusKey0001",
         "The status under callRequestStatus, as in the page's table.",
         completed(status_key="callRequestStatus"),
     ),
-    Known("q02ResultsKey001", "The outcome under results.", completed(result_key="results")),
-    Known("q02ResultKey0001", "Can be cancelled; the reply has result.", pending(cancellation_key="result")),
-    Known("q03RequestIdKey1", "Can be cancelled; the id under callRequstId.", pending(id_key="callRequstId")),
-    Known("q03RequestIdKey2", "Can be cancelled; the id under CallRequested.", pending(id_key="CallRequested")),
-    Known("q04CancelledAt01", "Can be cancelled; the time under cancelledAt.", pending(cancelled_at_key="cancelledAt")),
-    Known("q04CanceledAt001", "Can be cancelled; the time under canceled_at.", pending(cancelled_at_key="canceled_at")),
-    Known("q04CanceledAt002", "Can be cancelled; the time under canceledAt.", pending(cancelled_at_key="canceledAt")),
-    Known(
+    Seed("q02ResultsKey001", "The outcome under results.", completed(result_key="results")),
+    Seed("q02ResultKey0001", "Can be cancelled; the reply has result.", pending(cancellation_key="result")),
+    Seed("q03RequestIdKey1", "Can be cancelled; the id under callRequstId.", pending(id_key="callRequstId")),
+    Seed("q03RequestIdKey2", "Can be cancelled; the id under CallRequested.", pending(id_key="CallRequested")),
+    Seed("q04CancelledAt01", "Can be cancelled; the time under cancelledAt.", pending(cancelled_at_key="cancelledAt")),
+    Seed("q04CanceledAt001", "Can be cancelled; the time under canceled_at.", pending(cancelled_at_key="canceled_at")),
+    Seed("q04CanceledAt002", "Can be cancelled; the time under canceledAt.", pending(cancelled_at_key="canceledAt")),
+    Seed(
         "q05CamelCase0001",
         "Enums in camel case: errorOutcome, reservationNotFound.",
         _failure(
             callType="authorizationVerification", callStatus="errorOutcome", statusReasonCategory="reservationNotFound"
         ),
     ),
-    Known(
+    Seed(
         "q05StraySpace001",
         "Enums with stray spaces: AUTHORIZATION_ VERIFICATION, error Outcome.",
         _failure(callType="AUTHORIZATION_ VERIFICATION", callStatus="error Outcome"),
     ),
-    Known("q05LowerCase0001", "An enum in lower case: success.", _success(callStatus="success")),
-    Known("q05Misspelt00001", "A misspelt enum: Data missmatch.", _failure(statusReasonCategory="Data missmatch")),
-    Known("q06Processed0001", "The status processed.", completed(status_words={Status.COMPLETED: "processed"})),
-    Known(
+    Seed("q05LowerCase0001", "An enum in lower case: success.", _success(callStatus="success")),
+    Seed("q05Misspelt00001", "A misspelt enum: Data missmatch.", _failure(statusReasonCategory="Data missmatch")),
+    Seed("q06Processed0001", "The status processed.", completed(status_words={Status.COMPLETED: "processed"})),
+    Seed(
         "q06Canceled00001",
         "The status CANCELED, with one L.",
         Plan(status=Status.CANCELLED, dialect=Dialect(status_words={Status.CANCELLED: "CANCELED"})),
     ),
-    Known(
+    Seed(
         "q07EmptyStrings1",
         "Empty text or null for all that is optional.",
         _success(statusReasonCategory="", statusReason="", recipientName=None, hotelConfirmationId="", dialTime=None),
     ),
-    Known(
+    Seed(
         "q08ViaEmail00001",
         "The action resend_authorization_via_email.",
         _failure(actionRequired={"action": "resend_authorization_via_email", "email": "hotelbarcelona@gmail.com"}),
     ),
-    Known(
+    Seed(
         "q08CutOff0000001",
         "The action RESEND_PAYMENT_, cut off as on the page.",
         _failure(actionRequired={"action": "RESEND_PAYMENT_", "fax": "+34932952800"}),
     ),
-    Known("q09SuccessTRUE01", 'Can be cancelled; success is the text "TRUE".', pending(true="TRUE")),
-    Known("q09SuccessFalse1", 'NOT_FOUND, where success is the text "False".', _error(false="False")),
-    Known("q10NotFoundAt404", "NOT_FOUND at HTTP status 404.", _error(404)),
-    Known("q10NoSuccessFlag", "NOT_FOUND, where the error stands without success.", _error(false=None)),
-    Known(
+    Seed("q09SuccessTRUE01", 'Can be cancelled; success is the text "TRUE".', pending(true="TRUE")),
+    Seed("q09SuccessFalse1", 'NOT_FOUND, where success is the text "False".', _error(false="False")),
+    Seed("q10NotFoundAt404", "NOT_FOUND at HTTP status 404.", _error(404)),
+    Seed("q10NoSuccessFlag", "NOT_FOUND, where the error stands without success.", _error(false=None)),
+    Seed(
         "q11FieldsMissing",
         "An outcome of nothing but its call status.",
         completed({"callStatus": "SUCCESS"}),
     ),
-    Known("q12NoZone0000001", "A dialTime without a zone.", _success(dialTime="2025-06-03T10:10:00")),
-    Known("q12Fraction00001", "A dialTime with :123 for a fraction.", _success(dialTime="2025-06-03T10:10:00:123Z")),
-    Known("q12Offset0000001", "A dialTime at +02:00.", _success(dialTime="2025-06-03T12:10:00.5+02:00")),
-    Known(
+    Seed("q12NoZone0000001", "A dialTime without a zone.", _success(dialTime="2025-06-03T10:10:00")),
+    Seed("q12Fraction00001", "A dialTime with :123 for a fraction.", _success(dialTime="2025-06-03T10:10:00:123Z")),
+    Seed("q12Offset0000001", "A dialTime at +02:00.", _success(dialTime="2025-06-03T12:10:00.5+02:00")),
+    Seed(
         "q12CancelledAt01",
         "Can be cancelled; the time has :000 for a fraction.",
         pending(cancelled_at_form="%Y-%m-%dT%H:%M:%S:000Z"),
     ),
-    Known(
+    Seed(
         "q13Reference0001",
         "Can be cancelled; result is a reference, the fields stand beside it.",
         pending(cancellation_key="result", id_key="callRequstId", reference=REFERENCE),
     ),
-    Known(
+    Seed(
         "q14NewStatus0001",
         "A status that no page names, ON_HOLD; can be cancelled.",
         pending(status_words={Status.PENDING_TO_CALL: "ON_HOLD"}),
     ),
-    Known(
+    Seed(
         "q14NewWords00001",
         "Call type, call status, reason and action that no page names.",
         completed(
@@ -112,12 +112,12 @@ QUIRKS = (
             }
         ),
     ),
-    Known(
+    Seed(
         "q15TextTooLong01",
         "Texts longer than the page's maximum.",
         _success(outcomeSummary="summary " * 100, outcomeDetails="details " * 200, recipientName="Sam " * 100),
     ),
-    Known(
+    Seed(
         "q16EarlyResult01",
         "IN_PROGRESS, with an outcome.",
         Plan(
@@ -126,14 +126,14 @@ QUIRKS = (
             dialect=Dialect(result_with=frozenset({Status.IN_PROGRESS})),
         ),
     ),
-    Known("q16NoResult00001", "COMPLETED, without an outcome.", completed(result_with=frozenset())),
-    Known("q17KeysUpper0001", "All keys in capitals.", completed(spell_key=str.upper)),
-    Known("q17KeysSpaced001", "Can be cancelled; spaces around all keys.", pending(spell_key=_spaced)),
-    Known("q18NoIdInReply01", "Can be cancelled; no reply names the id.", pending(id_key=None)),
-    Known(
+    Seed("q16NoResult00001", "COMPLETED, without an outcome.", completed(result_with=frozenset())),
+    Seed("q17KeysUpper0001", "All keys in capitals.", completed(spell_key=str.upper)),
+    Seed("q17KeysSpaced001", "Can be cancelled; spaces around all keys.", pending(spell_key=_spaced)),
+    Seed("q18NoIdInReply01", "Can be cancelled; no reply names the id.", pending(id_key=None)),
+    Seed(
         "q19Numbers000001",
         "Numbers, a list and an object where text is due.",
         _success(recipientName=42, hotelConfirmationId=123456, outcomeSummary=["yes"], outcomeDetails={"a": 1}),
     ),
-    Known("q19NoSuchDate001", "A dialTime that no calendar has.", _success(dialTime="2025-02-30T10:10:00Z")),
+    Seed("q19NoSuchDate001", "A dialTime that no calendar has.", _success(dialTime="2025-02-30T10:10:00Z")),
 )

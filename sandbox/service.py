@@ -1,6 +1,6 @@
 """The vendor's own paths: token, result, cancel.
 
-A request goes: noted → authorized → met by a fault, if there is one → carried out.
+A request is logged, authorized, changed by a fault if one is planned, and carried out.
 """
 
 import asyncio
@@ -11,19 +11,19 @@ from collections.abc import Callable
 from aiohttp import web
 
 from .answer import Answer, unauthorized
-from .call_requests import CallRequest, Refused
+from .call_requests import CallRequest, CancelRefused
 from .dialect import Dialect
 from .fault_queue import FaultPlan
 from .faults import FAULTS, Exchange, page
-from .state import World
+from .state import State
 from .vendor_examples import CANCELLATION_NOT_ALLOWED_CODE, NOT_FOUND_CODE, NOT_FOUND_MESSAGE
 
 
 class Service:
-    """Answers as the vendor does. closing: set when the sandbox is to end."""
+    """Answers as the vendor does. closing: set when the sandbox ends."""
 
-    def __init__(self, world: World, client_id: str, client_secret: str, closing: asyncio.Event) -> None:
-        self._world = world
+    def __init__(self, state: State, client_id: str, client_secret: str, closing: asyncio.Event) -> None:
+        self._state = state
         self._client_id = client_id
         self._client_secret = client_secret
         self._closing = closing
@@ -38,21 +38,21 @@ class Service:
         ]
 
     async def _token(self, request: web.Request) -> web.StreamResponse:
-        self._world.asked.note(request.method, request.path, "token", None)
+        self._state.request_log.record(request.method, request.path, "token", None)
         return await self._meet(request, "token", None, lambda: self._issue(request))
 
     async def _result(self, request: web.Request) -> web.StreamResponse:
         call_request_id = request.match_info["id"]
-        self._world.asked.note(request.method, request.path, "result", call_request_id)
+        self._state.request_log.record(request.method, request.path, "result", call_request_id)
         return await self._authorized(request, "result", call_request_id, self._read)
 
     async def _cancel(self, request: web.Request) -> web.StreamResponse:
         call_request_id = await _id_in_body(request)
-        self._world.asked.note(request.method, request.path, "cancel", call_request_id)
+        self._state.request_log.record(request.method, request.path, "cancel", call_request_id)
         return await self._authorized(request, "cancel", call_request_id, self._carry_out_cancel)
 
     async def _other(self, request: web.Request) -> web.StreamResponse:
-        self._world.asked.note(request.method, request.path, "other", None)
+        self._state.request_log.record(request.method, request.path, "other", None)
         return page(404, "404 Not Found")
 
     async def _authorized(
@@ -62,9 +62,9 @@ class Service:
         call_request_id: str | None,
         carry_out: Callable[[CallRequest], Answer],
     ) -> web.StreamResponse:
-        if not self._world.tokens.accepts(request.headers.get("Authorization", "")):
+        if not self._state.tokens.accepts(request.headers.get("Authorization", "")):
             return unauthorized("The access token is invalid or expired.").response()
-        call_request = self._world.call_requests.get(call_request_id or "")
+        call_request = self._state.call_requests.get(call_request_id or "")
 
         def act() -> Answer:
             if call_request_id is None:
@@ -78,8 +78,8 @@ class Service:
     async def _meet(
         self, request: web.Request, operation: str, call_request: CallRequest | None, act: Callable[[], Answer]
     ) -> web.StreamResponse:
-        """Lets a fault happen to the request, if one is planned for it; carries it out otherwise."""
-        plan = self._world.fault_for(operation, call_request)
+        """Applies the fault that is planned for the request, if there is one; else carries the request out."""
+        plan = self._state.fault_for(operation, call_request)
         if plan is None:
             return act().response()
         return await FAULTS[plan.name].play(self._exchange(request, plan, call_request, act))
@@ -97,31 +97,31 @@ class Service:
         )
 
     def _issue(self, request: web.Request) -> Answer:
-        said = request.query
-        if said.get("grant_type") != "client_credentials":
+        query = request.query
+        if query.get("grant_type") != "client_credentials":
             return Answer(Dialect().error("BAD_REQUEST", "Invalid request: grant type is not supported"), 400)
-        known = _same(said.get("client_id", ""), self._client_id)
-        if not (_same(said.get("client_secret", ""), self._client_secret) and known):
+        is_known = _same(query.get("client_id", ""), self._client_id)
+        if not (_same(query.get("client_secret", ""), self._client_secret) and is_known):
             return unauthorized("The client credentials are invalid.")
-        tokens = self._world.tokens
+        tokens = self._state.tokens
         lifetime = int(tokens.lifetime) if tokens.lifetime == int(tokens.lifetime) else tokens.lifetime
         return Answer({"access_token": tokens.issue(), "expires_in": lifetime, "token_type": "Bearer"})
 
     def _read(self, call_request: CallRequest) -> Answer:
-        status = call_request.status(self._world.clock.now())
+        status = call_request.status(self._state.clock.now())
         return Answer(call_request.plan.dialect.result(call_request.id, status, call_request.outcome()))
 
     def _carry_out_cancel(self, call_request: CallRequest) -> Answer:
-        now = self._world.clock.now()
+        now = self._state.clock.now()
         try:
             call_request.cancel(now)
-        except Refused as refused:
+        except CancelRefused as refused:
             return _error(call_request, CANCELLATION_NOT_ALLOWED_CODE, str(refused))
         return Answer(call_request.plan.dialect.cancellation(call_request.id, now))
 
 
 async def _id_in_body(request: web.Request) -> str | None:
-    """The id that a cancel names; None when its body is not what the page asks for."""
+    """The id in the body of a cancel; None when the body is not as documented."""
     try:
         body = json.loads(await request.read())
     except (ValueError, RecursionError, web.HTTPRequestEntityTooLarge):
@@ -131,11 +131,11 @@ async def _id_in_body(request: web.Request) -> str | None:
 
 
 def _error(call_request: CallRequest | None, code: str, message: str) -> Answer:
-    """The vendor's error body, as the call request has it; for an unknown one at status 200."""
+    """The vendor's error body in the dialect of the call request; with status 200 for an unknown one."""
     if call_request is None:
         return Answer(Dialect().error(code, message))
     return Answer(call_request.plan.dialect.error(code, message), call_request.plan.error_status)
 
 
-def _same(said: str, right: str) -> bool:
-    return hmac.compare_digest(said.encode("utf-8", "surrogatepass"), right.encode("utf-8", "surrogatepass"))
+def _same(received: str, expected: str) -> bool:
+    return hmac.compare_digest(received.encode("utf-8", "surrogatepass"), expected.encode("utf-8", "surrogatepass"))

@@ -1,11 +1,11 @@
-"""Access tokens: opaque, several valid at once, each for its time."""
+"""Access tokens: opaque, several valid at once, each until it expires."""
 
 import secrets
 
 from .clock import Clock
 
 MAX_TOKENS = 10_000
-"""So many are remembered; one more, and the oldest is not valid any longer."""
+"""How many are valid at once; one more invalidates the oldest."""
 
 
 class Tokens:
@@ -30,7 +30,7 @@ class Tokens:
         return scheme.lower() == "bearer" and self._clock.now() < self._expire_at.get(token.strip(), 0.0)
 
     def revoke_all(self) -> int:
-        """Makes every token invalid; gives how many were remembered."""
+        """Invalidates every token. Returns how many there were."""
         count = len(self._expire_at)
         self._expire_at.clear()
         return count

@@ -1,4 +1,4 @@
-"""The outcomes of the pages' examples, word for word, in JSON that is right."""
+"""The outcomes of the examples on the vendor's pages, word for word, in valid JSON."""
 
 from collections.abc import Mapping
 from typing import Any

@@ -115,7 +115,7 @@ def _parse() -> argparse.Namespace:
         "sandbox",
         help="run the vendor, played, for tests",
         description="Plays the vendor over HTTP, with all its quirks and faults, for tests.",
-        epilog="Call requests known from the start:\n\n" + (_known() if "sandbox" in sys.argv else ""),
+        epilog="Seed data, there from the start:\n\n" + (_seed_data() if "sandbox" in sys.argv else ""),
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     sandbox.add_argument("--listen", type=_address, default=parse_address("127.0.0.1:50080"), help="%(default)s")
@@ -131,11 +131,11 @@ def _parse() -> argparse.Namespace:
     return parser.parse_args()
 
 
-def _known() -> str:
+def _seed_data() -> str:
     from .process.embedded_sandbox import sandbox_package
 
-    known: str = sandbox_package().describe_known()
-    return known
+    described: str = sandbox_package().describe_seed_data()
+    return described
 
 
 def _address(value: str) -> Address:

@@ -35,7 +35,7 @@ from measure.loadtest.scenarios import CONCURRENCIES, FOLDER, SCENARIOS, SWEPT, 
 from measure.loadtest.thresholds import FILE, MEASURES, Threshold, WrongThresholdsError, judge, read_thresholds
 from measure.loadtest.usage import Lookout, Usage, cpu_seconds, read_counts
 from sandbox.dialect import Status
-from sandbox.seed_data import known
+from sandbox.seed_data import seeds
 from testkit.gateway import metrics_of
 from testkit.gateway import started as gateway_started
 from testkit.server_process import free_ports
@@ -86,7 +86,7 @@ def test_every_configuration_sends_what_its_kind_means(name: str) -> None:
     config = read_config(name)
     call = config["call"].removeprefix("callrequest.v1.CallRequestService.")
     method = service.DESCRIPTOR.services_by_name["CallRequestService"].methods_by_name[call]
-    by_id = {row.id: row.plan for row in known()}
+    by_id = {row.id: row.plan for row in seeds()}
     statuses = set()
     for document in config["data"]:
         request = json_format.ParseDict(document, getattr(service, method.input_type.name)())

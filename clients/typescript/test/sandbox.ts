@@ -9,7 +9,7 @@ export class Sandbox {
     this.#url = url;
   }
 
-  /** Brings back the known call requests as they were. */
+  /** Restores the seed data. */
   async reset(): Promise<void> {
     await this.#control("POST", "reset", { keep_tokens: true });
   }

@@ -1,4 +1,4 @@
-"""A row of the tables of known call requests, and the plans that most rows have."""
+"""A seed, and the plans that most seeds have."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -10,8 +10,8 @@ from .fault_queue import FaultPlan
 
 
 @dataclass(frozen=True, slots=True)
-class Known:
-    """A call request that is there from the start. id: 16 of A–Z, a–z, 0–9. sentence: what it shows, for people."""
+class Seed:
+    """A call request that exists from the start. id: 16 of A–Z, a–z, 0–9. sentence: its purpose, for people."""
 
     id: str
     sentence: str
