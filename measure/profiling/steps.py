@@ -83,7 +83,7 @@ FUNCTIONS = {
     ("vendor_api.client", "VendorClient.read_result.<locals>.translate"): TRANSLATE,
     ("vendor_api.exchange", "_parsed"): DECODE,
     ("vendor_api.document", "parse"): DECODE,
-    ("vendor_api.document", "_depth"): DECODE,
+    ("vendor_api.document", "_is_bounded"): DECODE,
 }
 """What does not belong to its module's step: functions and methods, with all that is in them."""
 

@@ -13,6 +13,12 @@ from typing import Any, NoReturn
 MAX_DEPTH = 64
 """How deep objects and arrays may be nested. What walks them may use recursion."""
 
+MAX_CONTAINERS = 50_000
+"""How many objects and arrays there may be: in the largest reply one for each 21 bytes, which leaves no content."""
+
+MAX_REPEATS = 8
+"""How many different values of a repeated key are kept; more make it no less ambiguous."""
+
 MAX_JSON_CHARACTERS = 10_000
 """How much of an object or an array is written as text."""
 
@@ -28,7 +34,7 @@ _SURROGATES = re.compile("[\ud800-\udfff]")
 class NotAnObject(Exception):
     """The body is no JSON object.
 
-    is_page: it is neither empty nor JSON that is nested at most MAX_DEPTH deep; as a rule the page of a proxy or a
+    is_page: it is neither empty nor JSON within MAX_DEPTH and MAX_CONTAINERS; as a rule it is the page of a proxy or a
     firewall.
     """
 
@@ -91,14 +97,11 @@ class Object:
             value = values[key] = Object(value, self._keys)
         return value
 
-    def without_objects(self) -> "Object":
-        """The object without those of its values that are objects."""
-        return Object(tuple(pair for pair in self.pairs if type(pair[1]) is not tuple), self._keys)
-
     def objects_in(self, value: Any) -> list["Object"]:
-        """The object that a value is, or the objects of an array or a repeated key."""
+        """The object that a value is, or the objects of an array or a repeated key: of those that `text_of` writes."""
         if isinstance(value, list):
-            return [Object(item, self._keys) for item in value if type(item) is tuple]
+            written = value[: MAX_JSON_CHARACTERS // 3]  # one is three characters or more, with what separates it
+            return [Object(item, self._keys) for item in written if type(item) is tuple]
         return [value] if isinstance(value, Object) else []
 
 
@@ -108,7 +111,7 @@ _NOTHING: dict[str, Any] = {}
 def parse(body: bytes, keys: Keys) -> Object:
     """Decodes a JSON object. Raises NotAnObject."""
     try:
-        if _depth(body) > MAX_DEPTH:
+        if not _is_bounded(body):
             raise NotAnObject(is_page=True)
         text = body.decode("utf-8-sig")
         document = _DECODER.decode(text)
@@ -149,13 +152,13 @@ def clean(text: str) -> str:
 
 def _merged(pairs: Iterable[tuple[str, Any]]) -> dict[str, Any]:
     """One value for each key, the empty ones left out: Repeated when there are several."""
-    merged: dict[str, dict[str, Any]] = {}
+    merged: dict[str, list[Any]] = {}
     for key, value in pairs:
         if not is_empty(value):
-            merged.setdefault(key, {}).setdefault(repr(value), value)
-    return {
-        key: Repeated(each.values()) if len(each) > 1 else next(iter(each.values())) for key, each in merged.items()
-    }
+            values = merged.setdefault(key, [])
+            if len(values) < MAX_REPEATS and value not in values:
+                values.append(value)
+    return {key: values[0] if len(values) == 1 else Repeated(values) for key, values in merged.items()}
 
 
 def _write(value: Any, pieces: list[str]) -> None:
@@ -186,14 +189,15 @@ _STEPS = bytes.maketrans(b"{[}]", b"\x01\x01\xff\xff")  # as signed bytes: 1 and
 _NO_BRACKETS = bytes(set(range(256)) - set(b"{[}]"))
 
 
-def _depth(body: bytes) -> int:
-    """A bound of how deep a JSON text is nested; exact beyond MAX_DEPTH."""
-    brackets = body.count(b"{") + body.count(b"[")
-    if brackets <= MAX_DEPTH:  # the common case
-        return brackets
+def _is_bounded(body: bytes) -> bool:
+    """Whether a JSON text keeps to MAX_DEPTH and MAX_CONTAINERS. Of any other text the answer has no meaning."""
+    if body.count(b"{") + body.count(b"[") <= MAX_DEPTH:  # the common case
+        return True
     outside_strings = b"".join(body.replace(b"\\\\", b"").replace(b'\\"', b"").split(b'"')[::2])
     steps = outside_strings.translate(_STEPS, _NO_BRACKETS)
-    return max(accumulate(memoryview(steps).cast("b")), default=0)
+    if len(steps) > 2 * MAX_CONTAINERS:
+        return False
+    return max(accumulate(memoryview(steps).cast("b")), default=0) <= MAX_DEPTH
 
 
 def _refuse(constant: str) -> NoReturn:

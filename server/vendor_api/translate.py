@@ -10,11 +10,8 @@ from callrequest.v1 import error_reason_pb2 as reasons
 
 from ..errors import Delivery, GatewayError
 from .document import Object, is_empty, text_of
-from .mapping import CANCELLATION, CANCELLED_OBJECT, ERROR, ID, REFERENCE, RESULT, SUCCESS, FieldMapping
+from .mapping import CANCELLATION, CANCELLED_OBJECT, ERROR, ID, KNOWN_KEYS, REFERENCE, RESULT, SUCCESS, FieldMapping
 from .quirks import Observations, Quirk, UnreadableValue
-
-MAX_OBJECTS = 64
-"""How many objects may stand in place of one, as an array or by a repeated key; a reply with more is malformed."""
 
 
 class Envelope(NamedTuple):
@@ -49,11 +46,14 @@ def read_result(document: Object, call_request_id: str, observations: Observatio
     _check_id(document, call_request_id, observations)
     result = results.CallRequestResult(call_request_id=call_request_id)
     set_fields(result, document, RESULT, observations)
+    unread = set()
     for field, value in observations.unrecognized:
         result.unrecognized_values.add(field=field, value=value)
-    if not result.status and all(field != "status" for field, _ in observations.unrecognized):
+        unread.add(field)
+    if not result.status and "status" not in unread:
         raise malformed()
-    if result.HasField("outcome") != (result.status == results.CALL_REQUEST_STATUS_COMPLETED):
+    completed = result.status == results.CALL_REQUEST_STATUS_COMPLETED
+    if result.HasField("outcome") != completed and unread.isdisjoint({"status", "outcome"}):
         observations.quirks.add(Quirk.RESULT_AND_STATUS_DISAGREE)
     return result
 
@@ -65,7 +65,8 @@ def read_cancellation(document: Object, call_request_id: str, observations: Obse
         call_request_id=call_request_id, outcome=cancellations.CANCELLATION_OUTCOME_CANCELLED
     )
     _find(CANCELLED_OBJECT, document, observations)
-    set_fields(cancellation, document.without_objects(), (REFERENCE,), observations)
+    reference = _reference(document, observations)
+    set_fields(cancellation, Object(((REFERENCE.key, reference),), KNOWN_KEYS), (REFERENCE,), observations)
     objects = [value for value in _values(CANCELLED_OBJECT, document) if isinstance(value, Object)]
     for each in (*objects, document):
         if not cancellation.HasField("cancelled_at"):
@@ -155,6 +156,17 @@ def _values(row: FieldMapping, document: Object) -> list[Any]:
     return [*exact, *(document.near_match(name) for name, _ in row.names)] if document.near else exact
 
 
+def _reference(document: Object, observations: Observations) -> Any:
+    """What stands in place of a cancel's object or beside it, under the other key; None without it."""
+    for name, _ in REFERENCE.names:
+        for value in (document.get(name), document.near_match(name)):
+            if not is_empty(value) and not isinstance(value, Object):
+                if value is not document.get(name):
+                    observations.quirks.add(Quirk.KEY_IN_ANOTHER_CASE)
+                return value
+    return None
+
+
 def _check_id(document: Object, call_request_id: str, observations: Observations) -> None:
     """Raises VENDOR_MALFORMED_RESPONSE when the reply has, where its id stands, another one (Q18).
 
@@ -163,8 +175,6 @@ def _check_id(document: Object, call_request_id: str, observations: Observations
     """
     objects = [document]
     for value in _values(CANCELLED_OBJECT, document):
-        if isinstance(value, list) and len(value) > MAX_OBJECTS:
-            raise malformed()
         objects += document.objects_in(value)
     quirks: set[Quirk] = set()
     found = False

@@ -12,13 +12,14 @@ from callrequest.v1 import call_request_pb2 as pb
 from callrequest.v1 import error_reason_pb2 as reasons
 from callrequest.v1.call_request_service_pb2 import GetCallRequestResultResponse
 from server.errors import GatewayError
-from server.vendor_api.document import NotAnObject, parse
-from server.vendor_api.faults import fault_of
+from server.vendor_api.document import parse
 from server.vendor_api.mapping import ID, KNOWN_KEYS
 from server.vendor_api.quirks import Observations
-from server.vendor_api.translate import malformed, read_cancellation, read_envelope, read_result
+from server.vendor_api.translate import read_cancellation, read_result
 from testkit.scripted_vendor import RESULT_ID
-from tests.vendor_api.test_recorded import RECORDED
+
+from .answering import answer
+from .test_recorded import RECORDED
 
 OTHER_ID = "zzzzZZZZ99990000"
 EXPECTED_REASONS = {
@@ -31,30 +32,20 @@ EXPECTED_REASONS = {
 
 
 def translate(body: bytes, operation: str) -> pb.CallRequestResult | None:
-    """What the client does with a reply at 200: a result that can be sent, or None where it may fail."""
-    observations = Observations()
+    """What becomes of a reply at 200: a result that can be sent, or None where it may fail."""
     try:
-        try:
-            document = parse(body, KNOWN_KEYS)
-        except NotAnObject:
-            raise malformed() from None
-        envelope = read_envelope(document, 200, observations)
-        if fault := fault_of(200, envelope, None, observations, is_page=False):
-            raise fault
-        if operation == "cancel":
-            cancellation = read_cancellation(document, RESULT_ID, observations)
-            assert cancellation.call_request_id == RESULT_ID
-            assert len(cancellation.SerializeToString()) < len(body) + 1000
-            return None
-        result = read_result(document, RESULT_ID, observations)
+        message = answer(body, operation)
     except GatewayError as error:
         if error.reason not in EXPECTED_REASONS:
             raise
         return None
-    GetCallRequestResultResponse.FromString(
-        GetCallRequestResultResponse(call_request_result=result).SerializeToString()
-    )
-    return result
+    assert message.call_request_id == RESULT_ID
+    assert len(message.SerializeToString()) < 3 * len(body) + 1000
+    if not isinstance(message, pb.CallRequestResult):
+        return None
+    sent = GetCallRequestResultResponse(call_request_result=message).SerializeToString()
+    GetCallRequestResultResponse.FromString(sent)
+    return message
 
 
 def check(body: bytes, operation: str = "result") -> None:
