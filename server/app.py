@@ -22,7 +22,7 @@ from .observability.access_log import AccessLog
 from .observability.logs import describe, get_log
 from .observability.metrics import Metrics
 from .process.embedded_sandbox import with_vendor
-from .process.port import held
+from .process.port import reserved_port
 from .reading.batch import Batches
 from .reading.result_cache import ResultCache
 from .reading.results import Results
@@ -96,7 +96,7 @@ class Gateway:
         metrics = Metrics([quirk.value for quirk in Quirk], SETTLED_BY, CAUSES)
         vendor = await self._vendor(stack, metrics)
         if settings.workers == 1:
-            listen, server_group = stack.enter_context(held(settings.listen)), DEFAULT_SERVERS
+            listen, server_group = stack.enter_context(reserved_port(settings.listen)), DEFAULT_SERVERS
         else:
             # The supervisor holds the port. With several servers, clients that a worker sends away as it drains would
             # connect to another server of the same worker, in the moment in which it is closed, too.

@@ -101,7 +101,7 @@ def test_the_arrows_between_rooms_are_few() -> None:
 KNOWN_IN = {
     "grpc": {"rpc", "healthcheck"},
     "httpx": {"vendor_api"},
-    "aiohttp": {"observability.operations", "webhook"},
+    "aiohttp": {"observability.http_port", "observability.operations", "webhook"},
     "httptools": {"vendor_api.http1"},
     "aiohappyeyeballs": {"vendor_api.connector"},
     "prometheus_client": {"observability.metrics"},

@@ -6,11 +6,11 @@ default options shares it all the same (SO_REUSEPORT), and takes some of the con
 
 import errno
 import socket
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
-from ipaddress import ip_address
 from typing import Any
 
+from ..observability.listening import addresses_of
 from ..settings import Address, cannot_listen, parse_address
 
 CAN_BE_SHARED = hasattr(socket, "SO_REUSEPORT")
@@ -18,10 +18,10 @@ CAN_BE_SHARED = hasattr(socket, "SO_REUSEPORT")
 
 
 @contextmanager
-def held(listen: str) -> Iterator[Address]:
-    """Holds a port for servers that share it: no other gateway can share it by mistake. Raises SettingsError.
+def reserved_port(listen: str) -> Iterator[Address]:
+    """Reserves a port for servers that share it, so that no other gateway shares it by mistake. Raises SettingsError.
 
-    Gives the address with the port that was taken. It is held on each of the host's addresses that this machine has.
+    Yields the address with the port that was taken. It is reserved on each of the host's addresses of this machine.
     """
     host, port = wanted = parse_address(listen)
     if not CAN_BE_SHARED:
@@ -31,9 +31,9 @@ def held(listen: str) -> Iterator[Address]:
         failed: OSError | None = None
         holders: list[socket.socket] = []
         try:
-            for family, address in _addresses(host):
+            for family, address in addresses_of(wanted):
                 try:
-                    holders.append(stack.enter_context(_holder(family, (address[0], port, *address[2:]))))
+                    holders.append(stack.enter_context(_reservation(family, (address[0], port, *address[2:]))))
                     port = holders[0].getsockname()[1]
                 except OSError as error:
                     if error.errno == errno.EADDRINUSE:
@@ -46,28 +46,8 @@ def held(listen: str) -> Iterator[Address]:
         yield Address((host, port))
 
 
-def _addresses(host: str) -> list[tuple[int, tuple[Any, ...]]]:
-    """The families and addresses on which gRPC listens for a host. Raises OSError."""
-    found: list[tuple[int, tuple[Any, ...]]] = [
-        (family, address)
-        for each in _as_grpc_takes_it(host)
-        for family, _, _, _, address in socket.getaddrinfo(each, None, type=socket.SOCK_STREAM)
-    ]
-    return list(dict.fromkeys(found))
-
-
-def _as_grpc_takes_it(host: str) -> Sequence[str]:
-    """Either wildcard is both for gRPC, and so is localhost, whatever /etc/hosts says of it."""
-    if host == "localhost":
-        return "127.0.0.1", "::1"
-    try:
-        return ("0.0.0.0", "::") if ip_address(host).is_unspecified else (host,)  # noqa: S104 (as the operator set it)
-    except ValueError:
-        return (host,)
-
-
-def _holder(family: int, address: tuple[Any, ...]) -> socket.socket:
-    """A socket that holds an address and does not listen. Raises OSError."""
+def _reservation(family: int, address: tuple[Any, ...]) -> socket.socket:
+    """Returns a socket that has an address and does not listen. Raises OSError."""
     holder = socket.socket(family, socket.SOCK_STREAM)
     try:
         with socket.socket(family, socket.SOCK_STREAM) as probe:

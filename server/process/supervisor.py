@@ -17,7 +17,7 @@ from ..observability.operations import OperationsServer
 from ..settings import Address, Settings, parse_address
 from .embedded_sandbox import with_vendor
 from .metrics_folder import metrics_folder
-from .port import held
+from .port import reserved_port
 from .signals import ProcessSignals
 from .worker_process import WorkerProcess
 
@@ -48,7 +48,7 @@ class Supervisor:
     async def __aenter__(self) -> Self:
         async with AsyncExitStack() as stack:
             settings = self._settings
-            self.address = stack.enter_context(held(settings.listen))
+            self.address = stack.enter_context(reserved_port(settings.listen))
             folder, lock = stack.enter_context(metrics_folder())
             self._metrics = AggregatedMetrics(folder)
             vendor = await stack.enter_async_context(with_vendor(settings))

@@ -20,7 +20,7 @@ from callrequest.v1.call_request_service_pb2_grpc import (
 )
 from server.observability.access_log import AccessLog
 from server.observability.metrics import Metrics
-from server.process.port import held
+from server.process.port import reserved_port
 from server.rpc.interceptor import Interceptor
 from server.rpc.server_group import DEFAULT_SERVERS, ServerGroup
 from server.settings import Address, SettingsError
@@ -93,31 +93,31 @@ async def test_a_port_is_held_for_one_gateway() -> None:
     """ServerGroup share the port, and nobody else: neither before they listen nor while they do."""
 
     def is_taken(address: Address) -> None:
-        with pytest.raises(SettingsError, match="is the port taken"), held(str(address)):
+        with pytest.raises(SettingsError, match="is the port taken"), reserved_port(str(address)):
             pass
         with socket.socket() as other, pytest.raises(OSError, match="in use"):
             other.bind(address)
 
-    with held("127.0.0.1:0") as address:
+    with reserved_port("127.0.0.1:0") as address:
         is_taken(address)
         async with started(2, address) as (_, listens):
             assert listens == address
             assert listeners(address[1]) == 2
             is_taken(address)
-    with held(str(address)) as again:
+    with reserved_port(str(address)) as again:
         assert again == address
 
 
 def test_of_two_that_start_at_the_same_time_one_holds_the_port() -> None:
     """However their steps fall between each other's, never do both."""
-    with held("127.0.0.1:0") as address:
+    with reserved_port("127.0.0.1:0") as address:
         pass
     together = threading.Barrier(2)
 
     def holds(_: int) -> bool:
         together.wait()
         try:
-            with held(str(address)):
+            with reserved_port(str(address)):
                 together.wait()
                 return True
         except SettingsError:
@@ -148,10 +148,10 @@ def test_of_two_that_start_at_the_same_time_one_holds_the_port() -> None:
 )
 def test_a_port_is_held_on_each_address_that_grpc_takes(first: str, second: str) -> None:
     """Names and wildcards stand for several addresses: no other gateway has one of them."""
-    with held(f"{first}:0") as (_, port), pytest.raises(SettingsError, match="is the port taken"):  # noqa: SIM117
-        with held(f"{second}:{port}"):
+    with reserved_port(f"{first}:0") as (_, port), pytest.raises(SettingsError, match="is the port taken"):  # noqa: SIM117
+        with reserved_port(f"{second}:{port}"):
             pass
-    with held(f"{second}:{port}") as again:
+    with reserved_port(f"{second}:{port}") as again:
         assert again[1] == port
 
 
@@ -159,7 +159,7 @@ def test_a_port_is_held_on_each_address_that_grpc_takes(first: str, second: str)
 @pytest.mark.parametrize("host", ["localhost", "0.0.0.0", "::"])
 async def test_lanes_listen_on_what_is_held(host: str) -> None:
     """What holds the port does not stand in the server_group' own way, on any of several addresses."""
-    with held(str(Address((host, 0)))) as address:
+    with reserved_port(str(Address((host, 0)))) as address:
         async with started(1, address):
             for each in ("127.0.0.1", "::1"):
                 socket.create_connection((each, address[1]), 1).close()
@@ -174,5 +174,5 @@ async def test_lanes_listen_on_what_is_held(host: str) -> None:
 )
 def test_it_is_told_why_a_port_cannot_be_held(listen: str, why: str) -> None:
     """Only a port that is taken is called so."""
-    with pytest.raises(SettingsError, match=f"^GATEWAY_LISTEN: cannot listen on {listen}{why}$"), held(listen):
+    with pytest.raises(SettingsError, match=f"^GATEWAY_LISTEN: cannot listen on {listen}{why}$"), reserved_port(listen):
         pass

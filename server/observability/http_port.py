@@ -1,0 +1,108 @@
+"""An HTTP port that its clients cannot exhaust: few connections at once, and few seconds for each."""
+
+import asyncio
+from typing import cast
+
+from aiohttp import web
+from aiohttp.typedefs import Handler
+
+from ..settings import Address, cannot_listen
+from .listening import open_sockets
+
+MAX_CONNECTIONS = 64
+"""At once. One more ends the oldest: who sends a request at once is answered, however many others do not."""
+CONNECTION_TIMEOUT = 5.0
+"""Seconds from the connection to the end of its one response. A request that is not whole by then ends with it."""
+
+
+class HttpPort:
+    """Serves the application: `address = await port.start("GATEWAY_…", address)`, … `await port.aclose()`.
+
+    Each connection carries one request.
+    """
+
+    def __init__(
+        self,
+        app: web.Application,
+        max_connections: int = MAX_CONNECTIONS,
+        connection_timeout: float = CONNECTION_TIMEOUT,
+    ) -> None:
+        app.middlewares.append(_closing)
+        self._runner = web.AppRunner(app, access_log=None, shutdown_timeout=1)
+        self._max_connections = max_connections
+        self._connection_timeout = connection_timeout
+        self._connections: dict[_Connection, None] = {}
+        self._servers: list[asyncio.Server] = []
+
+    async def start(self, setting: str, address: Address) -> Address:
+        """Listens, for a wildcard on both families. Returns the address with the port that was taken.
+
+        Raises SettingsError, which names the setting.
+        """
+        await self._runner.setup()
+        loop = asyncio.get_running_loop()
+        try:
+            sockets = open_sockets(address)
+        except OSError as error:
+            raise cannot_listen(setting, address, error) from None
+        port = sockets[0].getsockname()[1]
+        self._servers = [await loop.create_server(self._accept, sock=each) for each in sockets]
+        return Address((address[0], port))
+
+    async def aclose(self) -> None:
+        """Ends all connections, and listens no more."""
+        for server in self._servers:
+            server.close()
+        await self._runner.cleanup()
+        for connection in list(self._connections):
+            connection.abort()
+
+    def _accept(self) -> "_Connection":
+        assert self._runner.server is not None
+        return _Connection(self._runner.server(), self._connections, self._max_connections, self._connection_timeout)
+
+
+@web.middleware
+async def _closing(request: web.Request, handler: Handler) -> web.StreamResponse:
+    try:
+        response = await handler(request)
+    except web.HTTPException as error:
+        error.force_close()
+        raise
+    response.force_close()
+    return response
+
+
+class _Connection(asyncio.Protocol):
+    """Passes one connection on to aiohttp's handler, which has no bound of time for a request's head."""
+
+    def __init__(
+        self, handler: asyncio.Protocol, connections: "dict[_Connection, None]", most: int, timeout: float
+    ) -> None:
+        self._handler = handler
+        self._connections = connections
+        self._most = most
+        self._timeout = timeout
+        # What aiohttp's handler does with a connection, it does with its transport.
+        self.data_received = handler.data_received  # type: ignore[method-assign]
+        self.eof_received = handler.eof_received  # type: ignore[method-assign]
+        self.pause_writing = handler.pause_writing  # type: ignore[method-assign]
+        self.resume_writing = handler.resume_writing  # type: ignore[method-assign]
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self._transport = cast("asyncio.WriteTransport", transport)
+        self._timer = asyncio.get_running_loop().call_later(self._timeout, self.abort)
+        self._connections[self] = None
+        if len(self._connections) > self._most:
+            next(iter(self._connections)).abort()
+        self._handler.connection_made(transport)
+
+    def connection_lost(self, error: Exception | None) -> None:
+        self._timer.cancel()
+        self._connections.pop(self, None)
+        self._handler.connection_lost(error)
+
+    def abort(self) -> None:
+        """Ends it, whatever is still to be read or written."""
+        self._connections.pop(self, None)  # now: the loop may take in more before it is lost
+        self._transport.abort()

@@ -1,0 +1,75 @@
+"""Sockets that listen: on every address that a host stands for, of either family."""
+
+import errno
+import socket
+from collections.abc import Sequence
+from contextlib import ExitStack
+from typing import Any
+
+from ..settings import Address
+
+_ABSENT = {errno.EAFNOSUPPORT, errno.EADDRNOTAVAIL}
+"""What an address fails with on a machine without its family, as IPv6 is turned off in many containers."""
+_ATTEMPTS = 5
+_BACKLOG = 128
+
+SocketAddress = tuple[int, tuple[Any, ...]]
+"""A family and an address as sockets take it."""
+
+
+def addresses_of(address: Address) -> list[SocketAddress]:
+    """Returns all that a server listens on for that address. Raises OSError when the host cannot be resolved.
+
+    A wildcard in either family's form is both families, and so is localhost, whatever /etc/hosts says: as in gRPC.
+    """
+    host, port = address
+    hosts: Sequence[str] = (host,)
+    if address.is_wildcard:
+        hosts = ("0.0.0.0", "::")  # noqa: S104 (as the operator set it)
+    elif host == "localhost":
+        hosts = ("127.0.0.1", "::1")
+    found: list[SocketAddress] = [
+        (family, socket_address)
+        for each in hosts
+        for family, _, _, _, socket_address in socket.getaddrinfo(each, port, type=socket.SOCK_STREAM)
+    ]
+    return list(dict.fromkeys(found))
+
+
+def open_sockets(address: Address) -> list[socket.socket]:
+    """Listens on them, all with one port; port 0 takes a free one. Raises OSError.
+
+    What this machine has no address for is left out, unless nothing is left.
+    """
+    for _ in range(_ATTEMPTS - 1 if address[1] == 0 else 0):
+        try:
+            return _open(address)
+        except OSError as error:
+            if error.errno != errno.EADDRINUSE:  # the port that one family took was not free in the other
+                raise
+    return _open(address)
+
+
+def _open(address: Address) -> list[socket.socket]:
+    port, opened, absent = address[1], list[socket.socket](), OSError()
+    with ExitStack() as stack:
+        for family, (host, _, *scope) in addresses_of(address):
+            try:
+                listener = socket.socket(family, socket.SOCK_STREAM)
+                stack.callback(listener.close)
+                listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+                if family == socket.AF_INET6:  # else it takes the port of IPv4, too
+                    listener.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
+                listener.bind((host, port, *scope))
+                listener.listen(_BACKLOG)
+            except OSError as error:
+                if error.errno not in _ABSENT:
+                    raise
+                absent = error
+            else:
+                port = listener.getsockname()[1]
+                opened.append(listener)
+        if not opened:
+            raise absent
+        stack.pop_all()
+    return opened
