@@ -6,6 +6,8 @@ from typing import Self
 from aiohttp import web
 
 from .control import Control
+from .listening import open_sockets, url_of
+from .own_pages import own_pages_only
 from .service import Service
 from .state import State
 
@@ -39,7 +41,7 @@ class Sandbox:
         self._port = port
         self._closing = asyncio.Event()
         state = State(token_lifetime)
-        app = web.Application(client_max_size=MAX_BYTES)
+        app = web.Application(client_max_size=MAX_BYTES, middlewares=[own_pages_only(host)])
         app.add_routes(Control(state).routes())
         app.add_routes(Service(state, client_id, client_secret, self._closing).routes())
         # The vendor, too, carries out the request of a client that has left.
@@ -52,18 +54,20 @@ class Sandbox:
 
     @property
     def url(self) -> str:
-        """Where it listens, without a slash at the end."""
-        host = f"[{self._host}]" if ":" in self._host else self._host
-        return f"http://{host}:{self._port}"
+        """Where it is reached from this machine, without a slash at the end."""
+        return self._url
 
     async def __aenter__(self) -> Self:
         await self._runner.setup()
         try:
-            await web.TCPSite(self._runner, self._host, self._port).start()
+            listeners = open_sockets(self._host, self._port)
         except BaseException:
             await self._runner.cleanup()
             raise
-        self._port = self._runner.addresses[0][1]
+        self._url = url_of(self._host, listeners[0])
+        self._port = listeners[0].getsockname()[1]
+        for listener in listeners:
+            await web.SockSite(self._runner, listener).start()
         return self
 
     async def __aexit__(self, *_: object) -> None:

@@ -148,7 +148,7 @@ def _address(value: str) -> Address:
 def _command(options: argparse.Namespace, settings: Settings, logs: Logs) -> Coroutine[Any, Any, int]:
     """Returns the command's coroutine, which returns the exit code."""
     if options.command == "sandbox":
-        return _sandbox(options.listen, logs)
+        return _sandbox(options.listen, settings, logs)
     if options.command == "worker":
         return _worker(options, settings, logs)
     if unused := unused_settings():
@@ -264,9 +264,11 @@ async def _until_drained(
     return code
 
 
-async def _sandbox(listen: Address, logs: Logs) -> int:
+async def _sandbox(listen: Address, settings: Settings, logs: Logs) -> int:
     from .process.embedded_sandbox import sandbox_package
 
+    if not (listen.is_loopback or settings.allow_sandbox):
+        raise SettingsError(["--listen: beyond loopback it needs GATEWAY_ALLOW_SANDBOX=true"])
     log, signals = get_log(), _signals(5, logs)
     try:
         async with sandbox_package().Sandbox(*listen) as sandbox:

@@ -266,6 +266,8 @@ class Settings(BaseSettings):
         elif self.vendor_url is None and not self.allow_sandbox and not parse_address(self.listen).is_loopback:
             # A forgotten setting must not make others believe in results that the sandbox made up.
             lines.append(f"{PREFIX}VENDOR_URL: needed beyond loopback, or {PREFIX}ALLOW_SANDBOX=true")
+        if self.vendor_url is None and not (self.allow_sandbox or parse_address(self.sandbox_listen).is_loopback):
+            lines.append(f"{PREFIX}SANDBOX_LISTEN: beyond loopback it needs {PREFIX}ALLOW_SANDBOX=true")
         if self.drain_delay and self.drain_delay >= self.grace:
             lines.append(
                 f"{PREFIX}DRAIN_DELAY, {PREFIX}GRACE: the delay, 5 unless set, must be shorter: it is a part of GRACE"

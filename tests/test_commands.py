@@ -124,6 +124,12 @@ def test_every_port_that_is_taken_is_told_with_its_address() -> None:
             assert (ended.returncode, ended.stderr) == (2, f"--listen: cannot listen on {address}; {why}\n")
 
 
+def test_the_sandbox_beyond_loopback_must_be_allowed() -> None:
+    """Alone as in a gateway: whoever reaches it can change what it answers."""
+    ended = _run("sandbox", "--listen", "0.0.0.0:0")
+    assert (ended.returncode, ended.stderr) == (2, "--listen: beyond loopback it needs GATEWAY_ALLOW_SANDBOX=true\n")
+
+
 def test_the_help_and_the_version_are_for_people() -> None:
     """Commands that people use, not those that it starts itself; the version as it is logged."""
     ended = _run("--help")

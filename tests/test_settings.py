@@ -68,6 +68,8 @@ WRONG = {
         {"GATEWAY_LISTEN": "0.0.0.0:50051", "GATEWAY_ALLOW_PLAINTEXT": "true"},
         "VENDOR_URL",
     ),
+    "the sandbox's own port beyond loopback": ({"GATEWAY_SANDBOX_LISTEN": "0.0.0.0:1"}, "SANDBOX_LISTEN"),
+    "the sandbox's own port beyond loopback, IPv6": ({"GATEWAY_SANDBOX_LISTEN": "[::]:1"}, "SANDBOX_LISTEN"),
     "no port": ({"GATEWAY_LISTEN": "127.0.0.1"}, "LISTEN"),
     "metrics, no port": ({"GATEWAY_METRICS_LISTEN": "localhost"}, "METRICS_LISTEN"),
     "a host that no resolver takes": ({"GATEWAY_LISTEN": "..:1"}, "LISTEN"),

@@ -5,6 +5,7 @@ import socket
 import subprocess
 import sys
 from contextlib import ExitStack
+from typing import Any
 
 import pytest
 
@@ -64,7 +65,7 @@ def test_both_families_have_the_same_port(listen: str) -> None:
 async def test_a_wildcard_listens_on_both_families(wildcard: str, workers: int) -> None:
     """The gRPC port, the metrics port and the sandbox's."""
     ports = free_ports(3)
-    listen = dict(
+    listen: dict[str, Any] = dict(
         zip(("LISTEN", "METRICS_LISTEN", "SANDBOX_LISTEN"), (f"{wildcard}:{port}" for port in ports), strict=True)
     )
     async with serving("", ALLOW_PLAINTEXT=True, WORKERS=workers, **listen):
