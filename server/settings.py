@@ -4,6 +4,7 @@ import errno
 import os
 import re
 import socket
+import unicodedata
 from ipaddress import IPv4Address, IPv6Address, ip_address
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
@@ -140,15 +141,27 @@ def _proxy_url(value: SecretStr) -> SecretStr:
     return value
 
 
-def _without_margins(value: object) -> object:
-    """Editors end files with line breaks, and some begin them with a byte order mark: neither is part of a secret."""
+def clean_secret(text: str) -> str:
+    """Returns it without what editors and tools put around it: blanks, line breaks, a byte order mark.
+
+    Raises ValueError when nothing is left, and when it holds what nobody types: another file was meant, or two secrets.
+    """
+    secret = _MARGINS.sub("", text)
+    if not secret:
+        raise ValueError("is empty but for blanks")
+    if any(unicodedata.category(character) in _NEVER_TYPED for character in secret):
+        raise ValueError("holds control characters within it")
+    return secret
+
+
+_MARGINS = re.compile(r"^[\s\ufeff]+|[\s\ufeff]+$")
+_NEVER_TYPED = {"Cc", "Cs", "Zl", "Zp"}  # controls, halves of characters (bytes that are no UTF-8), breaks of lines
+
+
+def _clean(value: object) -> object:
     if isinstance(value, SecretStr):
-        return SecretStr(_stripped(value.get_secret_value()))
-    return _stripped(value) if isinstance(value, str) else value
-
-
-def _stripped(text: str) -> str:
-    return text.strip("\ufeff \t\r\n")
+        return SecretStr(clean_secret(value.get_secret_value()))
+    return clean_secret(value) if isinstance(value, str) else value
 
 
 def _is_plain_http_beyond_loopback(url: str) -> bool:
@@ -158,8 +171,8 @@ def _is_plain_http_beyond_loopback(url: str) -> bool:
 
 Listen = Annotated[str, AfterValidator(lambda value: str(parse_address(value)))]
 ListenOrOff = Annotated[str, AfterValidator(_no_address)]
-ProxyUrl = Annotated[SecretStr, BeforeValidator(_without_margins), AfterValidator(_proxy_url)]
-Secret = Annotated[SecretStr, BeforeValidator(_without_margins)]
+ProxyUrl = Annotated[SecretStr, BeforeValidator(_clean), AfterValidator(_proxy_url)]
+Secret = Annotated[SecretStr, BeforeValidator(_clean)]
 UrlPath = Annotated[str, AfterValidator(_path)]
 Seconds = Annotated[float, Field(ge=0, le=86_400, allow_inf_nan=False)]
 PollInterval = Annotated[float, Field(ge=0.1, le=86_400, allow_inf_nan=False)]
@@ -177,7 +190,7 @@ class Settings(BaseSettings):
 
     vendor_url: Annotated[str, AfterValidator(_base_url)] | None = None
     vendor_allow_http: bool = False
-    vendor_client_id: Annotated[str, BeforeValidator(_without_margins)] | None = None
+    vendor_client_id: Annotated[str, BeforeValidator(_clean)] | None = None
     vendor_client_secret: Secret | None = None
     vendor_token_url: Annotated[str, AfterValidator(_base_url)] | None = None
     vendor_token_path: UrlPath = "/authorizer/token"  # noqa: S105 (no password)
@@ -207,9 +220,9 @@ class Settings(BaseSettings):
     final_max_age: Seconds = 3600.0
     cache_bytes: Annotated[int, Field(ge=0, le=1 << 34)] = 100_000_000
 
-    state_url: SecretStr | None = None
+    state_url: Secret | None = None
     state_ca: Path | None = None
-    state_keys: SecretStr | None = None
+    state_keys: Secret | None = None
     state_allow_unencrypted: bool = False
 
     io_niceness: Annotated[int, Field(ge=0, le=19)] = 10
@@ -310,10 +323,7 @@ _OF_A_VENDOR = (
 
 def read_secret(path: Path) -> str:
     """Reads a file of secrets_dir as at the start. Raises ValueError, OSError."""
-    secret = _stripped(path.read_text())
-    if not secret:
-        raise ValueError("is empty")
-    return secret
+    return clean_secret(path.read_text("utf-8"))
 
 
 def load_settings(workers: str | None = None) -> Settings:

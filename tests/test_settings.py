@@ -77,6 +77,11 @@ WRONG = {
     "the sandbox, a host that no resolver takes": ({"GATEWAY_SANDBOX_LISTEN": f"{'a' * 64}:1"}, "SANDBOX_LISTEN"),
     "a key without its certificate": ({"GATEWAY_TLS_KEY": __file__}, "TLS_CERTIFICATE"),
     "no such file": ({"GATEWAY_TLS_KEY": "/no/key", "GATEWAY_TLS_CERTIFICATE": __file__}, "TLS_KEY"),
+    "a secret of blanks": ({**VENDOR, "GATEWAY_VENDOR_CLIENT_SECRET": " \n"}, "VENDOR_CLIENT_SECRET"),
+    "a client id of blanks": ({**VENDOR, "GATEWAY_VENDOR_CLIENT_ID": "\ufeff \t"}, "VENDOR_CLIENT_ID"),
+    "a secret of two lines": ({**VENDOR, "GATEWAY_VENDOR_CLIENT_SECRET": "s3cr3t\ns3cr3t"}, "VENDOR_CLIENT_SECRET"),
+    "a client id with a control": ({**VENDOR, "GATEWAY_VENDOR_CLIENT_ID": "s3cr3t\x7f"}, "VENDOR_CLIENT_ID"),
+    "a secret that is no text": ({**VENDOR, "GATEWAY_VENDOR_CLIENT_SECRET": "s3cr3t\udcff"}, "VENDOR_CLIENT_SECRET"),
     "no number": ({"GATEWAY_GRACE": "s3cr3t"}, "GRACE"),
     "a negative number": ({"GATEWAY_DRAIN_DELAY": "-1"}, "DRAIN_DELAY"),
     "not a number": ({"GATEWAY_GRACE": "nan"}, "GRACE"),
@@ -134,6 +139,22 @@ def test_a_secret_may_come_from_a_file(monkeypatch: pytest.MonkeyPatch, tmp_path
     assert secret is not None
     assert secret.get_secret_value() == "from-a-file"
     assert "from-a-file" not in repr(load_settings())
+
+
+@pytest.mark.parametrize("text", ["{}\n", "{}\r\n", " {}\t", "\ufeff{}", "\ufeff {}\n\n", "\u00a0{}\u2028", "{}"])
+@pytest.mark.parametrize("name", ["vendor_client_id", "vendor_client_secret"])
+@pytest.mark.parametrize("by_file", [True, False], ids=["by a file", "by the environment"])
+def test_what_stands_around_a_secret_is_no_part_of_it(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, by_file: bool, name: str, text: str
+) -> None:
+    """Line breaks, blanks and a byte order mark come from editors and tools; blanks within it are its own."""
+    secret, variable = "in pieces", f"GATEWAY_{name.upper()}"
+    _set(monkeypatch, VENDOR | {variable: text.format(secret), "GATEWAY_SECRETS_DIR": str(tmp_path)})
+    if by_file:
+        monkeypatch.delenv(variable)
+        (tmp_path / variable.lower()).write_bytes(text.format(secret).encode())
+    value = getattr(load_settings(), name)
+    assert (value if isinstance(value, str) else value.get_secret_value()) == secret
 
 
 @pytest.mark.parametrize(

@@ -371,6 +371,24 @@ class TestStart:
             assert files.exists()
         assert not files.exists()
 
+    @pytest.mark.skipif(os.geteuid() != 0, reason="mounts of its own need root")
+    def test_nowhere_to_write_is_a_wrong_setting(self) -> None:
+        """A container without any writable folder: one line, exit code 2, as for every other setting."""
+        mounts = [f"mount -t tmpfs -o ro none {folder}" for folder in ("/dev/shm", "/tmp", "/var/tmp")]
+        script = " && ".join([*mounts, "cd /tmp", 'exec "$@"'])
+        command = [sys.executable, "-m", "server", "serve", "--workers=2"]
+        ended = subprocess.run(
+            ["unshare", "--mount", "sh", "-c", script, "sh", *command],
+            env=gateway_environment() | {"PYTHONPATH": str(ROOT)},
+            capture_output=True,
+            text=True,
+            timeout=30,
+            check=False,
+        )
+        assert (ended.returncode, ended.stdout) == (2, "")
+        assert ended.stderr.startswith("GATEWAY_WORKERS: ")
+        assert ended.stderr.count("\n") == 1
+
 
 class TestReplacing:
     """A worker that is of no use any more is replaced in under 5 s, and no more often than does good."""
