@@ -6,7 +6,6 @@ import ssl
 import time
 from collections.abc import Callable
 from contextlib import AsyncExitStack
-from dataclasses import astuple
 from functools import partial
 from typing import Any, Self
 
@@ -119,7 +118,7 @@ class Gateway:
 
         def cancel_settled(settled: Settled) -> None:
             metrics.cancellation_settled(settled.settled_by)
-            self._access_log.cancel_settled(*astuple(settled))
+            self._access_log.cancel_settled(*settled)
 
         self._cancellations = CancelsInProgress(vendor, cancelling, results.invalidate, cancel_settled)
         self._watches = self._watch(results, metrics)

@@ -1,8 +1,7 @@
 """How a cancel ended, for the log and the metrics."""
 
 import asyncio
-from dataclasses import dataclass
-from typing import Self
+from typing import NamedTuple, Self
 
 from callrequest.v1 import error_reason_pb2 as reasons
 from callrequest.v1.cancellation_pb2 import Cancellation, CancellationOutcome
@@ -17,8 +16,7 @@ _SETTLED_BY = {
 """What settled a cancel that the gateway's end cut short: all else failed before anything was sent."""
 
 
-@dataclass(frozen=True, slots=True)
-class Settled:
+class Settled(NamedTuple):
     """One cancel that has ended.
 
     settled_by: one of SETTLED_BY. outcome: a CancellationOutcome's name, or reason: an ErrorReason's name, both without

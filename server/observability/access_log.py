@@ -81,19 +81,11 @@ class AccessLog:
         level = "warning" if settled_by == IN_DOUBT else "info"
         if level not in self._enabled:
             return
-        fields = {
-            "call_request_id": call_request_id,
-            "settled_by": settled_by,
-            **({"reason": reason} if outcome is None else {"outcome": outcome}),
-            "posts": posts,
-            "readings": readings,
-            "seconds": round(seconds, 3),
-            "callers_left": callers_left,
-        }
+        parts = (call_request_id, settled_by, outcome, reason, posts, readings, seconds, callers_left)
         if self._sink is None:
-            getattr(get_log(), level)("cancel_settled", **fields)
+            getattr(get_log(), level)("cancel_settled", **_cancel_fields(*parts))
         else:
-            self._sink.add(_event_line, time.time(), level, "cancel_settled", fields)
+            self._sink.add(_cancel_line, time.time(), level, parts)
 
     def watch_ended(self, call_request_id: str, cause: str, messages: int, seconds: float) -> None:
         """Logs how a watch ended. cause: one of watching.ended.CAUSES. messages: how many were sent."""
@@ -109,6 +101,31 @@ class AccessLog:
             get_log().info("watch_ended", **fields)
         else:
             self._sink.add(_event_line, time.time(), "info", "watch_ended", fields)
+
+
+def _cancel_line(at: float, level: str, parts: tuple[Any, ...]) -> str:
+    return _event_line(at, level, "cancel_settled", _cancel_fields(*parts))
+
+
+def _cancel_fields(
+    call_request_id: str,
+    settled_by: str,
+    outcome: str | None,
+    reason: str | None,
+    posts: int,
+    readings: int,
+    seconds: float,
+    callers_left: int,
+) -> dict[str, Any]:
+    return {
+        "call_request_id": call_request_id,
+        "settled_by": settled_by,
+        **({"reason": reason} if outcome is None else {"outcome": outcome}),
+        "posts": posts,
+        "readings": readings,
+        "seconds": round(seconds, 3),
+        "callers_left": callers_left,
+    }
 
 
 def _event_line(at: float, level: str, event: str, fields: dict[str, Any]) -> str:

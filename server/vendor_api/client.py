@@ -29,6 +29,9 @@ from .translate import Envelope, malformed, read_cancellation, read_envelope, re
 _Answer = TypeVar("_Answer")
 
 
+_ANY_ID = "0" * 16  # where the id goes in the path of a cancel
+
+
 class VendorClient:
     """Reads and cancels at the vendor. Safe to use by many tasks at once.
 
@@ -56,7 +59,8 @@ class VendorClient:
         self._read_token, self._read_request = "", httpx.Request("GET", self._base)
         self._read_path = httpx.URL(self._base).raw_path.decode().rstrip("/").replace("%", "%%")
         self._read_path += "/api/v1/call-request/%s/result"
-        self._cancel_path = cancel_path
+        self._url = httpx.URL(self._base)
+        self._cancel_target = httpx.URL(self._base + cancel_path.replace("{id}", _ANY_ID)).raw_path
         self._attempt_timeout = attempt_timeout
         self._rate_limiter = rate_limiter
         self._observer = observer
@@ -123,11 +127,12 @@ class VendorClient:
 
     async def cancel(self, call_request_id: str, deadline: Deadline) -> Cancellation:
         """Sends a cancel once. Raises GatewayError; after any other exception, too, it may have had its effect."""
-        path = self._cancel_path.replace("{id}", _checked(call_request_id))
+        target = self._cancel_target.replace(_ANY_ID.encode(), _checked(call_request_id).encode())
         body = json.dumps({"callRequestId": call_request_id}).encode()
         token = await self._tokens.get(deadline)
         headers = {**_headers(token), "Content-Type": "application/json"}
-        request = httpx.Request("POST", self._base + path, headers=headers, content=body)
+        # The URL needs no parsing again; the target takes its place.
+        request = httpx.Request("POST", self._url, headers=headers, content=body, extensions={"target": target})
         # Not bounded by attempt_timeout: ending a cancel early would only bring its outcome into doubt.
         reply = await self._reserved.exchange("cancel", request, deadline, math.inf)
         another_token = reply.status == 401 and self._tokens.reject(token, call_request_id, drop=True)
