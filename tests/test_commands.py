@@ -88,7 +88,7 @@ def _run(*command: str, **settings: str) -> "subprocess.CompletedProcess[str]":
 
 def test_wrong_settings_end_the_start_with_a_line_each() -> None:
     """Exit code 2, one line on stderr for each, nothing else, and no secret."""
-    ended = _run("serve", GRACE="s3cr3t", VENDOR_URL="http://vendor.example", VENDOR_CLIENT_SECRET="s3cr3t")
+    ended = _run("serve", GRACE="s3cr3t", VENDOR_URL="ftp://vendor.example", VENDOR_CLIENT_SECRET="s3cr3t")
     assert ended.returncode == 2
     assert [line.partition(":")[0] for line in ended.stderr.splitlines()] == ["GATEWAY_VENDOR_URL", "GATEWAY_GRACE"]
     assert "s3cr3t" not in ended.stderr + ended.stdout
