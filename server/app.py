@@ -25,6 +25,7 @@ from .process.port import reserved_port
 from .reading.batch import Batches
 from .reading.result_cache import ResultCache
 from .reading.results import Results
+from .reading.vendor_reads import SOURCES
 from .reloading import BrokenFileError, FileWatcher, Reloading, Watched
 from .rpc.caller_limits import CallerLimits
 from .rpc.callers import SETTING as CALLERS
@@ -92,7 +93,7 @@ class Gateway:
 
     async def _start(self, stack: AsyncExitStack) -> None:
         settings = self._settings
-        metrics = Metrics([quirk.value for quirk in Quirk], SETTLED_BY, CAUSES)
+        metrics = Metrics([quirk.value for quirk in Quirk], SETTLED_BY, CAUSES, SOURCES)
         vendor = await self._vendor(stack, metrics)
         if settings.workers == 1:
             listen, server_group = stack.enter_context(reserved_port(settings.listen)), DEFAULT_SERVERS

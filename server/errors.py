@@ -26,7 +26,8 @@ class VendorState(Enum):
 
     DOWN = "it does not cope with its load, or cannot be reached"
     DOUBTFUL = "it fails, perhaps for this call request only"
-    UP = "it answered the request"
+    REFUSES = "it answers, and refuses our credentials, perhaps for this call request only"
+    UP = "it answers"
     NOT_SEEN = "nothing: it was not asked, or its answer was not waited for"
 
 
@@ -87,8 +88,8 @@ CATALOGUE: Mapping[Reason, ErrorSpec] = {
         codes.INTERNAL,
         "The vendor refuses the gateway's credentials. Its operators must renew them.",
         Decision.ALERT_OPERATORS,
-        about_the_id=True,  # if the vendor accepts them for others
-        vendor=VendorState.UP,
+        about_the_id=True,  # while the vendor accepts them for others
+        vendor=VendorState.REFUSES,
     ),
     reasons.ERROR_REASON_VENDOR_UNAVAILABLE: ErrorSpec(
         codes.UNAVAILABLE,
@@ -216,6 +217,12 @@ class GatewayError(Exception):
         self.rejected = rejected
         self.vendor_code = vendor_code
         super().__init__(self.reason_name)
+
+    def again(self) -> "GatewayError":
+        """The same failure as another exception, without the traceback of this one."""
+        error = GatewayError(self.reason)
+        error.__dict__.update(self.__dict__)
+        return error
 
     @property
     def text(self) -> str:

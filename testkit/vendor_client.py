@@ -17,7 +17,14 @@ class Unobserved:
     def vendor_reply(self, quirks: Collection[str], unrecognized_fields: Collection[str]) -> None: ...
 
 
-def vendor_client(transport: httpx.AsyncBaseTransport, url: str, observer: Observer | None = None) -> VendorClient:
+def vendor_client(
+    transport: httpx.AsyncBaseTransport,
+    url: str,
+    observer: Observer | None = None,
+    *,
+    attempt_timeout: float = 8,
+    max_per_second: float | None = None,
+) -> VendorClient:
     """A client of a vendor that is played at the transport."""
     return VendorClient(
         transport,
@@ -28,7 +35,7 @@ def vendor_client(transport: httpx.AsyncBaseTransport, url: str, observer: Obser
         Credentials("i", "s"),
         cancel_path="/cancel",
         connect_timeout=3,
-        attempt_timeout=8,
-        rate_limiter=RateLimiter(None),
+        attempt_timeout=attempt_timeout,
+        rate_limiter=RateLimiter(max_per_second),
         observer=observer or Unobserved(),
     )

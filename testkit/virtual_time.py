@@ -8,6 +8,11 @@ from typing import Any, TypeVar
 _T = TypeVar("_T")
 
 
+TICK = 1e-6
+"""Seconds that each turn of the loop takes at least: a wait that is due in less than the clock's resolution would else
+never end."""
+
+
 class _Selector(selectors.SelectSelector):
     """Instead of waiting for a time, moves the clock on by it."""
 
@@ -17,7 +22,7 @@ class _Selector(selectors.SelectSelector):
 
     def select(self, timeout: float | None = None) -> list[tuple[selectors.SelectorKey, int]]:
         assert timeout is not None, "the loop waits for what will never happen"
-        self.moved += max(timeout, 0)
+        self.moved += max(timeout, TICK)
         return super().select(0)
 
 

@@ -59,11 +59,15 @@ class Metrics:
     """Counts calls (named as in go-grpc-middleware) and what happens at the vendor, in batches.
 
     quirks: of the vendor, by number. settled_by: what may settle a cancel. watch_causes: what may end a watch.
-    Each of them has its series from the start, at 0.
+    read_sources: where a read's answer may come from. Each of them has its series from the start, at 0.
     """
 
     def __init__(
-        self, quirks: Iterable[str] = (), settled_by: Iterable[str] = (), watch_causes: Iterable[str] = ()
+        self,
+        quirks: Iterable[str] = (),
+        settled_by: Iterable[str] = (),
+        watch_causes: Iterable[str] = (),
+        read_sources: Iterable[str] = (),
     ) -> None:
         self._deferred = Deferred()
         disable_created_metrics()  # type: ignore[no-untyped-call]  # a second series for each, which no one reads
@@ -144,6 +148,8 @@ class Metrics:
             self._items_failed.labels(reason.removeprefix("ERROR_REASON_"))
         for cause in watch_causes:
             self._watches_ended.labels(cause)
+        for source in read_sources:
+            self._sources[source] = self._reads.labels(source)
 
     def _counter(self, name: str, says: str, *labels: str) -> Counter:
         return Counter(name, says, labels, registry=self._registry)
@@ -206,7 +212,7 @@ class Metrics:
             self._unrecognized.labels(field).inc()
 
     def read(self, source: str) -> None:
-        """Counts a read. source: kept, shared, vendor; throttled: refused; refresh: begun ahead of callers."""
+        """Counts a read. source: one of vendor_reads.SOURCES."""
         self._deferred.defer(self._count_read, source)
 
     def _count_read(self, source: str) -> None:

@@ -1,90 +1,99 @@
-"""Reads under way: however many wait for an id, the vendor is asked once."""
+"""Coalescing (singleflight): however many callers wait for an id, the vendor is asked once."""
 
 import asyncio
 from collections.abc import Awaitable, Callable
 
 from ..deadline import MIN_SECONDS, Deadline
-from ..errors import deadline_exceeded
+from ..errors import GatewayError, deadline_exceeded
 from .result_cache import MaxAge, Reading
 
 Read = Callable[[str, MaxAge, Deadline], Awaitable[Reading]]
 
 
 class _Flight:
-    """One read, a task of its own, and those who wait for it. It has as much time as the most patient of them.
+    """One read, a task of its own, and the futures of those who wait for it.
 
-    wanted: by one more than wait, if it is a refresh: it must not end when those who joined it leave.
+    deadline: that of the most patient of them. references: how many wait, plus one for a refresh, which goes on when
+    those who joined it have left; the read is cancelled at 0.
     """
 
-    __slots__ = ("deadline", "task", "waiting", "wanted")
+    __slots__ = ("deadline", "references", "task", "waiting")
 
     def __init__(self, deadline: Deadline) -> None:
         self.deadline = deadline.earlier(0)
         self.waiting: set[asyncio.Future[Reading]] = set()
-        self.wanted = 0
+        self.references = 0
         self.task: asyncio.Task[None]
 
 
 class Coalescer:
-    """Joins readers of one id.
+    """Joins the readers of an id in one read.
 
-    read: reads a result that is no older than max_age. store: receives each good answer, unless the read was dropped or
-    a fresher one begun. Each reader keeps its own deadline and may leave; the read ends when the last has left. A
-    failure is shared with those who wait, and never kept.
+    read: reads a result that is no older than max_age; raises GatewayError. store, fail: receive the reading, or the
+    failure, of each read, unless the read was dropped or a later one has begun. Each reader keeps its own deadline and
+    may leave; the read is cancelled when the last has left.
     """
 
-    def __init__(self, read: Read, store: Callable[[str, Reading], None]) -> None:
+    def __init__(
+        self, read: Read, store: Callable[[str, Reading], None], fail: Callable[[str, GatewayError], None]
+    ) -> None:
         self._read = read
         self._store = store
+        self._fail = fail
         self._latest: dict[str, _Flight] = {}
+        self._tasks: set[asyncio.Task[None]] = set()  # those of dropped reads, too
 
     async def get(
         self, call_request_id: str, max_age: MaxAge, deadline: Deadline, *, fresh: bool
     ) -> tuple[Reading, bool]:
-        """The answer, and whether another's read gave it. fresh: by a read that begins now, never an older one.
+        """Returns the reading, and whether the read had begun before. fresh: only by a read that begins now.
 
-        Raises GatewayError.
+        Raises GatewayError: the failure of the read, DEADLINE_EXCEEDED when the reader's own time is over.
         """
         left = deadline.remaining()
         if left < MIN_SECONDS:
             raise deadline_exceeded()
         flight = None if fresh else self._latest.get(call_request_id)
-        shared = flight is not None
+        joined = flight is not None
         if flight is None:
             flight = self._begin(call_request_id, max_age, deadline)
         else:
             flight.deadline.extend(deadline)
-        # The task is not awaited itself: a reader that leaves must not take the read from the others.
+        # A future of its own, not the task: a reader that leaves would cancel the task for the others.
         loop = asyncio.get_running_loop()
         answer: asyncio.Future[Reading] = loop.create_future()
-        timer = loop.call_later(left, _out_of_time, answer)
+        timer = loop.call_later(left, _exceed_deadline, answer)
         flight.waiting.add(answer)
-        flight.wanted += 1
+        flight.references += 1
         try:
-            return await answer, shared
+            return await answer, joined
         finally:
             timer.cancel()
             flight.waiting.discard(answer)
-            flight.wanted -= 1
-            if not flight.wanted:
-                self._end(call_request_id, flight)
+            flight.references -= 1
+            if not flight.references:
+                flight.task.cancel()
+                self._forget(call_request_id, flight)
 
     def refresh(self, call_request_id: str, max_age: MaxAge, deadline: Deadline) -> None:
-        """Begins a read that nobody waits for yet, unless one is under way. Whoever asks meanwhile joins it."""
+        """Begins a read for which nobody waits yet, unless one is under way. Readers that come meanwhile join it."""
         if call_request_id not in self._latest:
-            self._begin(call_request_id, max_age, deadline).wanted = 1
+            self._begin(call_request_id, max_age, deadline).references = 1
 
     def drop(self, call_request_id: str) -> None:
-        """Nobody joins the read under way any more, and its answer is not kept: the truth may have changed since."""
+        """Ends the joining of the read under way, and the storing of what it returns: it may be out of date by then.
+
+        Those who wait still receive it.
+        """
         flight = self._latest.pop(call_request_id, None)
         if flight is not None:
-            flight.wanted = len(flight.waiting)  # a refresh is wanted for its answer to be kept
-            if not flight.wanted:
+            flight.references = len(flight.waiting)  # a refresh is only for what would be stored
+            if not flight.references:
                 flight.task.cancel()
 
     async def aclose(self) -> None:
-        """Ends the reads that nobody waits for."""
-        tasks = [flight.task for flight in self._latest.values()]
+        """Cancels all reads; who waits for one gets DEADLINE_EXCEEDED."""
+        tasks = list(self._tasks)
         for task in tasks:
             task.cancel()
         if tasks:
@@ -94,38 +103,39 @@ class Coalescer:
         self.drop(call_request_id)
         flight = self._latest[call_request_id] = _Flight(deadline)
         flight.task = asyncio.create_task(self._run(call_request_id, max_age, flight))
+        self._tasks.add(flight.task)
+        flight.task.add_done_callback(self._tasks.discard)
         return flight
 
-    def _end(self, call_request_id: str, flight: _Flight) -> None:
-        flight.task.cancel()
-        self._forget(call_request_id, flight)
-
     async def _run(self, call_request_id: str, max_age: MaxAge, flight: _Flight) -> None:
-        """Reads, and tells all who wait."""
         try:
             reading = await self._read(call_request_id, max_age, flight.deadline)
         except BaseException as error:
-            # A defect is told, too; and when this task is ended from outside, those who wait must not wait for ever.
-            self._forget(call_request_id, flight)
-            told = deadline_exceeded() if isinstance(error, asyncio.CancelledError) else error
+            # Whatever it is, a defect or this task's own cancellation: those who wait must not wait for ever.
+            is_latest = self._forget(call_request_id, flight)
+            if is_latest and isinstance(error, GatewayError):
+                self._fail(call_request_id, error)
+            failure = deadline_exceeded() if isinstance(error, asyncio.CancelledError) else error
             for answer in flight.waiting:
                 if not answer.done():
-                    answer.set_exception(told)
+                    answer.set_exception(failure)
             if not isinstance(error, Exception):
                 raise
             return
-        if self._latest.get(call_request_id) is flight:
-            del self._latest[call_request_id]
+        if self._forget(call_request_id, flight):
             self._store(call_request_id, reading)
         for answer in flight.waiting:
             if not answer.done():
                 answer.set_result(reading)
 
-    def _forget(self, call_request_id: str, flight: _Flight) -> None:
-        if self._latest.get(call_request_id) is flight:
-            del self._latest[call_request_id]
+    def _forget(self, call_request_id: str, flight: _Flight) -> bool:
+        """Nobody can join it any more. Returns whether it was the latest of its id."""
+        if self._latest.get(call_request_id) is not flight:
+            return False
+        del self._latest[call_request_id]
+        return True
 
 
-def _out_of_time(answer: "asyncio.Future[Reading]") -> None:
+def _exceed_deadline(answer: "asyncio.Future[Reading]") -> None:
     if not answer.done():
         answer.set_exception(deadline_exceeded())

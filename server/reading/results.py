@@ -1,19 +1,16 @@
 """Reading results: from the cache, else by one read at the vendor for all who wait for it."""
 
-import asyncio
 from typing import TYPE_CHECKING, Protocol, Self
 
 from callrequest.v1.call_request_pb2 import CallRequestResult
 
 from ..concurrency_limit import ConcurrencyLimit
-from ..deadline import DEFAULT_SECONDS, MAX_SECONDS, Deadline, now
-from ..errors import GatewayError
+from ..deadline import DEFAULT_SECONDS, Deadline, now
 from ..state.values import Message, OwnResult
 from ..vendor_api.client import VendorClient
 from .coalescing import Coalescer
 from .result_cache import MaxAge, Reading, ResultCache
-from .retries import Retries
-from .throttle import Throttle
+from .vendor_reads import ReadMetrics, VendorReads
 
 if TYPE_CHECKING:
     from ..state.shared_results import SharedResults
@@ -22,13 +19,6 @@ REFRESH_AHEAD, MAX_REFRESH_AHEAD = 0.2, 0.5
 """The last part of an answer's age in which it is read again while it still serves: usually, and for a slow vendor."""
 SLOWER = 1.5
 """How much slower than usual the vendor may be so that a refresh is still in time."""
-
-
-class ReadMetrics(Protocol):
-    """Counts where answers come from and what was done about failures."""
-
-    def read(self, source: str) -> None: ...
-    def read_retried(self) -> None: ...
 
 
 class ReadingObserver(Protocol):
@@ -61,10 +51,8 @@ class Results:
         self._metrics = metrics
         self._observers: list[ReadingObserver] = []
         self._shared: SharedResults | None = None
-        self._coalescer = Coalescer(self._read, self._store)
-        self._retries = Retries()
-        self._throttle = Throttle()
-        self._usual_seconds = 0.0  # that a read takes
+        self._vendor_reads = VendorReads(vendor, cache.default_max_age, metrics)
+        self._coalescer = Coalescer(self._read, self._store, self._vendor_reads.keep)
 
     async def __aenter__(self) -> Self:
         return self
@@ -113,6 +101,7 @@ class Results:
         return reading
 
     async def _ask(self, call_request_id: str, max_age: float | None, deadline: Deadline) -> Reading:
+        self._vendor_reads.check(call_request_id, max_age, held=self._shared is None)
         fresh, allowed = not self._cache.may_coalesce(max_age), self._cache.max_age(max_age)
         with self._limit:
             while True:
@@ -145,6 +134,7 @@ class Results:
             self._forget(message.call_request_id)
             return
         self._cache.invalidate(message.call_request_id)
+        self._vendor_reads.forget(message.call_request_id)
         self._changed(message.call_request_id)
 
     def missed(self) -> None:
@@ -154,6 +144,7 @@ class Results:
 
     def _forget(self, call_request_id: str) -> None:
         self._cache.invalidate(call_request_id)
+        self._vendor_reads.forget(call_request_id)
         self._coalescer.drop(call_request_id)
         self._changed(call_request_id)
 
@@ -162,6 +153,7 @@ class Results:
             observer.on_invalidated(call_request_id)
 
     def _store(self, call_request_id: str, reading: Reading) -> None:
+        self._vendor_reads.forget(call_request_id)
         if self._cache.put(call_request_id, reading):
             for observer in self._observers:
                 observer.on_reading(call_request_id, reading)
@@ -171,53 +163,20 @@ class Results:
 
         Polls alone make it happen: it stops when they do.
         """
-        ahead = min(max(REFRESH_AHEAD * allowed, SLOWER * self._usual_seconds), MAX_REFRESH_AHEAD * allowed)
+        ahead = min(
+            max(REFRESH_AHEAD * allowed, SLOWER * self._vendor_reads.usual_seconds), MAX_REFRESH_AHEAD * allowed
+        )
         return age > allowed - ahead and self._vendor.is_idle()
 
     async def _read(self, call_request_id: str, max_age: MaxAge, deadline: Deadline) -> Reading:
         """Reads by what other processes share, if they do, else at the vendor. Raises GatewayError."""
         if self._shared is None:
-            return await self._ask_vendor(call_request_id, deadline)
+            return await self._vendor_reads.read(call_request_id, deadline)
         result = await self._shared.read(
-            call_request_id, *max_age, deadline, lambda: self._ask_vendor(call_request_id, deadline)
+            call_request_id, *max_age, deadline, lambda: self._vendor_reads.read(call_request_id, deadline)
         )
         if isinstance(result, OwnResult):
             own: Reading = result.reading
             own.t = result.t
             return own
         return Reading(result.answer, result.final, result.read_at, t=result.t, source="state", known=not result.waited)
-
-    async def _ask_vendor(self, call_request_id: str, deadline: Deadline) -> Reading:
-        """Asks the vendor, again while that may help. Raises GatewayError, that of the last try.
-
-        deadline: that of the most patient reader, who may still come; so it bounds the tries, not the one under way.
-        That one ends when the last reader has left.
-        """
-        self._retries.call_begun()
-        tries = 0
-        while True:
-            self._admit()
-            await self._vendor.ready_to_read(deadline)
-            tries += 1
-            begun = now()
-            try:
-                result = await self._vendor.read_result(call_request_id, Deadline(begun + MAX_SECONDS))
-            except GatewayError as error:
-                self._throttle.answered(error.reason)
-                pause = self._retries.pause(error, tries, deadline)
-                if pause is None:
-                    raise
-            else:
-                self._throttle.answered(None)
-                reading = Reading.of(result)
-                self._usual_seconds += (reading.read_at - begun - self._usual_seconds) / 8
-                return reading
-            self._metrics.read_retried()
-            await asyncio.sleep(pause)
-
-    def _admit(self) -> None:
-        try:
-            self._throttle.admit()
-        except GatewayError:
-            self._metrics.read("throttled")
-            raise

@@ -1,8 +1,8 @@
-"""Client-side throttling (Site Reliability Engineering, "Handling Overload"): a vendor that is down is left alone.
+"""Client-side throttling (Site Reliability Engineering, "Handling Overload"): few reads go to a vendor that is down.
 
-A read is refused here with the probability (tried - K · accepted) / tried of the last while: nothing as long as the
-vendor accepts more than one in K. Some reads always go through, to see when it is back; three good answers in a row
-clear the record, so that recovery takes seconds.
+A read is refused here with the probability (tried - K · accepted) / tried of the last while: never as long as the
+vendor accepts more than one in K. A read goes through each PROBE_EVERY seconds, to see whether the vendor is back;
+three good answers in a row clear the record, so that recovery takes about that long.
 """
 
 import random
@@ -10,26 +10,17 @@ import random
 from callrequest.v1 import error_reason_pb2 as reasons
 
 from ..deadline import now
-from ..errors import GatewayError, Reason
+from ..errors import GatewayError, Reason, VendorState
+from .recent_ids import RecentIds
 
 K = 2.0
 HALF_LIFE = 10.0
 """Seconds in which what was counted loses half its weight."""
 FREE = 10.0
 """Tries that are not counted: a few failures are no outage."""
-PROBE_EVERY = 0.5
-"""Seconds: at least so often a read goes through."""
+PROBE_EVERY = 1.0
+"""Seconds: at least so often a read goes through, and at once after a good answer."""
 GOOD_IN_A_ROW = 3
-
-_FAILED = frozenset(
-    {
-        reasons.ERROR_REASON_VENDOR_UNAVAILABLE,
-        reasons.ERROR_REASON_VENDOR_TIMEOUT,
-        reasons.ERROR_REASON_VENDOR_FAILED,
-        reasons.ERROR_REASON_VENDOR_RATE_LIMITED,
-    }
-)
-"""Answers that say the vendor does not cope. Any other, NOT_FOUND say, is an accepted request."""
 
 
 class Throttle:
@@ -41,10 +32,12 @@ class Throttle:
         self._counted_at = 0.0
         self._let_through_at = float("-inf")
         self._reason: Reason = reasons.ERROR_REASON_VENDOR_UNAVAILABLE
+        self._up, self._down = RecentIds[bool](HALF_LIFE), RecentIds[bool](HALF_LIFE)  # by an id's last answer
+        self._doubted = RecentIds[bool](HALF_LIFE)  # ids whose doubtful failures have been counted
 
     def admit(self) -> None:
-        """Lets a read go to the vendor. Raises the vendor's last failure when it shall not."""
-        if self._tried <= FREE:
+        """Lets a read go to the vendor. Raises VENDOR_UNAVAILABLE or VENDOR_RATE_LIMITED when it shall not."""
+        if not self.is_active():
             return
         moment = now()
         chance = (self._tried - K * self._accepted - FREE) / (self._tried + 1)
@@ -53,22 +46,50 @@ class Throttle:
             raise GatewayError(self._reason)
         self._let_through_at = moment
 
-    def answered(self, reason: Reason | None) -> None:
-        """Counts what became of a read that was let through: the reason of its failure, None for a good answer.
+    def is_active(self) -> bool:
+        """Whether some reads are refused: those that go through are probes, which are not worth a retry."""
+        return self._tried - K * self._accepted > FREE
 
-        Only now, since a read under way says nothing; nor does one whose caller's time was over.
+    def is_failing_alone(self, call_request_id: str) -> bool:
+        """Whether the id fails, and of the ids read lately at least half are answered."""
+        return self._down.get(call_request_id) is not None and len(self._down) <= len(self._up)
+
+    def answered(self, call_request_id: str, error: GatewayError | None) -> None:
+        """Counts what became of a read that was let through. error: None: a good answer.
+
+        An id that fails again is counted unless it fails alone; one of which it is not clear whether it is the vendor
+        that fails, once in HALF_LIFE.
         """
-        if reason == reasons.ERROR_REASON_DEADLINE_EXCEEDED:
+        state = VendorState.UP if error is None else error.spec.vendor
+        if state is VendorState.NOT_SEEN:
             return
-        if reason in _FAILED:
-            self._count(accepted=0)
-            self._good = 0
-            limited = reason == reasons.ERROR_REASON_VENDOR_RATE_LIMITED
-            self._reason = reason if limited else reasons.ERROR_REASON_VENDOR_UNAVAILABLE
+        if state is VendorState.DOWN:
+            is_news = not self.is_failing_alone(call_request_id)
+            self._up.pop(call_request_id)
+            self._down.put(call_request_id, True)
+        elif state is VendorState.DOUBTFUL:
+            is_news = self._doubted.get(call_request_id) is None
+            if is_news:
+                self._doubted.put(call_request_id, True)
+        else:
+            self._down.pop(call_request_id)
+            self._up.put(call_request_id, True)
+            self._succeeded()
             return
+        if error is not None and is_news:
+            self._failed(error.reason)
+
+    def _failed(self, reason: Reason) -> None:
+        self._count(accepted=0)
+        self._good = 0
+        limited = reason == reasons.ERROR_REASON_VENDOR_RATE_LIMITED
+        self._reason = reason if limited else reasons.ERROR_REASON_VENDOR_UNAVAILABLE
+
+    def _succeeded(self) -> None:
         if not self._tried:
             return  # a good answer after good ones
         self._count(accepted=1)
+        self._let_through_at = float("-inf")
         self._good += 1
         if self._good >= GOOD_IN_A_ROW:
             self._tried = self._accepted = 0.0

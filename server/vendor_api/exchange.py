@@ -1,5 +1,6 @@
 """One request to the vendor and its whole reply, within one limit of time and one of bytes."""
 
+import asyncio
 import ssl
 import time
 from collections.abc import Collection
@@ -22,6 +23,9 @@ from .translate import malformed
 
 MAX_BYTES = 1 << 20
 """A longer reply is malformed; it is not read further."""
+
+UNANSWERED = 1.0
+"""Seconds without a reply after which a request that everybody has left is a failure of the vendor's."""
 
 _CONNECT_MARGIN = 0.02  # seconds by which connecting must end before the exchange does
 
@@ -125,6 +129,10 @@ class Exchanges:
             if isinstance(error.__cause__, ssl.SSLError):  # TLS 1.3 refuses a client's certificate as late as this
                 self._outages.occurred(error)
             raise unavailable(Delivery.UNKNOWN) from None
+        except asyncio.CancelledError:
+            if left - deadline.remaining() >= UNANSWERED:
+                outcome = "unanswered"
+            raise
         finally:
             self._observer.vendor_request(operation, outcome, time.monotonic() - begun)
         status = response.status_code

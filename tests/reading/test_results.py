@@ -1,215 +1,210 @@
-"""Reading through bad weather: retries within a budget, and a vendor that is down is left alone."""
+"""The use case: one call for a service, a bound of its own, and observers that learn of every reading."""
 
 import asyncio
-from typing import TYPE_CHECKING
 
 import pytest
 
-from callrequest.v1 import error_reason_pb2 as reasons
-from callrequest.v1.call_request_service_pb2 import CancelCallRequestRequest, GetCallRequestResultRequest
-from server.deadline import Deadline
-from server.errors import GatewayError, Reason
-from server.reading.retries import MAX_SAVED, Retries
-from server.reading.throttle import Throttle
+from callrequest.v1 import call_request_pb2 as pb
+from callrequest.v1.call_request_service_pb2 import (
+    CancelCallRequestRequest,
+    GetCallRequestResultRequest,
+    GetCallRequestResultResponse,
+)
+from server.deadline import Deadline, now
+from server.reading.result_cache import Reading
 from testkit.failure import failure
 from testkit.gateway import connected, metrics_of, started
-from testkit.scripted_vendor import (
-    RESULT_ID,
-    Answer,
-    ScriptedVendor,
-    failed,
-    hang_up,
-    later,
-    never,
-    pending,
-    raw,
-    reset,
-    send,
-)
+from testkit.scripted_vendor import RESULT_ID, ScriptedVendor, hang_up, later, never, pending, send
 from testkit.virtual_time import run
-
-if TYPE_CHECKING:
-    from callrequest.v1.call_request_service_pb2_grpc import CallRequestServiceAsyncStub
+from testkit.virtual_vendor import VirtualVendor, bare, error_body, failure_of, good, ids, outcome_of, reading_from
 
 GET = GetCallRequestResultRequest(call_request_id=RESULT_ID)
-UNAVAILABLE = reasons.ERROR_REASON_VENDOR_UNAVAILABLE
-
-PASSING: dict[str, tuple[Answer, ...]] = {
-    "503 twice": (send("", 503), send("", 503)),
-    "500, then 502": (send("", 500), send("", 502)),
-    "504": (send("", 504),),
-    "hangs up": (hang_up(),),
-    "resets twice": (reset(), reset()),
-    "cut off": (raw(b"HTTP/1.1 200 OK\r\ncontent-length: 99\r\n\r\n{", close=True),),
-    "HTML at 200": (send("<html>"),),
-    "429 for a moment": (send("", 429, retry_after="0"),),
-    "too slow": (never(),),
-}
 
 
-@pytest.mark.parametrize("answers", [pytest.param(answers, id=name) for name, answers in PASSING.items()])
-async def test_a_failure_that_passes_is_not_the_callers_concern(
-    vendor: ScriptedVendor, answers: tuple[Answer, ...]
-) -> None:
-    """Reads are tried up to three times; what was undecodable once more."""
-    vendor.answer("result", *answers, send(pending()))
-    async with started(vendor.url, vendor_timeout=0.5) as gateway, connected(gateway) as client:
-        await client.GetCallRequestResult(GET, timeout=5)
-        assert f"result_retries_total {len(answers)}.0" in await metrics_of(gateway)
-    assert len(vendor.requests("result")) == len(answers) + 1
-
-
-LASTING: dict[str, tuple[Answer, int]] = {
-    "503": (send("", 503), 3),
-    "hangs up": (hang_up(), 3),
-    "HTML at 200": (send("<html>"), 2),
-    "429 for longer than half of the time left": (send("", 429, retry_after="2"), 1),
-    "NOT_FOUND": (send(failed("NOT_FOUND")), 1),
-    "BAD_REQUEST": (send(failed("BAD_REQUEST")), 1),
-    "an unknown code": (send(failed("QUOTA")), 1),
-    "403": (send("", 403), 1),
-}
-
-
-@pytest.mark.parametrize(("answer", "tries"), [pytest.param(*case, id=name) for name, case in LASTING.items()])
-async def test_a_failure_that_lasts_is_tried_so_often(
-    client: "CallRequestServiceAsyncStub", vendor: ScriptedVendor, answer: Answer, tries: int
-) -> None:
-    """No failure is tried more often than it may help."""
-    vendor.answer("result", answer)
-    await failure(client.GetCallRequestResult(GET, timeout=3))
-    assert len(vendor.requests("result")) == tries
-
-
-async def test_a_retry_stays_within_the_deadline(client: "CallRequestServiceAsyncStub", vendor: ScriptedVendor) -> None:
-    """The last error is told in time, not the next one too late."""
-    vendor.answer("result", later(0.25, send("", 503)))
-    begun = asyncio.get_running_loop().time()
-    await failure(client.GetCallRequestResult(GET, timeout=0.4))
-    assert asyncio.get_running_loop().time() - begun < 0.5
-
-
-def test_retries_have_a_budget() -> None:
-    """A tenth of the calls and one a second are tried again in the long run, whatever fails."""
-
-    async def outage() -> float:
-        retries, granted, calls = Retries(), 0, 3000
-        for _ in range(calls):  # 100 a second
-            retries.call_begun()
-            for tries in (1, 2):
-                granted += retries.pause(GatewayError(UNAVAILABLE), tries, Deadline.after(10)) is not None
-            await asyncio.sleep(0.01)
-        return (granted - MAX_SAVED) / calls
-
-    assert 0.1 < run(outage()) < 0.115
-
-
-def test_pauses_are_jittered_and_bounded() -> None:
-    """Full jitter from 50 ms on: nobody waits long, and not all at once."""
-
-    async def pauses(tries: int) -> list[float]:
-        found = []
-        for _ in range(200):
-            pause = Retries().pause(GatewayError(UNAVAILABLE), tries, Deadline.after(10))
-            assert pause is not None
-            found.append(pause)
-        return found
-
-    first, second = run(pauses(1)), run(pauses(2))
-    assert 0 <= min(first) < 0.01
-    assert 0.04 < max(first) <= 0.05
-    assert 0.08 < max(second) <= 0.1
-
-
-class _Vendor:
-    """Counts what reaches a vendor that is down or not, behind a throttle, at 100 reads a second."""
+class Observed:
+    """Notes what changes."""
 
     def __init__(self) -> None:
-        self.throttle = Throttle()
+        self.changes: list[str] = []
 
-    async def reads(self, seconds: float, reason: Reason | None) -> float:
-        """The share of reads that reached it."""
-        reached, number = 0, round(seconds * 100)
-        for _ in range(number):
-            try:
-                self.throttle.admit()
-            except GatewayError:
-                pass
-            else:
-                reached += 1
-                self.throttle.answered(reason)
+    def on_reading(self, call_request_id: str, reading: Reading) -> None:
+        self.changes.append(pb.CallRequestStatus.Name(reading.result().status).removeprefix("CALL_REQUEST_STATUS_"))
+
+    def on_invalidated(self, call_request_id: str | None) -> None:
+        self.changes.append("invalidated")
+
+
+def test_an_answer_is_a_serialized_response() -> None:
+    """What is sent to callers is what was read, once and again."""
+
+    async def answered() -> None:
+        async with reading_from(VirtualVendor()) as results:
+            answers = {await results.get(RESULT_ID, None, Deadline.after(5)) for _ in range(3)}
+            (answer,) = answers
+            reading = await results.read(RESULT_ID, None, Deadline.after(5))
+        assert reading.answer == answer
+        assert reading.result() == GetCallRequestResultResponse.FromString(answer).call_request_result
+        assert reading.result().call_request_id == RESULT_ID
+
+    run(answered())
+
+
+def test_a_call_that_a_cached_answer_or_failure_serves_takes_no_place() -> None:
+    """MAX_READS bounds what asks the vendor or waits for it; each reader of one id counts."""
+
+    async def bounded() -> None:
+        answered, failing, other = "a" * 16, "f" * 16, "o" * 16
+        vendor = VirtualVendor(lambda asked: error_body("NOT_FOUND") if asked == failing else good(asked))
+        async with reading_from(vendor, max_reads=3) as results:
+            assert await outcome_of(results, answered) == "PENDING_TO_CALL"
+            assert await outcome_of(results, failing) == "CALL_REQUEST_NOT_FOUND"
+            vendor.rule = lambda _: None
+            waiting = [asyncio.create_task(outcome_of(results, other)) for _ in range(3)]
+            await asyncio.sleep(0.1)
+            for each in (other, "n" * 16):
+                refused = await failure_of(results, each)
+                assert refused is not None
+                assert (refused.reason_name, refused.retry_after) == ("OVERLOADED", 1.0)
+            assert await outcome_of(results, answered) == "PENDING_TO_CALL"
+            assert await outcome_of(results, failing) == "CALL_REQUEST_NOT_FOUND"
+            assert vendor.asked(other) == 1
+            waiting[0].cancel()
+            await asyncio.sleep(0)
+            vendor.rule = good
+            assert await outcome_of(results, "n" * 16) == "PENDING_TO_CALL"
+
+    run(bounded())
+
+
+def test_observers_learn_of_every_reading_whoever_made_it() -> None:
+    """A caller's read, a refresh and a push; a failure is no reading, and a cached answer is no new one."""
+
+    async def observed() -> list[str]:
+        vendor, observer = VirtualVendor(), Observed()
+        async with reading_from(vendor) as results:
+            results.observe(observer)
+            await outcome_of(results, RESULT_ID)
+            await outcome_of(results, RESULT_ID)
+            vendor.rule = lambda asked: good(asked, "IN_PROGRESS")
+            await asyncio.sleep(0.9)
+            await outcome_of(results, RESULT_ID)  # begins a refresh
+            await asyncio.sleep(0.1)
+            vendor.rule = lambda _: bare(404)
+            await outcome_of(results, RESULT_ID, max_age=0)
+            results.replace(RESULT_ID, pb.CallRequestResult(status=pb.CALL_REQUEST_STATUS_CANCELLED))
+        return observer.changes
+
+    assert run(observed()) == ["PENDING_TO_CALL", "IN_PROGRESS", "CANCELLED"]
+
+
+def test_observers_learn_that_a_cancel_may_have_changed_a_result() -> None:
+    """What was under way then is no reading for them."""
+
+    async def observed() -> list[str]:
+        vendor, observer = VirtualVendor(), Observed()
+        async with reading_from(vendor) as results:
+            results.observe(observer)
+            older = asyncio.create_task(outcome_of(results, RESULT_ID))
             await asyncio.sleep(0.01)
-        return reached / number
+            results.invalidate(RESULT_ID)
+            await older
+        return observer.changes
+
+    assert run(observed()) == ["invalidated"]
 
 
-def test_a_vendor_that_is_down_is_left_alone_and_one_that_is_back_is_found_at_once() -> None:
-    """Of the reads in an outage few reach the vendor; within 2 s of its return all do."""
+def test_a_replaced_result_is_given_and_what_was_under_way_does_not_undo_it() -> None:
+    """A push is newer than a read that began before it, final or not."""
 
-    async def weather() -> tuple[float, float]:
-        vendor = _Vendor()
-        await vendor.reads(10, None)
-        await vendor.reads(5, UNAVAILABLE)
-        outage = await vendor.reads(30, UNAVAILABLE)
-        await vendor.reads(2, None)
-        return outage, await vendor.reads(5, None)
-
-    for outage, after in (run(weather()) for _ in range(8)):  # so that no luck of the dice passes for a rule
-        assert 0.01 < outage < 0.05
-        assert after == 1
-
-
-def test_a_vendor_that_fails_less_than_half_the_time_is_not_throttled() -> None:
-    """K = 2: two in five failing leave every read its chance."""
-
-    async def mixed() -> int:
-        throttle, refused = Throttle(), 0
-        for number in range(5000):
-            try:
-                throttle.admit()
-            except GatewayError:
-                refused += 1
-            else:
-                throttle.answered(UNAVAILABLE if number % 5 in {0, 2} else None)
+    async def replaced() -> None:
+        vendor, observer = VirtualVendor(), Observed()
+        async with reading_from(vendor) as results:
+            results.observe(observer)
+            older = asyncio.create_task(outcome_of(results, RESULT_ID))
             await asyncio.sleep(0.01)
-        return refused
+            pushed = pb.CallRequestResult(call_request_id=RESULT_ID, status=pb.CALL_REQUEST_STATUS_IN_PROGRESS)
+            results.replace(RESULT_ID, pushed)
+            assert await outcome_of(results, RESULT_ID) == "IN_PROGRESS"
+            assert await older == "PENDING_TO_CALL"
+            assert await outcome_of(results, RESULT_ID) == "IN_PROGRESS"
+        assert observer.changes == ["IN_PROGRESS"]
 
-    assert run(mixed()) == 0
-
-
-def test_a_few_failures_are_no_outage() -> None:
-    """A quiet gateway does not refuse a read since the one before it failed."""
-
-    async def few() -> None:
-        throttle = Throttle()
-        for _ in range(10):
-            throttle.admit()
-            throttle.answered(UNAVAILABLE)
-
-    run(few())
+    run(replaced())
 
 
-def test_callers_that_give_up_do_not_count_against_the_vendor() -> None:
-    """A spent deadline says nothing of the vendor, nor do reads under way."""
+def test_a_final_result_is_not_undone() -> None:
+    """Neither by a slow read nor by a push that was late: observers do not see it go back."""
 
-    async def impatient() -> None:
-        throttle = Throttle()
-        for _ in range(1000):
-            throttle.admit()
-            throttle.answered(reasons.ERROR_REASON_DEADLINE_EXCEEDED)
-        for _ in range(1000):
-            throttle.admit()
+    async def undone() -> list[str]:
+        observer = Observed()
+        async with reading_from(VirtualVendor()) as results:
+            results.observe(observer)
+            for status in (pb.CALL_REQUEST_STATUS_CANCELLED, pb.CALL_REQUEST_STATUS_IN_PROGRESS):
+                results.replace(RESULT_ID, pb.CallRequestResult(call_request_id=RESULT_ID, status=status))
+            assert await outcome_of(results, RESULT_ID) == "CANCELLED"
+            assert await outcome_of(results, RESULT_ID, max_age=0) == "PENDING_TO_CALL"
+            assert await outcome_of(results, RESULT_ID) == "CANCELLED"
+        return observer.changes
 
-    run(impatient())
+    assert run(undone()) == ["CANCELLED"]
 
 
-async def test_reads_that_are_throttled_are_told_as_the_vendors_failure(
-    client: "CallRequestServiceAsyncStub", vendor: ScriptedVendor
-) -> None:
-    """In an outage most calls are answered without the vendor, with its last failure."""
-    vendor.answer("result", send("", 503))
-    told = [await failure(client.GetCallRequestResult(GET)) for _ in range(60)]
-    assert {(each.code, each.reason) for each in told} == {("UNAVAILABLE", "VENDOR_UNAVAILABLE")}
-    assert len(vendor.requests("result")) < 60
+@pytest.mark.parametrize(
+    ("seconds", "after"),
+    [
+        pytest.param(None, 9.95, id="none set"),
+        pytest.param(3.0, 2.95, id="3 s"),
+        pytest.param(30.0, 29.95, id="30 s"),
+        pytest.param(3600.0, 29.95, id="an hour"),
+        pytest.param(0.2, 0.18, id="200 ms"),
+    ],
+)
+def test_a_call_ends_a_little_before_its_deadline(seconds: float | None, after: float) -> None:
+    """Without one it is 10 s, and never more than 30 s, whatever the vendor does."""
+
+    async def ended() -> float:
+        vendor = VirtualVendor(lambda _: None)
+        async with reading_from(vendor, vendor_timeout=300) as results:
+            begun = now()
+            failed = await asyncio.gather(results.get(RESULT_ID, None, Deadline.after(seconds)), return_exceptions=True)
+            assert "DEADLINE_EXCEEDED" in str(failed)
+            assert vendor.left == 1
+            return now() - begun
+
+    assert run(ended()) == pytest.approx(after, abs=0.01)
+
+
+@pytest.mark.parametrize("seconds", [0.05, 0.02, 0.0, -1.0])
+def test_with_less_than_50_ms_left_no_read_begins(seconds: float) -> None:
+    """It fails at once; a cached answer is given all the same."""
+
+    async def spent() -> None:
+        vendor = VirtualVendor()
+        async with reading_from(vendor) as results:
+            begun = now()
+            assert await outcome_of(results, RESULT_ID, seconds=seconds) == "DEADLINE_EXCEEDED"
+            assert now() - begun < 0.001
+            assert vendor.reads == []
+            await outcome_of(results, RESULT_ID)
+            assert await outcome_of(results, RESULT_ID, seconds=seconds) == "PENDING_TO_CALL"
+
+    run(spent())
+
+
+def test_at_the_end_no_read_is_under_way() -> None:
+    """Those that a fresher one or a cancel has dropped included; who waits gets DEADLINE_EXCEEDED."""
+
+    async def closed() -> None:
+        vendor = VirtualVendor(lambda _: None)
+        async with reading_from(vendor) as results:
+            waiting = [asyncio.create_task(outcome_of(results, RESULT_ID, max_age=0)) for _ in range(3)]
+            waiting += [asyncio.create_task(outcome_of(results, each)) for each in ids("other", 2)]
+            await asyncio.sleep(0.1)
+            assert len(vendor.reads) == 5
+        assert vendor.left == 5
+        assert set(await asyncio.gather(*waiting)) == {"DEADLINE_EXCEEDED"}
+
+    run(closed())
 
 
 async def test_above_its_bound_a_read_is_refused_at_once_and_a_cancel_is_not(vendor: ScriptedVendor) -> None:
@@ -225,8 +220,8 @@ async def test_above_its_bound_a_read_is_refused_at_once_and_a_cancel_is_not(ven
         assert 'calls_in_flight{kind="read"} 5.0' in await metrics_of(gateway)
         for call in held:
             call.cancel()
+        await vendor.until(lambda: vendor.left == 5)
         vendor.answer("result", send(pending()))
-        await asyncio.sleep(0.1)
         await client.GetCallRequestResult(GET)
 
 

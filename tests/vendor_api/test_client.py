@@ -10,12 +10,12 @@ import httpx
 import pytest
 import trustme
 
+from callrequest.v1 import error_reason_pb2 as reasons
 from callrequest.v1.call_request_service_pb2 import CancelCallRequestRequest, GetCallRequestResultRequest
 from server import __version__
 from server.app import Gateway
 from server.deadline import Deadline
-from server.errors import Delivery, GatewayError
-from server.reading.retries import MAX_TRIES
+from server.errors import CATALOGUE, Delivery, GatewayError
 from server.vendor_api.exchange import MAX_BYTES
 from server.vendor_api.token import Token
 from server.vendor_api.token_endpoint import Credentials
@@ -194,7 +194,7 @@ async def test_a_request_is_sent_once_even_when_a_kept_connection_breaks(
     vendor.answer("result", answer)
     vendor.answer("cancel", answer)
     assert (await failure(client.GetCallRequestResult(GET))).reason == "VENDOR_UNAVAILABLE"
-    assert len(vendor.requests("result")) == 1 + MAX_TRIES
+    assert len(vendor.requests("result")) == 2 + CATALOGUE[reasons.ERROR_REASON_VENDOR_UNAVAILABLE].retries
     assert (await failure(client.CancelCallRequest(CANCEL, timeout=1))).reason == "CANCELLATION_OUTCOME_UNKNOWN"
     assert len(vendor.requests("cancel")) == 1
 

@@ -1,0 +1,61 @@
+"""Failures that are about one call request, cached like its result: whoever polls it asks the vendor once an age."""
+
+from ..deadline import now
+from ..errors import Delivery, GatewayError, VendorState
+from .recent_ids import LastTime, RecentIds
+
+MAX_AGE = 1.0
+"""Seconds for which a failure is raised again at most; the default max_age when that is shorter."""
+REMEMBERED = 10.0
+"""Seconds for which the next read of the id counts as the one that renews the failure: it is not retried."""
+
+
+class KnownFailures:
+    """The latest failure of each call request that failed within REMEMBERED seconds.
+
+    default_max_age: seconds; for a caller that sets no max_age.
+    """
+
+    def __init__(self, default_max_age: float) -> None:
+        self._max_age = min(default_max_age, MAX_AGE)
+        self._failures = RecentIds[tuple[float, GatewayError]](REMEMBERED)
+        self._accepted, self._refused = LastTime(), LastTime()
+
+    def __len__(self) -> int:
+        return len(self._failures)
+
+    def check(self, call_request_id: str, max_age: float | None) -> None:
+        """Raises the failure if it is less than max_age seconds old. max_age: None: the default; 0: never raises."""
+        known = self._failures.get(call_request_id)
+        if known is not None:
+            failed_at, error = known
+            if now() - failed_at < (self._max_age if max_age is None else min(max_age, self._max_age)):
+                raise error.again()
+
+    def has(self, call_request_id: str) -> bool:
+        """Whether a failure is remembered, young enough to be raised or not."""
+        return self._failures.get(call_request_id) is not None
+
+    def put(self, call_request_id: str, error: GatewayError) -> None:
+        """Caches a failure of a read, if it is about the id."""
+        if error.spec.about_the_id and not self._is_about_all_ids(call_request_id, error):
+            self._failures.put(call_request_id, (now(), error.again()))
+
+    def pop(self, call_request_id: str) -> None:
+        """Forgets the failure."""
+        self._failures.pop(call_request_id)
+
+    def answered(self, call_request_id: str, error: GatewayError | None) -> None:
+        """Learns of each answer: refused credentials are about the id while others' are accepted. None: a good one."""
+        state = VendorState.UP if error is None else error.spec.vendor
+        if state is VendorState.REFUSES:
+            self._refused.note(call_request_id)
+        elif state is VendorState.UP:
+            self._accepted.note(call_request_id)
+
+    def _is_about_all_ids(self, call_request_id: str, error: GatewayError) -> bool:
+        if error.spec.vendor is not VendorState.REFUSES:
+            return False
+        accepted, refused = (last.of_others(call_request_id) for last in (self._accepted, self._refused))
+        by_token_endpoint = error.delivery is Delivery.NOT_SENT
+        return by_token_endpoint or accepted <= max(refused, now() - REMEMBERED)

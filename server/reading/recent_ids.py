@@ -1,0 +1,62 @@
+"""What happened of late, by call request: bounded in time and in number."""
+
+from typing import Generic, TypeVar
+
+from ..deadline import now
+
+_Value = TypeVar("_Value")
+
+MAX_IDS = 10_000
+
+
+class RecentIds(Generic[_Value]):
+    """A value for each of at most max_ids call requests. One that is not put again within `seconds` is forgotten."""
+
+    def __init__(self, seconds: float, max_ids: int = MAX_IDS) -> None:
+        self._seconds = seconds
+        self._max_ids = max_ids
+        self._entries: dict[str, tuple[float, _Value]] = {}  # the one that was put first is first
+
+    def __len__(self) -> int:
+        self._prune(self._max_ids)
+        return len(self._entries)
+
+    def get(self, call_request_id: str) -> _Value | None:
+        """The value, or None."""
+        entry = self._entries.get(call_request_id)
+        return None if entry is None or now() - entry[0] >= self._seconds else entry[1]
+
+    def put(self, call_request_id: str, value: _Value) -> None:
+        """Keeps a value in place of an older one. When there are max_ids, the one that was put first is forgotten."""
+        self.pop(call_request_id)
+        self._prune(self._max_ids - 1)
+        self._entries[call_request_id] = (now(), value)
+
+    def pop(self, call_request_id: str) -> None:
+        """Forgets a value."""
+        self._entries.pop(call_request_id, None)
+
+    def _prune(self, max_ids: int) -> None:
+        oldest = now() - self._seconds
+        while self._entries:
+            first = next(iter(self._entries))
+            if self._entries[first][0] > oldest and len(self._entries) <= max_ids:
+                break
+            del self._entries[first]
+
+
+class LastTime:
+    """When something last happened to other call requests than a given one."""
+
+    def __init__(self) -> None:
+        self._latest = self._other = ("", float("-inf"))  # the second: the latest of all but the first one's id
+
+    def note(self, call_request_id: str) -> None:
+        """It happens now to this call request."""
+        if call_request_id != self._latest[0]:
+            self._other = self._latest
+        self._latest = (call_request_id, now())
+
+    def of_others(self, call_request_id: str) -> float:
+        """The moment at which it last happened to any other call request; -inf: never."""
+        return (self._latest if self._latest[0] != call_request_id else self._other)[1]

@@ -1,0 +1,125 @@
+"""Reads at the vendor: tried again while that may help, and not sent when the vendor cannot answer them."""
+
+import asyncio
+from collections.abc import Sequence
+from typing import Protocol
+
+from callrequest.v1 import error_reason_pb2 as reasons
+
+from ..deadline import MAX_SECONDS, Deadline, now
+from ..errors import Delivery, GatewayError, VendorState, deadline_exceeded
+from ..vendor_api.client import VendorClient
+from ..vendor_api.exchange import UNANSWERED
+from .known_failures import KnownFailures
+from .result_cache import Reading
+from .retries import Retries
+from .retry_after import Hold, RetryAfter
+from .throttle import Throttle
+
+SOURCES = ("cache", "coalesced", "vendor", "state", "refresh", "cached_failure", "held", "throttled")
+"""Where the answer of a read may come from, for metrics; the last three: failures, for which the vendor is not asked."""
+
+
+class ReadMetrics(Protocol):
+    """Counts where answers come from and what was done about failures. source: one of SOURCES."""
+
+    def read(self, source: str) -> None: ...
+    def read_retried(self) -> None: ...
+
+
+class VendorReads:
+    """Reads results at the vendor. default_max_age: seconds for which a failure about one id is known, at most 1."""
+
+    def __init__(self, vendor: VendorClient, default_max_age: float, metrics: ReadMetrics) -> None:
+        self._vendor = vendor
+        self._metrics = metrics
+        self._failures = KnownFailures(default_max_age)
+        self._retry_after = RetryAfter()
+        self._retries = Retries()
+        self._throttle = Throttle()
+        self.usual_seconds = 0.0  # that a read takes, smoothed
+
+    def check(self, call_request_id: str, max_age: float | None, *, held: bool) -> None:
+        """Raises the failure that a read is known to end with, if it is. max_age: None: the default; 0: asks anew.
+
+        held: whether a Retry-After that is not over is such a failure; not so if another process may know a result.
+        """
+        try:
+            source = "cached_failure"
+            self._failures.check(call_request_id, max_age)
+            source = "held"
+            if held:
+                self._retry_after.check(call_request_id)
+        except GatewayError:
+            self._metrics.read(source)
+            raise
+
+    def keep(self, call_request_id: str, error: GatewayError) -> None:
+        """Caches the failure of a read, if it is about the id."""
+        self._failures.put(call_request_id, error)
+
+    def forget(self, call_request_id: str) -> None:
+        """Forgets a cached failure."""
+        self._failures.pop(call_request_id)
+
+    async def read(self, call_request_id: str, deadline: Deadline) -> Reading:
+        """Asks the vendor, again while that may help. Raises GatewayError, that of the last try.
+
+        deadline: that of the most patient reader, who may still come; so it bounds the tries, not the one under way.
+        That one ends when the last reader has left.
+        """
+        self._retries.call_began()
+        is_known_to_fail = self._failures.has(call_request_id) or self._throttle.is_failing_alone(call_request_id)
+        tries = 0
+        while True:
+            probed = await self._admitted(call_request_id, deadline.remaining() / 2 if tries else 0)
+            try:
+                await self._vendor.ready_to_read(deadline)
+                answer = await self._try(call_request_id, probed)
+            finally:
+                self._retry_after.release(probed)
+            if isinstance(answer, Reading):
+                return answer
+            tries += 1
+            hopeless = is_known_to_fail or self._throttle.is_active()
+            pause = None if hopeless else self._retries.pause(answer, tries, deadline)
+            if pause is None:
+                raise answer
+            self._metrics.read_retried()
+            await asyncio.sleep(pause)
+
+    async def _admitted(self, call_request_id: str, patience: float) -> Sequence[Hold]:
+        source = "throttled"
+        try:
+            self._throttle.admit()
+            source = "held"
+            return await self._retry_after.turn(call_request_id, patience)
+        except GatewayError:
+            self._metrics.read(source)
+            raise
+
+    async def _try(self, call_request_id: str, probed: Sequence[Hold]) -> Reading | GatewayError:
+        began_at = now()
+        try:
+            result = await self._vendor.read_result(call_request_id, Deadline(began_at + MAX_SECONDS))
+        except GatewayError as error:
+            self._answered(call_request_id, error, began_at, probed)
+            return error
+        except asyncio.CancelledError:
+            self._answered(call_request_id, deadline_exceeded(), began_at, probed)
+            raise
+        self._answered(call_request_id, None, began_at, probed)
+        self.usual_seconds += (now() - began_at - self.usual_seconds) / 8
+        return Reading.of(result)
+
+    def _answered(
+        self, call_request_id: str, error: GatewayError | None, began_at: float, probed: Sequence[Hold]
+    ) -> None:
+        if error is not None:
+            if error.delivery is Delivery.NOT_SENT and error.wait_is_known:
+                return  # that of the rate limit, or of a token fetch: nothing was read
+            if error.spec.vendor is VendorState.NOT_SEEN and now() - began_at >= UNANSWERED:
+                error = GatewayError(reasons.ERROR_REASON_VENDOR_TIMEOUT)
+        self._throttle.answered(call_request_id, error)
+        self._retry_after.answered(call_request_id, error, began_at, probed)
+        self._failures.answered(call_request_id, error)
