@@ -55,6 +55,7 @@ def test_reads_classify_no_failure_anywhere_else(path: Path) -> None:
         "retries": {"VENDOR_RATE_LIMITED"},
         "throttle": {"VENDOR_RATE_LIMITED", "VENDOR_UNAVAILABLE"},
         "vendor_reads": {"VENDOR_TIMEOUT"},
+        "batch": {"INTERNAL"},
     }.get(path.stem, set())
 
 

@@ -17,7 +17,7 @@ from .retry_after import Hold, RetryAfter
 from .throttle import Throttle
 
 SOURCES = ("cache", "coalesced", "vendor", "state", "refresh", "cached_failure", "held", "throttled")
-"""Where the answer of a read may come from, for metrics; the last three: failures, for which the vendor is not asked."""
+"""Where the answer of a read may come from, for metrics; the last three are failures without asking the vendor."""
 
 
 class ReadMetrics(Protocol):

@@ -450,6 +450,6 @@ class TestCeiling:
             await client.GetCallRequestResult(GET)
             await asyncio.sleep(0.35)
             await client.GetCallRequestResult(GET)
-            assert 'source="refresh"' not in await metrics_of(gateway)
+            assert 'result_reads_total{source="refresh"} 0.0' in await metrics_of(gateway)
             await asyncio.sleep(0.05)
             assert len(vendor.requests("result")) == 1

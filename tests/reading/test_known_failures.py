@@ -1,6 +1,7 @@
 """A failure that is about one call request is known like an answer, and is nobody else's failure."""
 
 import asyncio
+import math
 import tracemalloc
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -25,7 +26,7 @@ BAD = RESULT_ID
 class Failing:
     """How the vendor answers the bad id, and the reason that its callers get.
 
-    tries: of a read whose failure is not known. requests: for one try.
+    tries: of a read whose failure is not known. requests: at most, for one try.
     """
 
     answer: Callable[[], Answer]
@@ -94,7 +95,7 @@ def test_a_bad_id_costs_the_vendor_one_call_an_age_and_nobody_else_anything(fail
     bad, healthy = run(five_poll_it_and_others_read(vendor))
     assert bad == {failing.reason}
     assert healthy == {"PENDING_TO_CALL"}
-    assert 17 <= vendor.asked(BAD) / failing.requests <= 20 + failing.tries
+    assert 17 <= vendor.asked(BAD) <= (20 + failing.tries) * failing.requests
 
 
 @each_of(NOT_KNOWN)
@@ -139,7 +140,7 @@ def test_the_read_that_renews_a_known_failure_is_not_retried(failing: Failing) -
             for pause in (1.1, 5.0, 60.0, 0.0):
                 before = vendor.asked(BAD)
                 assert await outcome_of(results, BAD) == failing.reason
-                asked.append((vendor.asked(BAD) - before) // failing.requests)
+                asked.append(math.ceil((vendor.asked(BAD) - before) / failing.requests))
                 await asyncio.sleep(pause)
                 await outcome_of(results, ids("warm", 1)[0])
             return asked
@@ -159,7 +160,7 @@ def test_max_age_0_asks_anew_for_a_bad_id_too(failing: Failing) -> None:
             before = vendor.asked(BAD)
             for _ in range(5):
                 assert await outcome_of(results, BAD, max_age=0) == failing.reason
-            assert vendor.asked(BAD) - before == 5 * failing.requests
+            assert 5 <= vendor.asked(BAD) - before <= 5 * failing.requests
 
     run(anew())
 
