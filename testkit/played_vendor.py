@@ -14,7 +14,7 @@ Reply = Callable[[], Awaitable[httpx.Response]]
 
 
 class PlayedVendor(httpx.AsyncBaseTransport):
-    """It holds one call request, and answers what a test says: `vendor.answer("cancel", …)`.
+    """It holds one call request, and replies as a test scripts it: `vendor.answer("cancel", …)`.
 
     status: what it holds. requests: the operations (token, result, cancel) that arrived, with the seconds of the loop's
     clock. A request that was not sent does not count. Without a script a result shows the status, and a cancel works.
@@ -25,7 +25,7 @@ class PlayedVendor(httpx.AsyncBaseTransport):
         self.requests: list[tuple[str, float]] = []
         self._script: dict[str, deque[Reply]] = defaultdict(deque)
         self.answer("token", reply(TOKEN))
-        self.answer("result", self.tell)
+        self.answer("result", self.show_status)
         self.answer("cancel", self.agree)
 
     def answer(self, operation: str, *replies: Reply) -> None:
@@ -52,12 +52,12 @@ class PlayedVendor(httpx.AsyncBaseTransport):
             self.requests.remove(arrived)
             raise
 
-    async def tell(self) -> httpx.Response:
+    async def show_status(self) -> httpx.Response:
         """The result as it is now."""
         return httpx.Response(200, json=with_status(self.status, RESULT_ID))
 
     async def agree(self) -> httpx.Response:
-        """Cancels, and the reply says so; refuses what is not pending."""
+        """Cancels and confirms it; refuses what is not pending."""
         if self.status != "PENDING_TO_CALL":
             return httpx.Response(200, json=failed("CANCELLATION_NOT_ALLOWED"))
         self.status = "CANCELLED"

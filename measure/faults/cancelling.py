@@ -104,7 +104,7 @@ def _nested(depth: int) -> Answer:
 
 
 async def _refused(form: Form, findings: Findings) -> None:
-    """The token is there already: it is the POST itself that cannot be sent."""
+    """The gateway has a token already: the POST itself cannot be sent."""
     async with Vendor() as vendor, serving(vendor.url) as gateway, connected(gateway.port) as client:
         await client.read(identifier("warm", 0), 5)
         await vendor.leave()
@@ -116,7 +116,7 @@ async def _refused(form: Form, findings: Findings) -> None:
 
 
 async def _hung(form: Form, findings: Findings) -> None:
-    """Nothing is answered, not even a read: doubt is said, and in time."""
+    """The vendor answers neither POST nor read: the doubt is answered in time."""
     async with Vendor() as vendor, serving(vendor.url) as gateway, connected(gateway.port) as client:
         await client.read(identifier("warm", 0), 5)
         vendor.on_cancel = vendor.on_read = lambda call_request_id: never()

@@ -78,7 +78,7 @@ STEPS = {
     "404 with a page": doubt(reply(HTML, 404)),
     "no JSON": doubt(reply("{")),
     "nothing": doubt(reply("")),
-    "success not said": doubt(reply({"results": {}})),
+    "success left out": doubt(reply({"results": {}})),
     "success at 500": doubt(reply(cancelled(), 500)),
     "success false without a code": doubt(reply({"success": False})),
     "another id": doubt(reply(cancelled("bcpFuj1ipoBKLz5G"))),
@@ -261,12 +261,12 @@ def test_a_refusal_counts_at_any_status(status: int) -> None:
 @pytest.mark.parametrize("seconds", [0.1, 0.12, 0.2, 0.5, 1.0, 2.0, 5.0, 30.0])
 @pytest.mark.parametrize("recovers", [0.1, 0.4, 0.6, 0.8])
 def test_a_refusal_is_read_for_as_long_as_there_is_time(seconds: float, recovers: float) -> None:
-    """However late the readings recover: what is cancelled is never said to be impossible to cancel."""
+    """However late the readings recover: "cannot be cancelled" is never the answer for what is cancelled."""
 
     async def main() -> None:
         vendor = PlayedVendor("CANCELLED")
         vendor.answer("cancel", refused(CHECK_IN))
-        asyncio.get_running_loop().call_later(seconds * recovers, vendor.answer, "result", vendor.tell)
+        asyncio.get_running_loop().call_later(seconds * recovers, vendor.answer, "result", vendor.show_status)
         vendor.answer("result", BROKEN)
         ended = await Cancelling(vendor).cancel(seconds)
         in_time = seconds * (1 - recovers) >= 0.3

@@ -57,11 +57,20 @@ async def test_a_cancel_posts_the_id_once_with_the_token(
     assert vendor.requests("result") == []
 
 
-async def test_the_path_of_a_cancel_is_a_setting(vendor: ScriptedVendor) -> None:
-    """`{id}` in VENDOR_CANCEL_PATH becomes the id: the page gives no path."""
-    async with started(vendor.url, vendor_cancel_path="/v2/{id}/cancellation") as gateway, connected(gateway) as client:
+@pytest.mark.parametrize("base", [pytest.param("", id="at the root"), pytest.param("/vendor/eu", id="below a path")])
+@pytest.mark.parametrize(
+    ("path", "sent"),
+    [
+        pytest.param("/v2/cancel", "/v2/cancel", id="without the id"),
+        pytest.param("/v2/{id}/cancellation", f"/v2/{RESULT_ID}/cancellation", id="with the id"),
+        pytest.param("/{id}/cancel/{id}", f"/{RESULT_ID}/cancel/{RESULT_ID}", id="with the id twice"),
+    ],
+)
+async def test_the_path_of_a_cancel_is_a_setting(vendor: ScriptedVendor, base: str, path: str, sent: str) -> None:
+    """`{id}` in VENDOR_CANCEL_PATH becomes the id: the vendor's page has no path."""
+    async with started(vendor.url + base, vendor_cancel_path=path) as gateway, connected(gateway) as client:
         await client.CancelCallRequest(CANCEL)
-    assert vendor.requests("cancel")[0].path == f"/v2/{RESULT_ID}/cancellation"
+    assert vendor.requests("cancel")[0].path == base + sent
 
 
 async def test_a_cancel_is_sent_again_after_a_401_and_only_once(
