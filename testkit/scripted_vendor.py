@@ -61,6 +61,15 @@ class ScriptedVendor:
         await self.listen(0)
         return self
 
+    @property
+    def open(self) -> int:
+        """How many connections are open now."""
+        return len(self._connections)
+
+    def stop_listening(self) -> None:
+        """Accepts no more connections; those that are open stay."""
+        self._server.close()
+
     async def listen(self, port: int) -> None:
         """Listens on the port, 0 for a free one; again after it was closed."""
         self._server = await asyncio.start_server(self._serve, "127.0.0.1", port, ssl=self._tls)

@@ -39,7 +39,40 @@ def test_without_any_setting_the_defaults_of_the_design_hold() -> None:
     assert (settings.vendor_token_path, settings.vendor_token_method) == ("/authorizer/token", "POST")
 
 
+PROXY = "GATEWAY_VENDOR_PROXY"
 WRONG = {
+    "a token's address without https": (
+        {**VENDOR, "GATEWAY_VENDOR_TOKEN_URL": "http://b.example/t"},
+        "VENDOR_TOKEN_URL",
+    ),
+    "a token's address with a query": (
+        {**VENDOR, "GATEWAY_VENDOR_TOKEN_URL": "https://b.example/?s3cr3t=1"},
+        "VENDOR_TOKEN_URL",
+    ),
+    "a form in a GET": (
+        {**VENDOR, "GATEWAY_VENDOR_TOKEN_AUTH": "body", "GATEWAY_VENDOR_TOKEN_METHOD": "GET"},
+        "VENDOR_TOKEN_AUTH",
+    ),
+    "another way to authenticate": ({**VENDOR, "GATEWAY_VENDOR_TOKEN_AUTH": "digest"}, "VENDOR_TOKEN_AUTH"),
+    "a proxy by https": ({**VENDOR, PROXY: "https://u:s3cr3t@proxy.example:1"}, "VENDOR_PROXY"),
+    "a proxy by SOCKS": ({**VENDOR, PROXY: "socks5://u:s3cr3t@proxy.example:1"}, "VENDOR_PROXY"),
+    "a proxy without a scheme": ({**VENDOR, PROXY: "proxy.example:3128"}, "VENDOR_PROXY"),
+    "a proxy without a port": ({**VENDOR, PROXY: "http://u:s3cr3t@proxy.example"}, "VENDOR_PROXY"),
+    "a proxy with a wrong port": ({**VENDOR, PROXY: "http://u:s3cr3t@proxy.example:99999"}, "VENDOR_PROXY"),
+    "a proxy with a password not encoded": ({**VENDOR, PROXY: "http://u:s3cr3t/#@proxy.example:1"}, "VENDOR_PROXY"),
+    "a proxy with a path": ({**VENDOR, PROXY: "http://u:s3cr3t@proxy.example:1/a"}, "VENDOR_PROXY"),
+    "a proxy with a blank": ({**VENDOR, PROXY: "http://u:s3cr3t @proxy.example:1"}, "VENDOR_PROXY"),
+    "a proxy without a host": ({**VENDOR, PROXY: "http://u:s3cr3t@:1"}, "VENDOR_PROXY"),
+    "a proxy without a vendor": ({PROXY: "http://proxy.example:1"}, "VENDOR_URL"),
+    "a client certificate without its key": (
+        {**VENDOR, "GATEWAY_VENDOR_CERTIFICATE": "/dev/null"},
+        "VENDOR_CERTIFICATE",
+    ),
+    "a client certificate that is not there": (
+        {**VENDOR, "GATEWAY_VENDOR_CERTIFICATE": "/dev/null", "GATEWAY_VENDOR_KEY": "/none"},
+        "VENDOR_KEY",
+    ),
+    "connections of no age": ({**VENDOR, "GATEWAY_VENDOR_MAX_CONNECTION_AGE": "0"}, "VENDOR_MAX_CONNECTION_AGE"),
     "plain http beyond loopback": ({**VENDOR, "GATEWAY_VENDOR_URL": "http://vendor.example"}, "VENDOR_URL"),
     "no address": ({**VENDOR, "GATEWAY_VENDOR_URL": "vendor.example"}, "VENDOR_URL"),
     "credentials in the address": ({**VENDOR, "GATEWAY_VENDOR_URL": "https://a:s3cr3t@b.example"}, "VENDOR_URL"),
@@ -248,3 +281,44 @@ def test_empty_means_unset_but_for_the_metrics(monkeypatch: pytest.MonkeyPatch) 
     )
     settings = load_settings()
     assert (settings.vendor_url, settings.listen, settings.metrics_listen) == (None, "127.0.0.1:50051", "")
+
+
+def test_http_beyond_loopback_is_a_setting(monkeypatch: pytest.MonkeyPatch) -> None:
+    """For the vendor and its token endpoint: a sidecar adds TLS."""
+    addresses = {"GATEWAY_VENDOR_URL": "http://b.example", "GATEWAY_VENDOR_TOKEN_URL": "http://c.example/t"}
+    _set(monkeypatch, VENDOR | addresses)
+    with pytest.raises(SettingsError) as caught:
+        load_settings()
+    assert len(caught.value.lines) == 2
+    monkeypatch.setenv("GATEWAY_VENDOR_ALLOW_HTTP", "true")
+    assert load_settings().vendor_url == "http://b.example"
+
+
+@pytest.mark.parametrize("around", ["{}\n", "{}\r\n", " {}\t", "\ufeff{}", "\ufeff{}\r\n\n"])
+def test_what_editors_put_around_secrets_is_no_part_of_them(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, around: str
+) -> None:
+    """Blanks, line breaks and a byte order mark; in the environment and in files alike."""
+    _set(
+        monkeypatch,
+        VENDOR | {"GATEWAY_VENDOR_CLIENT_SECRET": around.format("s3cr3t"), "GATEWAY_SECRETS_DIR": str(tmp_path)},
+    )
+    (tmp_path / "gateway_vendor_proxy").write_bytes(around.format("http://u:p%20w@proxy.example:3128").encode())
+    settings = load_settings()
+    assert settings.vendor_client_secret is not None
+    assert settings.vendor_client_secret.get_secret_value() == "s3cr3t"
+    assert settings.vendor_proxy is not None
+    assert settings.vendor_proxy.get_secret_value() == "http://u:p%20w@proxy.example:3128"
+    assert "p%20w" not in repr(settings)
+
+
+def test_settings_that_come_from_files_are_known(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """What the environment sets does not come from a file, although there is one."""
+    for name in ("gateway_vendor_client_id", "GATEWAY_VENDOR_CLIENT_SECRET", "gateway_vendor_proxy"):
+        (tmp_path / name).write_text("http://from.a.file:1")
+    _set(monkeypatch, {"GATEWAY_VENDOR_URL": "https://b.example", "GATEWAY_VENDOR_CLIENT_ID": "client"})
+    monkeypatch.setenv("GATEWAY_SECRETS_DIR", str(tmp_path))
+    settings = load_settings()
+    assert settings.vendor_client_id == "client"
+    found = settings.secret_files("vendor_client_id", "vendor_client_secret", "vendor_key")
+    assert found == {"vendor_client_secret": tmp_path / "GATEWAY_VENDOR_CLIENT_SECRET"}

@@ -3,12 +3,15 @@
 import asyncio
 import socket
 import ssl
+from base64 import b64decode
 from contextlib import AsyncExitStack
 from typing import TYPE_CHECKING
+from urllib.parse import parse_qs
 
 import httpx
 import pytest
 import trustme
+from pydantic import SecretStr
 
 from callrequest.v1 import error_reason_pb2 as reasons
 from callrequest.v1.call_request_service_pb2 import CancelCallRequestRequest, GetCallRequestResultRequest
@@ -368,3 +371,88 @@ async def test_the_read_after_a_refused_token_keeps_to_the_rate_limit(vendor: Sc
         await client.GetCallRequestResult(GET)
         await client.GetCallRequestResult(GET)
         assert asyncio.get_running_loop().time() - begun > 0.3
+
+
+async def test_an_id_that_is_refused_with_any_token_harms_no_other(vendor: ScriptedVendor) -> None:
+    """40 polls of it cost one token and a request each; the other ids are all answered."""
+    other = GetCallRequestResultRequest(call_request_id="other".ljust(16, "0"))
+
+    async def answer(writer: asyncio.StreamWriter) -> None:
+        refused = RESULT_ID in vendor.asked_on(writer).path
+        await (send("", 401) if refused else send(pending(other.call_request_id)))(writer)
+
+    vendor.answer("result", answer)
+    vendor.answer("token", *(send(TOKEN | {"access_token": f"token-{number}"}) for number in range(100)))
+    async with started(vendor.url) as gateway, connected(gateway) as client:
+        for _ in range(40):
+            refused, _ = await asyncio.gather(
+                failure(client.GetCallRequestResult(GET)), client.GetCallRequestResult(other)
+            )
+            assert (refused.code, refused.reason) == ("INTERNAL", "VENDOR_REJECTED_CREDENTIALS")
+    assert len(vendor.requests("token")) <= 3
+    refusals = [asked for asked in vendor.requests("result") if RESULT_ID in asked.path]
+    assert len(refusals) <= 42
+
+
+async def test_a_cancel_that_is_refused_with_any_token_is_sent_no_third_time(
+    client: "CallRequestServiceAsyncStub", vendor: ScriptedVendor
+) -> None:
+    """Once more with a new token; when none is to be had, not even that."""
+    vendor.answer("cancel", send("", 401))
+    vendor.answer("token", *(send(TOKEN | {"access_token": f"token-{number}"}) for number in range(100)))
+    for expected in (2, 3, 4):
+        got = await failure(client.CancelCallRequest(CANCEL, timeout=5))
+        assert got.reason == "VENDOR_REJECTED_CREDENTIALS"
+        assert len(vendor.requests("cancel")) == expected
+    assert len(vendor.requests("token")) == 2
+    assert [asked.headers["authorization"] for asked in vendor.requests("cancel")][:2] == [
+        "Bearer token-0",
+        "Bearer token-1",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("auth", "method"), [("query", "POST"), ("query", "GET"), ("body", "POST"), ("basic", "POST"), ("basic", "GET")]
+)
+async def test_credentials_stand_where_the_setting_says(vendor: ScriptedVendor, auth: str, method: str) -> None:
+    """In the query, in a form, or in the Authorization header; nowhere else, and encoded as RFC 6749 says."""
+    login = {"client_id": ["a:b c+ä"], "client_secret": ["%&=ü /"]}
+    async with (
+        started(
+            vendor.url,
+            vendor_token_auth=auth,
+            vendor_token_method=method,
+            vendor_client_id=login["client_id"][0],
+            vendor_client_secret=SecretStr(login["client_secret"][0]),
+        ) as gateway,
+        connected(gateway) as client,
+    ):
+        await client.GetCallRequestResult(GET)
+    (asked,) = vendor.requests("token")
+    assert asked.method == method
+    assert asked.headers["user-agent"] == f"call-request-gateway/{__version__}"
+    form = parse_qs(asked.body.decode())
+    if form:
+        assert asked.headers["content-type"] == "application/x-www-form-urlencoded"
+    grant = {"grant_type": ["client_credentials"]}
+    if auth == "query":
+        assert (asked.query, form) == (login | grant, {})
+    elif auth == "body":
+        assert (asked.query, form) == ({}, login | grant)
+    else:
+        assert (asked.query, form) == (({}, grant) if method == "POST" else (grant, {}))
+        scheme, _, value = asked.headers["authorization"].partition(" ")
+        assert (scheme, b64decode(value)) == ("Basic", b"a%3Ab+c%2B%C3%A4:%25%26%3D%C3%BC+%2F")
+    assert ("authorization" in asked.headers) == (auth == "basic")
+
+
+async def test_tokens_may_come_from_another_host(vendor: ScriptedVendor) -> None:
+    """By a whole address of its own; nothing else is sent there."""
+    async with (
+        ScriptedVendor() as authority,
+        started(vendor.url, vendor_token_url=f"{authority.url}/oauth/token") as gateway,
+        connected(gateway) as client,
+    ):
+        await client.GetCallRequestResult(GET)
+        assert [asked.path for asked in authority.asked] == ["/oauth/token"]
+        assert vendor.requests("token") == []
