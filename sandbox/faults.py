@@ -95,6 +95,11 @@ async def _without_error(exchange: Exchange) -> web.StreamResponse:
     return Answer({"success": False}, exchange.error("", "").status).response()
 
 
+async def _error_though_done(exchange: Exchange) -> web.StreamResponse:
+    exchange.act()
+    return exchange.error("SYSTEM_ERROR", "An internal error occurred.").response()
+
+
 async def _unauthorized(_: Exchange) -> web.StreamResponse:
     return unauthorized("The access token is invalid or expired.").response()
 
@@ -152,6 +157,9 @@ FAULTS: Mapping[str, Fault] = {
     ),
     "unavailable": Fault("503 with an HTML page. Nothing is carried out.", _page(503, "503 Service Unavailable")),
     "server_error": Fault("500 with an HTML page. Nothing is carried out.", _page(500, "500 Internal Server Error")),
+    "forbidden_page": Fault(
+        "403 with an HTML page, as a firewall sends it. Nothing is carried out.", _page(403, "403 Forbidden")
+    ),
     "not_found_page": Fault("404 with an HTML page. Nothing is carried out.", _page(404, "404 Not Found")),
     "redirect": Fault("302 to /login. Nothing is carried out.", _page(302, "302 Found", Location="/login")),
     "slow": Fault(
@@ -182,6 +190,9 @@ FAULTS: Mapping[str, Fault] = {
     "unknown_error": Fault(
         "An error with a code that no page names, HOTEL_ON_STRIKE. Nothing is carried out.",
         _error("HOTEL_ON_STRIKE", "The hotel can not be called at the moment."),
+    ),
+    "error_though_done": Fault(
+        "An error with a code that no page names, SYSTEM_ERROR, but a cancel takes effect.", _error_though_done
     ),
     "no_error": Fault("success false, without an error object. Nothing is carried out.", _without_error),
 }

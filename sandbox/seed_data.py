@@ -138,6 +138,7 @@ SEED_DATA: Mapping[str, tuple[Seed, ...]] = {
         Seed("faultUnavail0503", "unavailable: 503.", _faulty("unavailable")),
         Seed("unavailableTwice", "unavailable twice since the start, then well.", _faulty("unavailable", times=2)),
         Seed("faultError000500", "server_error: 500.", _faulty("server_error")),
+        Seed("faultPage0000403", "forbidden_page: a firewall's HTML page with status 403.", _faulty("forbidden_page")),
         Seed("faultPage0000404", "not_found_page: an HTML page with status 404.", _faulty("not_found_page")),
         Seed("faultRedirect302", "redirect: 302 to a login page.", _faulty("redirect")),
         Seed("faultSlow0000001", "slow: the right reply after 3 seconds.", _faulty("slow")),
@@ -162,6 +163,11 @@ SEED_DATA: Mapping[str, tuple[Seed, ...]] = {
             "faultBadRequest1", "bad_request: well-formed, but the vendor answers BAD_REQUEST.", _faulty("bad_request")
         ),
         Seed("faultNewCode0001", "unknown_error: an error code that no page names.", _faulty("unknown_error")),
+        Seed(
+            "faultDoneError01",
+            "error_though_done to cancels: cancelled, but an error; reading is well.",
+            _faulty("error_though_done", "cancel"),
+        ),
         Seed("faultNoError0001", "no_error: success false, without an error.", _faulty("no_error")),
     ),
 }

@@ -35,6 +35,7 @@ async def fails(caller: Caller, name: str) -> tuple[Reply | Exception, Reply | E
         ("too_many_requests", 429),
         ("unavailable", 503),
         ("server_error", 500),
+        ("forbidden_page", 403),
         ("not_found_page", 404),
         ("redirect", 302),
     ],
@@ -166,6 +167,15 @@ async def test_the_vendor_says_no_in_other_words(caller: Caller, name: str, body
     assert after == "PENDING_TO_CALL"
     made = await caller.make(fault=name, error_status=422)
     assert ((await caller.result(made)).status, (await caller.result(made)).json) == (422, body)
+
+
+async def test_an_error_comes_though_the_cancel_is_done(caller: Caller) -> None:
+    """A code that no page names, at the status that the call request has for its errors; the cancel is carried out."""
+    read, cancelled, after = await fails(caller, "error_though_done")
+    for reply in (read, cancelled):
+        assert isinstance(reply, Reply)
+        assert (reply.status, reply.json["success"], reply.json["error"]["code"]) == (200, False, "SYSTEM_ERROR")
+    assert after == "CANCELLED"
 
 
 def test_every_fault_is_tested_and_has_a_seed() -> None:

@@ -61,6 +61,7 @@ READS = {
     "faultHtmlPage001": ("INTERNAL", "VENDOR_MALFORMED_RESPONSE"),
     "faultEmptyBody01": ("INTERNAL", "VENDOR_MALFORMED_RESPONSE"),
     "faultTruncated01": ("INTERNAL", "VENDOR_MALFORMED_RESPONSE"),
+    "faultPage0000403": ("INTERNAL", "VENDOR_MALFORMED_RESPONSE"),
     "faultPage0000404": ("INTERNAL", "VENDOR_MALFORMED_RESPONSE"),
     "faultRedirect302": ("INTERNAL", "VENDOR_MALFORMED_RESPONSE"),
     "faultAnotherId01": ("INTERNAL", "VENDOR_MALFORMED_RESPONSE"),
@@ -106,6 +107,17 @@ async def test_each_refusal_of_the_sandbox_has_its_reason(
     assert got.rejected is not None
     name = cancellations.CancellationRejectionReason.Name(got.rejected.reason)
     assert name == f"CANCELLATION_REJECTION_REASON_{reason}"
+
+
+@pytest.mark.parametrize("call_request_id", ["faultLostReply01", "faultDoneError01"])
+async def test_a_cancel_that_took_effect_is_read_back(
+    client: "CallRequestServiceAsyncStub", call_request_id: str
+) -> None:
+    """OK, although its reply was lost or was an error: the status shows it, and no time is known."""
+    request = CancelCallRequestRequest(call_request_id=call_request_id)
+    cancellation = (await client.CancelCallRequest(request)).cancellation
+    assert cancellation.outcome == cancellations.CANCELLATION_OUTCOME_CANCELLED
+    assert not cancellation.HasField("cancelled_at")
 
 
 async def test_a_reply_lost_after_the_commit_is_told_as_in_doubt(client: "CallRequestServiceAsyncStub") -> None:
