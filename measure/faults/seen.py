@@ -102,7 +102,7 @@ _TROUBLES = {
     "caller's mistake": _Trouble(_mistaken, reasons=_each("INVALID_REQUEST")),
     "cancel in doubt": _Trouble(
         _doubtful,
-        _each("timeout", "abandoned"),
+        _each("timeout", "unanswered", "abandoned"),
         _each("CANCELLATION_OUTCOME_UNKNOWN"),
         "cancellations_total{settled_by=nothing}",
     ),

@@ -11,6 +11,7 @@ from . import (
     callers,
     cancelling,
     ending,
+    failing_reads,
     hostile,
     overload,
     reading,
@@ -26,6 +27,7 @@ from .report import Measured, print_progress
 
 CASES = (
     *reading.CASES,
+    *failing_reads.CASES,
     *replies.CASES,
     *cancelling.CASES,
     *overload.CASES,
