@@ -7,6 +7,7 @@ import time
 from collections.abc import Callable
 from contextlib import AsyncExitStack
 from functools import partial
+from itertools import product
 from typing import Any, Self
 
 from grpc_health.v1.health_pb2_grpc import add_HealthServicer_to_server
@@ -19,7 +20,7 @@ from .cancelling.settled import Settled
 from .concurrency_limit import ConcurrencyLimit
 from .observability.access_log import AccessLog
 from .observability.logs import describe, get_log
-from .observability.metrics import Metrics
+from .observability.metrics import KnownLabels, Metrics
 from .process.embedded_sandbox import with_vendor
 from .process.port import reserved_port
 from .reading.batch import Batches
@@ -42,7 +43,8 @@ from .rpc.thread_priority import let_threads_yield
 from .settings import Address, Settings, SettingsError, parse_address
 from .vendor_api.client import VendorClient
 from .vendor_api.credential_files import CLIENT_ID, CLIENT_SECRET, CredentialFiles
-from .vendor_api.exchange import MAX_BYTES
+from .vendor_api.exchange import MAX_BYTES, OPERATIONS, OUTCOMES
+from .vendor_api.mapping import UNREADABLE_FIELDS
 from .vendor_api.proxy import Proxy
 from .vendor_api.quirks import Quirk
 from .vendor_api.rate_limit import RateLimiter
@@ -60,17 +62,33 @@ REPLY_MARGIN = 0.2
 """The last seconds of calls, in which the callers of cancels that are ended are told what is known of them."""
 
 
+KNOWN_LABELS = KnownLabels(
+    quirks=[quirk.value for quirk in Quirk],
+    fields=UNREADABLE_FIELDS,
+    requests=list(product(OPERATIONS, OUTCOMES)),
+    sources=SOURCES,
+    settled_by=SETTLED_BY,
+    watch_causes=CAUSES,
+)
+"""The series that every gateway has from its start."""
+
+
 class Gateway:
     """A gateway from its start to its end: `async with Gateway(settings) as gateway: … await gateway.drain()`.
 
     Entering raises SettingsError when a setting turns out to be wrong: a port is taken, a file holds no certificate.
 
+    lines_lost: returns how many lines of the log were lost, for the metrics.
+
     reloads: what SIGHUP calls, in the event loop: each reads the files again that its part of the gateway was made of,
     and keeps the old contents if the new ones are broken. Parts add theirs as they start.
     """
 
-    def __init__(self, settings: Settings, access_log: AccessLog | None = None) -> None:
+    def __init__(
+        self, settings: Settings, access_log: AccessLog | None = None, lines_lost: Callable[[], int] = int
+    ) -> None:
         self._settings = settings
+        self._lines_lost = lines_lost
         self._access_log = access_log or AccessLog(settings.log_level, None)
         self._stack = AsyncExitStack()
         self._health = Health([SERVICE])
@@ -93,7 +111,7 @@ class Gateway:
 
     async def _start(self, stack: AsyncExitStack) -> None:
         settings = self._settings
-        metrics = Metrics([quirk.value for quirk in Quirk], SETTLED_BY, CAUSES, SOURCES)
+        metrics = Metrics(KNOWN_LABELS, self._lines_lost)
         vendor = await self._vendor(stack, metrics)
         if settings.workers == 1:
             listen, server_group = stack.enter_context(reserved_port(settings.listen)), DEFAULT_SERVERS

@@ -64,6 +64,10 @@ class Logs:
         self.writer = writer
         self.access_log = AccessLog(settings.log_level, None if console else writer)
 
+    def lines_lost(self) -> int:
+        """Returns how many lines of the log this process has lost."""
+        return self.writer.lost
+
     def ended_by_force(self) -> None:
         """Logs that, and waits until it is written, which may be never."""
         get_log().error("ended by force: calls, or the event loop, did not end in time")
@@ -160,7 +164,7 @@ async def _serve(settings: Settings, logs: Logs) -> int:
     from .app import Gateway
 
     signals = _signals(settings.grace, logs)
-    async with Gateway(settings, logs.access_log) as gateway:
+    async with Gateway(settings, logs.access_log, logs.lines_lost) as gateway:
         signals.on_reload = gateway.reload
         _log_serving(settings, gateway.address, gateway.metrics_address, gateway.sandbox_url)
         code = await _until_drained(gateway, signals, signals.get)  # a second signal ends the drain
@@ -170,7 +174,7 @@ async def _serve(settings: Settings, logs: Logs) -> int:
 
 async def _worker(options: argparse.Namespace, settings: Settings, logs: Logs) -> int:
     from .app import Gateway
-    from .observability.metrics import count_in_slot
+    from .observability.worker_metrics import count_in_slot
     from .process.embedded_sandbox import of_sandbox
     from .process.heartbeat import Heartbeat
     from .process.metrics_folder import shared_folder
@@ -189,7 +193,7 @@ async def _worker(options: argparse.Namespace, settings: Settings, logs: Logs) -
     with shared_folder(options.metrics, options.lock):
         try:
             async with (
-                Gateway(settings.model_copy(update=changed), logs.access_log) as gateway,
+                Gateway(settings.model_copy(update=changed), logs.access_log, logs.lines_lost) as gateway,
                 Heartbeat(options.control, settings.grace) as control,
             ):
                 signals.on_reload = gateway.reload
@@ -204,7 +208,7 @@ async def _supervise(settings: Settings, logs: Logs) -> int:
     from .process.supervisor import Supervisor
 
     signals = _signals(settings.grace, logs)
-    async with Supervisor(settings) as workers:
+    async with Supervisor(settings, logs.lines_lost) as workers:
         starting, hearing = asyncio.create_task(workers.start()), asyncio.create_task(signals.get())
         await asyncio.wait({starting, hearing}, return_when=asyncio.FIRST_COMPLETED)
         if starting.done():

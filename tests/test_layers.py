@@ -104,7 +104,7 @@ KNOWN_IN = {
     "aiohttp": {"observability.http_port", "observability.operations", "webhook"},
     "httptools": {"vendor_api.http1"},
     "aiohappyeyeballs": {"vendor_api.connector"},
-    "prometheus_client": {"observability.metrics"},
+    "prometheus_client": {"observability.metrics", "observability.worker_metrics"},
     "pydantic": {"settings"},
     "pydantic_settings": {"settings"},
     "redis": {"state"},

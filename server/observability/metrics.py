@@ -1,74 +1,61 @@
-"""The Prometheus metrics. Labels are bounded: methods, codes and rows of tables, never what somebody sent.
+"""The Prometheus metrics. Labels are bounded: methods, codes and rows of tables, never what somebody sent."""
 
-Of several workers each counts in files of its slot, which Prometheus' library adds up for a scrape. A worker that
-takes the place of another counts on in its files, so that the sums never fall.
-"""
-
-import os
+import platform
 import time
-from collections.abc import Callable, Collection, Iterable
-from typing import Any
+from collections.abc import Callable, Collection
+from dataclasses import dataclass
 
-import prometheus_client.values
-from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, disable_created_metrics, generate_latest
-from prometheus_client.multiprocess import MultiProcessCollector, mark_process_dead
+from google.rpc import code_pb2
+from prometheus_client import (
+    CollectorRegistry,
+    Counter,
+    Gauge,
+    Histogram,
+    ProcessCollector,
+    disable_created_metrics,
+    generate_latest,
+)
 
 from callrequest.v1.error_reason_pb2 import ErrorReason
 
+from .. import __version__
 from .deferred import Deferred
 
 _SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0)
 _METHOD = ("grpc_type", "grpc_service", "grpc_method")
 
 
-def count_in_slot(slot: int, folder: str) -> None:
-    """Has this process, one of several workers, count in the files of its slot there. Before any Metrics is made."""
-    os.environ["PROMETHEUS_MULTIPROC_DIR"] = folder  # the library takes it from nowhere else
-    values: Any = prometheus_client.values
-    values.ValueClass = values.MultiProcessValue(lambda: slot)
+CODES = tuple(code_pb2.Code.keys())
+REASONS = tuple(name.removeprefix("ERROR_REASON_") for name in ErrorReason.keys()[1:])
 
 
-class AggregatedMetrics:
-    """The sums of what all workers count, and what becomes of the workers. folder: for their files."""
+@dataclass(frozen=True, slots=True)
+class KnownLabels:
+    """The values of labels that are known from the start, so that their series begin at 0.
 
-    def __init__(self, folder: str) -> None:
-        disable_created_metrics()  # type: ignore[no-untyped-call]
-        self._folder = folder
-        self._own = CollectorRegistry()
-        self._ended = Counter("workers_ended", "Workers that ended and were replaced.", registry=self._own)
-        self._serving = Gauge("workers_serving", "Workers that serve calls.", registry=self._own)
+    A series that began with its first event, at 1, would raise no alert: `increase` does not see that event.
 
-    def worker_serves(self) -> None:
-        """Counts it among those that serve."""
-        self._serving.inc()
+    quirks: of the vendor, by number. fields: of ours that may be unreadable in the vendor's replies. requests: to the
+    vendor, by operation and outcome. sources: of answers to reads. settled_by: what settles a cancel. watch_causes:
+    what ends a watch.
+    """
 
-    def worker_ended(self, slot: int, *, served: bool) -> None:
-        """Counts it, and takes what it had in flight out of the sums."""
-        self._ended.inc()
-        self._serving.dec(served)
-        mark_process_dead(slot, self._folder)  # type: ignore[no-untyped-call]
-
-    def exposition(self) -> bytes:
-        """All of it in Prometheus' text format."""
-        sums = CollectorRegistry()
-        MultiProcessCollector(sums, self._folder)  # type: ignore[no-untyped-call]
-        return generate_latest(sums) + generate_latest(self._own)
+    quirks: Collection[str] = ()
+    fields: Collection[str] = ()
+    requests: Collection[tuple[str, str]] = ()
+    sources: Collection[str] = ()
+    settled_by: Collection[str] = ()
+    watch_causes: Collection[str] = ()
 
 
 class Metrics:
     """Counts calls (named as in go-grpc-middleware) and what happens at the vendor, in batches.
 
-    quirks: of the vendor, by number. settled_by: what may settle a cancel. watch_causes: what may end a watch.
-    read_sources: where a read's answer may come from. Each of them has its series from the start, at 0.
+    known: what begins at 0. lines_lost: returns how many lines of the log were lost so far.
     """
 
-    def __init__(
-        self,
-        quirks: Iterable[str] = (),
-        settled_by: Iterable[str] = (),
-        watch_causes: Iterable[str] = (),
-        read_sources: Iterable[str] = (),
-    ) -> None:
+    def __init__(self, known: KnownLabels | None = None, lines_lost: Callable[[], int] = int) -> None:
+        self._lines_lost, self._lines_lost_counted = lines_lost, 0
         self._deferred = Deferred()
         disable_created_metrics()  # type: ignore[no-untyped-call]  # a second series for each, which no one reads
         self._registry = CollectorRegistry()
@@ -138,24 +125,44 @@ class Metrics:
         )
 
         self._calls: dict[tuple[tuple[str, str, str], str | None, str], tuple[Counter, Histogram, Counter | None]] = {}
-        self._requests: dict[tuple[str, str], Histogram] = {}
-        self._sources: dict[str, Counter] = {}
-        for quirk in quirks:
-            self._quirks.labels(quirk)
-        for what in settled_by:
-            self._cancellations.labels(what)
-        for reason in ErrorReason.keys()[1:]:
-            self._items_failed.labels(reason.removeprefix("ERROR_REASON_"))
-        for cause in watch_causes:
-            self._watches_ended.labels(cause)
-        for source in read_sources:
-            self._sources[source] = self._reads.labels(source)
+        self._lost = self._counter("log_lines_lost", "Lines of the log that were not written.")
+        Gauge(
+            "build_info",
+            "The gateway's version and Python's; always 1.",
+            ("version", "python"),
+            registry=self._registry,
+            multiprocess_mode="max",
+        ).labels(__version__, platform.python_version()).set(1)
+        ProcessCollector(registry=self._registry)
+        self._begin(known or KnownLabels())
 
-    def _counter(self, name: str, says: str, *labels: str) -> Counter:
-        return Counter(name, says, labels, registry=self._registry)
+    def _begin(self, known: KnownLabels) -> None:
+        """Begins the series that are known, at 0."""
+        for counter, values in (
+            (self._quirks, known.quirks),
+            (self._unrecognized, known.fields),
+            (self._cancellations, known.settled_by),
+            (self._watches_ended, known.watch_causes),
+            (self._items_failed, REASONS),
+        ):
+            for value in values:
+                counter.labels(value)
+        self._requests = {request: self._vendor.labels(*request) for request in known.requests}
+        self._sources = {source: self._reads.labels(source) for source in known.sources}
 
-    def _histogram(self, name: str, says: str, *labels: str) -> Histogram:
-        return Histogram(name, says, labels, buckets=_SECONDS, registry=self._registry)
+    def begin_method(self, method: tuple[str, str, str]) -> None:
+        """Begins the series of a method at 0. method: its type, service and name."""
+        self._handling.labels(*method)
+        for code in CODES:
+            self._handled.labels(*method, code)
+        for reason in REASONS:
+            self._failures.labels(*method[1:], reason)
+
+    def _counter(self, name: str, documentation: str, *labels: str) -> Counter:
+        return Counter(name, documentation, labels, registry=self._registry)
+
+    def _histogram(self, name: str, documentation: str, *labels: str) -> Histogram:
+        return Histogram(name, documentation, labels, buckets=_SECONDS, registry=self._registry)
 
     def call_ended(
         self, method: tuple[str, str, str], caller: str | None, code: str, reason: str | None, seconds: float
@@ -181,10 +188,17 @@ class Metrics:
         handled, handling, by_caller = counters
         handled.inc()
         handling.observe(seconds)
+        self._count_lost_lines()
         if by_caller is not None:
             by_caller.inc()
         if reason is not None:
             self._failures.labels(*method[1:], reason).inc()
+
+    def _count_lost_lines(self) -> None:
+        lost = self._lines_lost()
+        if lost > self._lines_lost_counted:
+            self._lost.inc(lost - self._lines_lost_counted)
+            self._lines_lost_counted = lost
 
     def caller_limited(self, caller: str, calls: int = 1) -> None:
         """Counts calls above the rate of a caller of the file; 0 calls: begins its series."""
@@ -270,7 +284,7 @@ class Metrics:
     def _deferred_gauge(self, gauge: Gauge) -> Callable[[int], None]:
         latest = -1  # that is not set yet
 
-        def tell() -> None:
+        def apply() -> None:
             nonlocal latest
             gauge.set(latest)
             latest = -1
@@ -278,14 +292,15 @@ class Metrics:
         def changed(number: int) -> None:
             nonlocal latest
             if latest < 0:
-                self._deferred.defer(tell)
+                self._deferred.defer(apply)
             latest = number
 
         return changed
 
     def flush(self) -> None:
-        """Counts what was put off."""
+        """Counts what was deferred."""
         self._deferred.flush()
+        self._count_lost_lines()
 
     def exposition(self) -> bytes:
         """All of it in Prometheus' text format."""

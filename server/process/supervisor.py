@@ -6,14 +6,16 @@ nothing of gRPC, so that it has nothing that could get stuck.
 """
 
 import asyncio
+import os
 import signal
 import time
+from collections.abc import Callable
 from contextlib import AsyncExitStack
 from typing import Self
 
 from ..observability.logs import describe, get_log
-from ..observability.metrics import AggregatedMetrics
 from ..observability.operations import OperationsServer
+from ..observability.worker_metrics import AggregatedMetrics
 from ..settings import Address, Settings, parse_address
 from .embedded_sandbox import with_vendor
 from .metrics_folder import metrics_folder
@@ -34,11 +36,13 @@ FOR_STACK = 0.2
 class Supervisor:
     """The workers of these settings: in `async with Supervisor(settings) as workers`, start, then keep, at last drain.
 
-    Entering raises SettingsError.
+    lines_lost: returns how many lines of the log this process has lost, for the metrics. Entering raises SettingsError.
     """
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(self, settings: Settings, lines_lost: Callable[[], int] = int) -> None:
         self._settings = settings
+        self._lines_lost = lines_lost
+        self._processes: list[WorkerProcess] = []
         self._stack = AsyncExitStack()
         self._ending = False
         self.address: Address
@@ -50,7 +54,7 @@ class Supervisor:
             settings = self._settings
             self.address = stack.enter_context(reserved_port(settings.listen))
             folder, lock = stack.enter_context(metrics_folder())
-            self._metrics = AggregatedMetrics(folder)
+            self._metrics = AggregatedMetrics(folder, self._numbers, self._lines_lost)
             vendor = await stack.enter_async_context(with_vendor(settings))
             options = ["--workers", str(settings.workers), "--listen", str(self.address)]
             options += ["--metrics", folder, "--lock", str(lock)]
@@ -70,6 +74,11 @@ class Supervisor:
             process.send_signal(signal.SIGKILL)
         await _ended(self._processes, 1.0)
         await self._stack.aclose()
+
+    def _numbers(self) -> dict[str, int]:
+        """The numbers of all processes that run, by name."""
+        workers = {f"worker-{process.slot}": process.pid for process in self._processes if process.runs}
+        return {"supervisor": os.getpid()} | workers
 
     @property
     def is_ready(self) -> bool:

@@ -75,6 +75,7 @@ class Interceptor:
         self.limits = limits
         self._server = server
         self.metrics = metrics
+        metrics.begin_method(_UNKNOWN_METHOD)
         self.access_log = access_log
         self._callers = callers
         self.requests = RequestReader()
@@ -89,6 +90,8 @@ class Interceptor:
         grpc's core keeps a queue of waiting calls for each registered method, so that a cancel does not wait behind a
         thousand reads, as it would among generic handlers.
         """
+        for name, handler in handlers.items():
+            self.metrics.begin_method((_TYPES[handler.request_streaming, handler.response_streaming], service, name))
         wrapped = {name: self._intercepted(service, name, handler) for name, handler in handlers.items()}
         self._server.add_registered_method_handlers(service, wrapped)
 

@@ -26,6 +26,12 @@ MAX_BYTES = 1 << 20
 
 UNANSWERED = 1.0
 """Seconds without a reply after which a request that everybody has left is a failure of the vendor's."""
+OPERATIONS = ("result", "cancel", "token")
+OUTCOMES = (
+    *("2xx", "3xx", "4xx", "5xx"),
+    *("unreachable", "proxy", "timeout", "broken", "malformed", "unanswered", "abandoned"),
+)
+"""How a request ends, for the metrics: by the class of its status, or without one."""
 
 _CONNECT_MARGIN = 0.02  # seconds by which connecting must end before the exchange does
 

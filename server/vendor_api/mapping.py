@@ -173,3 +173,13 @@ def _keys(rows: Iterable[FieldMapping]) -> set[str]:
 
 KNOWN_KEYS = Keys(_keys((ID, SUCCESS, ERROR, *RESULT, CANCELLED_OBJECT, REFERENCE)))
 """Every key that a row names."""
+
+
+def _paths(rows: Iterable[FieldMapping], path: str = "") -> Iterable[str]:
+    for row in rows:
+        yield path + row.field
+        yield from _paths(row.rows, f"{path}{row.field}.")
+
+
+UNREADABLE_FIELDS = (*_paths(RESULT), *_paths(CANCELLATION), REFERENCE.field)
+"""The paths of all fields whose value may turn out to be unreadable, as in unrecognized_values and the metrics."""

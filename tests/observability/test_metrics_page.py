@@ -1,5 +1,6 @@
 """The page on metrics: what a gateway exposes is on it, and nothing else."""
 
+import os
 import re
 from collections.abc import Iterable
 from pathlib import Path
@@ -8,8 +9,11 @@ import pytest
 
 from server.app import Gateway
 from server.cancelling.cancellation import SETTLED_BY
-from server.observability.metrics import AggregatedMetrics
+from server.observability.worker_metrics import AggregatedMetrics
+from server.reading.vendor_reads import SOURCES
+from server.vendor_api.exchange import OPERATIONS, OUTCOMES
 from server.vendor_api.quirks import Quirk
+from server.watching.ended import CAUSES
 from testkit.gateway import metrics_of
 
 PAGE = (Path(__file__).parents[2] / "docs/metrics.md").read_text()
@@ -18,8 +22,9 @@ TYPE = re.compile(r"^# TYPE (\w+) (\w+)$", re.MULTILINE)
 
 async def test_every_metric_is_on_the_page_and_no_other(gateway: Gateway, tmp_path: Path) -> None:
     """Name and type of each family: those of one gateway, and those that the supervisor of several workers adds."""
-    exposed = TYPE.findall(await metrics_of(gateway))
-    exposed += TYPE.findall(AggregatedMetrics(str(tmp_path)).exposition().decode())
+    exposed = set(TYPE.findall(await metrics_of(gateway)))
+    aggregated = AggregatedMetrics(str(tmp_path), lambda: {"supervisor": os.getpid()})
+    exposed |= set(TYPE.findall(aggregated.exposition().decode()))
     assert sorted(re.findall(r"^\| `(\w+)` \| (counter|gauge|histogram) \|", PAGE, re.MULTILINE)) == sorted(exposed)
 
 
@@ -27,6 +32,10 @@ async def test_every_metric_is_on_the_page_and_no_other(gateway: Gateway, tmp_pa
     ("label", "values"),
     [
         pytest.param("settled_by", SETTLED_BY, id="what settles a cancel"),
+        pytest.param("source", SOURCES, id="where answers come from"),
+        pytest.param("operation", OPERATIONS, id="what is asked of the vendor"),
+        pytest.param("outcome", OUTCOMES, id="how requests to the vendor end"),
+        pytest.param("cause", CAUSES, id="what ends a watch"),
     ],
 )
 def test_every_value_of_a_label_is_on_the_page(label: str, values: Iterable[str]) -> None:

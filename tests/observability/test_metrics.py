@@ -1,0 +1,144 @@
+"""The metrics: every series that is known begins at 0, of one process and of several; what is counted is on them."""
+
+import asyncio
+import os
+import platform
+import subprocess
+import sys
+from pathlib import Path
+
+import aiohttp
+import pytest
+from prometheus_client.parser import text_string_to_metric_families
+
+from callrequest.v1.call_request_service_pb2 import DESCRIPTOR
+from callrequest.v1.error_reason_pb2 import ErrorReason
+from server import __version__
+from server.app import KNOWN_LABELS, Gateway
+from server.observability.metrics import CODES, Metrics
+from server.observability.worker_metrics import AggregatedMetrics
+from testkit.gateway import metrics_of
+from testkit.gateway_process import serving
+from testkit.http2_connection import connected
+from testkit.scripted_vendor import RESULT_ID
+from testkit.server_process import ROOT, SERVE, end, gateway_environment, start
+
+METHODS = [method.name for method in DESCRIPTOR.services_by_name["CallRequestService"].methods]
+REASONS = [name.removeprefix("ERROR_REASON_") for name in ErrorReason.keys()[1:]]
+SERVICE = "callrequest.v1.CallRequestService"
+PROCESS = [
+    f"process_{name}" for name in ("cpu_seconds_total", "resident_memory_bytes", "open_fds", "start_time_seconds")
+]
+
+
+def samples(text: str) -> dict[tuple[str, frozenset[tuple[str, str]]], float]:
+    """The values of all samples, by name and labels."""
+    families = text_string_to_metric_families(text)
+    return {(each.name, frozenset(each.labels.items())): each.value for family in families for each in family.samples}
+
+
+def key(name: str, **labels: str) -> tuple[str, frozenset[tuple[str, str]]]:
+    return name, frozenset(labels.items())
+
+
+def expected_at_zero() -> list[tuple[str, frozenset[tuple[str, str]]]]:
+    """Every series that alerts may be about."""
+    found = [key("log_lines_lost_total"), key("result_retries_total"), key("watchers"), key("state_up")]
+    for method in METHODS:
+        labels = {"grpc_service": SERVICE, "grpc_method": method}
+        found += [key("grpc_server_failures_total", reason=each, **labels) for each in REASONS]
+        kind = "server_stream" if method.startswith("Watch") else "unary"
+        labels["grpc_type"] = kind
+        found += [key("grpc_server_handled_total", grpc_code=code, **labels) for code in CODES]
+        found.append(key("grpc_server_handling_seconds_count", **labels))
+    for operation, outcome in KNOWN_LABELS.requests:
+        found.append(key("vendor_request_seconds_count", operation=operation, outcome=outcome))
+    found += [key("vendor_quirks_total", quirk=each) for each in KNOWN_LABELS.quirks]
+    found += [key("vendor_unrecognized_values_total", field=each) for each in KNOWN_LABELS.fields]
+    found += [key("result_reads_total", source=each) for each in KNOWN_LABELS.sources]
+    found += [key("cancellations_total", settled_by=each) for each in KNOWN_LABELS.settled_by]
+    found += [key("watches_ended_total", cause=each) for each in KNOWN_LABELS.watch_causes]
+    found += [key("calls_in_flight", kind=each) for each in ("read", "cancel")]
+    return found
+
+
+async def test_every_known_series_is_there_before_its_first_event(gateway: Gateway) -> None:
+    """A series that is born at 1 raises no alert: `increase` sees no change in it."""
+    scraped = samples(await metrics_of(gateway))
+    assert [each for each in expected_at_zero() if scraped.get(each) != 0] == []
+
+
+async def test_with_workers_too() -> None:
+    """Their sums begin at 0, and there are the processes' own figures for each."""
+    async with serving("", WORKERS=2, DRAIN_DELAY=0, GRACE=5) as gateway, connected(gateway.port, 4) as client:
+        before = await gateway.scrape()
+        for name, labels in expected_at_zero():
+            if name != "state_up":
+                text = ",".join(f"{label}={value}" for label, value in sorted(labels))
+                assert before[f"{name}{{{text}}}"] == 0
+        assert (await client.read(RESULT_ID, 5)).code == 0
+        scraped = await gateway.scrape()
+        for name in PROCESS:
+            for process in ("supervisor", "worker-0", "worker-1"):
+                assert scraped[f"{name}{{process={process}}}"] > 0
+        assert scraped[f"build_info{{python={platform.python_version()},version={__version__}}}"] == 1
+
+
+async def test_the_build_and_the_process_are_told(gateway: Gateway) -> None:
+    """Which version runs since when, and what it uses."""
+    scraped = samples(await metrics_of(gateway))
+    assert scraped[key("build_info", version=__version__, python=platform.python_version())] == 1
+    assert all(scraped[key(name)] > 0 for name in PROCESS)
+
+
+def test_lines_that_were_lost_are_counted_once() -> None:
+    """By how many there are more at each scrape."""
+    lost = 3
+    metrics = Metrics(lines_lost=lambda: lost)
+    assert samples(metrics.exposition().decode())[key("log_lines_lost_total")] == 3
+    assert samples(metrics.exposition().decode())[key("log_lines_lost_total")] == 3
+    lost = 5
+    assert samples(metrics.exposition().decode())[key("log_lines_lost_total")] == 5
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+async def test_a_log_that_nothing_takes_shows_in_the_metrics(workers: int) -> None:
+    """A full disk: the log itself cannot tell of it."""
+    environment = gateway_environment(WORKERS=workers, DRAIN_DELAY=0, GRACE=5)
+    url = f"http://{environment['GATEWAY_METRICS_LISTEN']}/metrics"
+    port = int(environment["GATEWAY_LISTEN"].rpartition(":")[2])
+    process = start(SERVE, environment, Path("/dev/full"), Path(os.devnull))
+    try:
+        async with asyncio.timeout(40), aiohttp.ClientSession() as session:
+            lost = 0.0
+            while lost < 20:
+                await asyncio.sleep(0.2)
+                try:
+                    async with connected(port, 2) as client:
+                        await client.read(RESULT_ID, 5)
+                        await client.read(RESULT_ID, 5)
+                    async with session.get(url) as reply:
+                        lost = samples(await reply.text())[key("log_lines_lost_total")]
+                except (OSError, aiohttp.ClientError, KeyError):
+                    assert process.poll() is None
+    finally:
+        end(process)
+
+
+def test_a_process_that_is_gone_is_no_failure(tmp_path: Path) -> None:
+    """A worker may end in the midst of a scrape."""
+    aggregated = AggregatedMetrics(str(tmp_path), lambda: {"supervisor": os.getpid(), "worker-0": 1 << 22})
+    assert 'process_open_fds{process="supervisor"}' in aggregated.exposition().decode()
+    assert "worker-0" not in aggregated.exposition().decode()
+
+
+def test_the_metrics_of_one_process_need_no_folder() -> None:
+    """Nothing of Prometheus' multiprocess mode is on until a worker turns it on."""
+    printed = subprocess.run(
+        [sys.executable, "-c", "from server.observability.metrics import Metrics; print(Metrics().exposition()[:0])"],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert printed.stdout == "b''\n"
