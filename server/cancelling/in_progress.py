@@ -23,7 +23,7 @@ CLEANUP_SECONDS = 0.2
 
 @dataclass(eq=False, slots=True)
 class _Flight:
-    """A cancel and its task. callers: those who wait. callers_left: those who went, or whose time was up, before it."""
+    """A cancel and its task. callers_left: how many callers left, or had no time left, before its end."""
 
     cancel: Cancel
     begun_at: float
@@ -107,7 +107,11 @@ class CancelsInProgress:
         if deadline.spent():
             raise deadline_exceeded()
         self._in_flight.begin()
-        self._changed(call_request_id)
+        try:
+            self._changed(call_request_id)
+        except BaseException:
+            self._in_flight.end()
+            raise
         cancel = Cancel(self._vendor, call_request_id, deadline.earlier(REPLY_MARGIN), self._jitter)
         task = asyncio.create_task(cancel.settle(), name="cancel")
         flight = self._flights[call_request_id] = _Flight(cancel, now(), task)
@@ -117,6 +121,8 @@ class CancelsInProgress:
     def _ended(self, call_request_id: str, flight: _Flight) -> None:
         del self._flights[call_request_id]
         self._in_flight.end()
-        self._changed(call_request_id)
-        seconds = now() - flight.begun_at
-        self._settled(Settled.of(call_request_id, flight.cancel, flight.task, seconds, flight.callers_left))
+        try:
+            self._changed(call_request_id)
+        finally:
+            seconds = now() - flight.begun_at
+            self._settled(Settled.of(call_request_id, flight.cancel, flight.task, seconds, flight.callers_left))

@@ -30,20 +30,25 @@ class Ended:
 
 
 class Cancelling:
-    """CancelsInProgress in front of a vendor at the transport. settled: what was reported of cancels that ended."""
+    """CancelsInProgress in front of a vendor at the transport. settled: what was reported of cancels that ended.
 
-    def __init__(
-        self, vendor: httpx.AsyncBaseTransport, jitter: Callable[[float, float], float] = lambda _, most: most
-    ) -> None:
+    changed: called with the id when a cancel begins and ends, before it is noted in `changed`.
+    """
+
+    def __init__(self, vendor: httpx.AsyncBaseTransport, changed: Callable[[str], None] = lambda _: None) -> None:
+        def note(call_request_id: str) -> None:
+            changed(call_request_id)
+            self.changed.append(call_request_id)
+
         self.settled: list[Settled] = []
         self.changed: list[str] = []
         self.numbers: list[int] = []
         self.in_progress = CancelsInProgress(
             vendor_client(vendor, "https://v.example"),
             ConcurrencyLimit(100, self.numbers.append),
-            self.changed.append,
+            note,
             self.settled.append,
-            jitter,
+            jitter=lambda _, most: most,
         )
 
     async def cancel(self, seconds: float, call_request_id: str = RESULT_ID) -> Ended:

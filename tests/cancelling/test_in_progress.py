@@ -231,3 +231,28 @@ def test_a_defect_before_anything_is_sent_leaves_no_doubt(defect: BaseException,
         assert vendor.count("cancel") == 0
 
     run(main())
+
+
+def test_a_defect_of_what_drops_known_answers_costs_no_place_and_no_line() -> None:
+    """At the beginning: INTERNAL, nothing was sent. At the end: the answer, the line and the count are as always."""
+
+    async def main() -> None:
+        calls = 0
+
+        def fails(_: str) -> None:
+            nonlocal calls
+            calls += 1
+            if calls in {1, 3}:
+                raise KeyError("a defect")
+
+        asyncio.get_running_loop().set_exception_handler(lambda *_: None)
+        vendor = PlayedVendor()
+        cancelling = Cancelling(vendor, fails)
+        with pytest.raises(KeyError):
+            await cancelling.cancel(10)
+        assert (cancelling.numbers[-1], vendor.requests) == (0, [])
+        assert (await cancelling.cancel(10)).answer == "CANCELLED"
+        assert cancelling.numbers[-1] == 0
+        assert [line.outcome for line in cancelling.settled] == ["CANCELLED"]
+
+    run(main())

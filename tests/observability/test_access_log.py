@@ -39,6 +39,37 @@ async def test_a_calls_line_is_as_structlog_would_write_it(call: tuple[Any, ...]
     assert own.getvalue().count("\n") == 1
 
 
+CANCELS: dict[str, tuple[Any, ...]] = {
+    "cancelled": (ID, "reply", "CANCELLED", None, 1, 0, 0.2512345, 0),
+    "not cancelled": (ID, "refusal", None, "CANCELLATION_NOT_ALLOWED", 2, 6, 4.2, 0),
+    "in doubt, its caller gone": (ID, "nothing", None, "CANCELLATION_OUTCOME_UNKNOWN", 2, 12, 9.9, 1),
+}
+
+
+@pytest.mark.parametrize("cancel", [pytest.param(cancel, id=name) for name, cancel in CANCELS.items()])
+async def test_a_cancels_line_is_as_structlog_would_write_it(cancel: tuple[Any, ...]) -> None:
+    """All its fields are among those that may be logged; outcome or reason, never both; doubt is a warning."""
+    own, other = Lines(), Lines()
+    configure_logs("debug", console=False, sink=other)
+    AccessLog("info", own).cancel_settled(*cancel)
+    AccessLog("info", None).cancel_settled(*cancel)
+    made, expected = json.loads(own.getvalue()), json.loads(other.getvalue())
+    assert len(made.pop("time")) == len(expected.pop("time"))
+    assert made == expected
+    call_request_id, settled_by, outcome, reason, posts, readings, seconds, callers_left = cancel
+    assert made == {
+        "level": "warning" if settled_by == "nothing" else "info",
+        "event": "cancel_settled",
+        "call_request_id": call_request_id,
+        "settled_by": settled_by,
+        **({"outcome": outcome} if outcome else {"reason": reason}),
+        "posts": posts,
+        "readings": readings,
+        "seconds": round(seconds, 3),
+        "callers_left": callers_left,
+    }
+
+
 @pytest.mark.parametrize(("level", "seen"), [("debug", 3), ("info", 2), ("warning", 1), ("error", 0)])
 async def test_calls_below_the_level_are_not_logged(level: str, seen: int) -> None:
     """A probe is debug, a call info, one that operators must know of a warning."""
