@@ -59,6 +59,7 @@ check: setup  ## Checks format, lint, types, protos, generated code and the Dock
 	$(BIN)/python -m tools.contract
 	$(BIN)/python -m tools.generate --check
 	$(BIN)/python -m tools.decisions --check
+	$(BIN)/python -m tools.quirk_tables --check
 	$(BIN)/python -m tools.contract_version --check
 	$(BIN)/python -m tools.reference --check
 	$(BIN)/python -m tools.performance_plot --check
@@ -69,9 +70,10 @@ format: setup  ## Formats Python and protos.
 	$(BIN)/ruff format .
 	$(BIN)/buf format --write
 
-generate: setup  ## Writes what follows from protos, catalogue of errors and contract/VERSION: stubs, clients' tables, docs.
+generate: setup  ## Writes what follows from protos, errors, quirks and contract/VERSION: stubs, clients' tables, docs.
 	$(BIN)/python -m tools.generate
 	$(BIN)/python -m tools.decisions
+	$(BIN)/python -m tools.quirk_tables
 	$(BIN)/python -m tools.contract_version
 	$(BIN)/python -m tools.reference
 

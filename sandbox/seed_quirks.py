@@ -17,8 +17,8 @@ def _failure(**changed: Any) -> Plan:
     return completed({**ERROR_OUTCOME_EXAMPLE, **changed})
 
 
-def _error(status: int = 200, **spelt: Any) -> Plan:
-    return Plan(error_status=status, dialect=Dialect(**spelt), faults=(FaultPlan("not_found"),))
+def _error(status: int = 200, **spellings: Any) -> Plan:
+    return Plan(error_status=status, dialect=Dialect(**spellings), faults=(FaultPlan("not_found"),))
 
 
 def _spaced(key: str) -> str:
@@ -77,6 +77,7 @@ QUIRKS = (
     Seed("q09SuccessFalse1", 'NOT_FOUND, where success is the text "False".', _error(false="False")),
     Seed("q10NotFoundAt404", "NOT_FOUND at HTTP status 404.", _error(404)),
     Seed("q10NoSuccessFlag", "NOT_FOUND, where the error stands without success.", _error(false=None)),
+    Seed("q10SuccessIsTrue", "NOT_FOUND, where the error stands beside success: true.", _error(false=True)),
     Seed(
         "q11FieldsMissing",
         "An outcome of nothing but its call status.",
@@ -84,6 +85,13 @@ QUIRKS = (
     ),
     Seed("q12NoZone0000001", "A dialTime without a zone.", _success(dialTime="2025-06-03T10:10:00")),
     Seed("q12Fraction00001", "A dialTime with :123 for a fraction.", _success(dialTime="2025-06-03T10:10:00:123Z")),
+    Seed("q12NoSeconds0001", "A dialTime without seconds, as Java sends it.", _success(dialTime="2025-06-03T10:10Z")),
+    Seed(
+        "q12ZoneName00001",
+        "A dialTime with the name of its zone, as Java sends it.",
+        _success(dialTime="2025-06-03T12:10:00+02:00[Europe/Paris]"),
+    ),
+    Seed("q12DotNetDate001", "A dialTime as .NET sent it.", _success(dialTime="/Date(1748945400000+0200)/")),
     Seed("q12Offset0000001", "A dialTime at +02:00.", _success(dialTime="2025-06-03T12:10:00.5+02:00")),
     Seed(
         "q12CancelledAt01",
@@ -135,5 +143,6 @@ QUIRKS = (
         "Numbers, a list and an object where text is due.",
         _success(recipientName=42, hotelConfirmationId=123456, outcomeSummary=["yes"], outcomeDetails={"a": 1}),
     ),
+    Seed("q19EpochSeconds1", "A dialTime as a number, without a unit.", _success(dialTime=1748945400)),
     Seed("q19NoSuchDate001", "A dialTime that no calendar has.", _success(dialTime="2025-02-30T10:10:00Z")),
 )

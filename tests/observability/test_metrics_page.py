@@ -12,7 +12,6 @@ from server.cancelling.cancellation import SETTLED_BY
 from server.observability.worker_metrics import AggregatedMetrics
 from server.reading.vendor_reads import SOURCES
 from server.vendor_api.exchange import OPERATIONS, OUTCOMES
-from server.vendor_api.quirks import Quirk
 from server.watching.ended import CAUSES
 from testkit.gateway import metrics_of
 
@@ -42,9 +41,3 @@ def test_every_value_of_a_label_is_on_the_page(label: str, values: Iterable[str]
     """Those that a table of ours has."""
     assert f"`{label}`" in PAGE
     assert [value for value in values if f"`{value}`" not in PAGE] == []
-
-
-def test_every_quirk_is_told_in_a_line() -> None:
-    """In the order of their numbers."""
-    assert re.findall(r"^\| (Q\d+) \| \S.* \|$", PAGE, re.MULTILINE) == [quirk.value for quirk in Quirk]
-    assert f"`{min(Quirk)}` to `{max(Quirk)}`" in PAGE
