@@ -371,7 +371,9 @@ class UnrecognizedValue(_message.Message):
     field: _builtins.str
     """The field that the value belongs to, as a path from CallRequestResult. Example: "outcome.call_type"."""
     value: _builtins.str
-    """The vendor's text, or JSON when the value was not text. May contain personal data if the field may."""
+    """The vendor's text, or JSON when the value was not text. JSON of more than 10000 characters is cut off there, and ends
+    with "…". May contain personal data if the field may.
+    """
     def __init__(
         self,
         *,
