@@ -77,7 +77,7 @@ class Cancel:
         except GatewayError:
             raise
         except (Exception, asyncio.CancelledError) as error:
-            self._defects.survived(error)
+            self._defects.absorb(error)
         if self.posts.in_doubt:
             raise self._outcome_unknown()
         raise GatewayError(reasons.ERROR_REASON_INTERNAL)
@@ -108,7 +108,7 @@ class Cancel:
                 if error.reason == reasons.ERROR_REASON_CALL_REQUEST_NOT_FOUND:
                     raise
             except (Exception, asyncio.CancelledError) as error:
-                self._defects.survived(error)
+                self._defects.absorb(error)
         return self._by_status(await self.read_back.settled(pending=3))
 
     async def _settle_refusal(self, rejected: CancellationRejected) -> Cancellation:

@@ -81,7 +81,7 @@ class Posts:
             raise
         except (Exception, asyncio.CancelledError) as error:
             if not (self._timeout and self._timeout.expired()):
-                self._defects.survived(error)
+                self._defects.absorb(error)
             raise GatewayError(reasons.ERROR_REASON_INTERNAL, delivery=Delivery.UNKNOWN) from None
         finally:
             self._timeout = None

@@ -86,5 +86,5 @@ class ReadBack:
             if error.reason == reasons.ERROR_REASON_CALL_REQUEST_NOT_FOUND:
                 raise
         except (Exception, asyncio.CancelledError) as error:
-            self._defects.survived(error)
+            self._defects.absorb(error)
         return None

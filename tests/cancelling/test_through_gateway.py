@@ -165,7 +165,7 @@ def _settled(lines: Lines) -> list[dict[str, Any]]:
 
 async def _while_it_ends(vendor: ScriptedVendor, stack: AsyncExitStack, operation: str, *, twice: bool) -> Failure:
     """How a cancel ends when the gateway does while that operation hangs. twice: the drain is broken off, too."""
-    async with started(vendor.url, grace=1.0) as gateway:
+    async with started(vendor.url, grace=0.5) as gateway:
         client = await stack.enter_async_context(connected(gateway))
         call = asyncio.ensure_future(failure(client.CancelCallRequest(CANCEL)))
         await vendor.until(lambda: vendor.requests(operation))
@@ -212,7 +212,7 @@ async def test_while_it_ends_a_cancel_is_finished_when_there_is_time(vendor: Scr
 async def test_a_cancel_whose_caller_has_left_counts_as_long_as_it_goes_on(vendor: ScriptedVendor) -> None:
     """MAX_CANCELS bounds what goes on at the vendor: more is OVERLOADED, but who shares a cancel takes no place."""
     other = CancelCallRequestRequest(call_request_id="bcpFuj1ipoBKLz5G")
-    vendor.answer("cancel", later(1, send(cancelled(other.call_request_id))), send(cancelled()))
+    vendor.answer("cancel", later(0.5, send(cancelled(other.call_request_id))), send(cancelled()))
     async with started(vendor.url, max_cancels=1) as gateway, connected(gateway) as client:
         left = client.CancelCallRequest(other)
         await vendor.until(lambda: vendor.requests("cancel"))
