@@ -221,6 +221,20 @@ CANCELS = {
     "503 with an unknown code": Case(
         cancel(send(failed("OOPS"), 503)), "UNKNOWN", "VENDOR_ERROR", metadata={"vendor_code": "OOPS"}
     ),
+    "unknown code, no reading": Case(
+        {"cancel": send(failed("OOPS")), "result": send("", 503)},
+        "DEADLINE_EXCEEDED",
+        "CANCELLATION_OUTCOME_UNKNOWN",
+        timeout=0.8,
+    ),
+    "refused, no reading": Case(
+        {"cancel": send(failed("CANCELLATION_NOT_ALLOWED")), "result": send("", 503)},
+        "DEADLINE_EXCEEDED",
+        "CANCELLATION_OUTCOME_UNKNOWN",
+        timeout=0.8,
+    ),
+    "a firewall's 403": Case(cancel(send(HTML, 403)), *UNKNOWN, timeout=1.2),
+    "nested too deep": Case(cancel(send('{"a":' * 900 + "1" + "}" * 900)), *UNKNOWN, timeout=1.2),
     "hangs up": Case(cancel(hang_up()), *UNKNOWN, timeout=1.2),
     "resets": Case(cancel(reset()), *UNKNOWN, timeout=1.2),
     "HTML at 200": Case(cancel(send(HTML)), *UNKNOWN, timeout=1.2),
