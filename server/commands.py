@@ -296,6 +296,6 @@ def _log_unexpected(loop: asyncio.AbstractEventLoop, context: dict[str, Any]) ->
 
 def _calls_to_try(settings: Settings, address: Address) -> str:
     plain = settings.tls_certificate is None
-    flags = "--http2-prior-knowledge" if plain else f"--cacert {settings.tls_certificate}"
+    flags = "" if plain else f" --cacert {settings.tls_certificate}"
     service = f"{'http' if plain else 'https'}://{address}/callrequest.v1.CallRequestService"
-    return TRY.format(buf=f".venv/bin/buf curl --protocol grpc {flags}", service=service)
+    return TRY.format(buf=f".venv/bin/buf curl --protocol grpc{flags}", service=service)

@@ -165,3 +165,11 @@ def test_a_service_has_no_try() -> None:
     """Errors are the interceptor's: the servicer only checks, calls and answers."""
     tree = ast.parse((ROOT / "server/rpc/service.py").read_text())
     assert not [node for node in ast.walk(tree) if isinstance(node, ast.Try)]
+
+
+@pytest.mark.parametrize("package", ["tests", "testkit", "measure"])
+def test_nothing_is_patched(package: str) -> None:
+    """Tests pass in what they control: no mock, and of monkeypatch the environment only."""
+    patching = re.compile(r"unittest\.mock|monkeypatch\.(?!setenv|delenv|chdir)\w+|MonkeyPatch\(\)")
+    users = [path for path in _modules(package) if path != Path(__file__) and patching.search(path.read_text())]
+    assert users == []

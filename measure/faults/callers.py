@@ -1,4 +1,4 @@
-"""Rows: who may come in, by certificate or by token, and what changes while the gateway runs."""
+"""Cases: who may come in, by certificate or by token, and what changes while the gateway runs."""
 
 import asyncio
 import hashlib

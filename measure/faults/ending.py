@@ -1,4 +1,4 @@
-"""Rows: how a gateway ends: by SIGTERM under load, whatever hangs, and by kill -9."""
+"""Cases: how a gateway ends: by SIGTERM under load, whatever hangs, and by kill -9."""
 
 import asyncio
 import signal

@@ -1,4 +1,4 @@
-"""Rows: clients that mean harm. A good client's calls beside them are served, and memory comes back."""
+"""Cases: clients that mean harm. A good client's calls beside them are served, and memory comes back."""
 
 import asyncio
 import time

@@ -1,4 +1,4 @@
-"""Rows: four times the load that a gateway on one core can carry, and a crowd that comes at once."""
+"""Cases: four times the load that a gateway on one core can carry, and a crowd that comes at once."""
 
 import asyncio
 import json

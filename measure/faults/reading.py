@@ -1,4 +1,4 @@
-"""Rows: reading while the vendor is out, silent or forgetful, and while callers come and go."""
+"""Cases: reading while the vendor is out, silent or forgetful, and while callers come and go."""
 
 import asyncio
 import random

@@ -1,4 +1,4 @@
-"""Rows: replies of the vendor that are none, or never end. Each is its row of the design, in time, in little memory."""
+"""Cases: malformed and endless replies of the vendor. Each fails with its ErrorReason, in time and in little memory."""
 
 import asyncio
 import json

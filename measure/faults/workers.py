@@ -1,4 +1,4 @@
-"""Rows: a gateway with two workers, of which one dies, hangs or is drained while clients call; and who gets what.
+"""Cases: a gateway with two workers, of which one dies, hangs or is drained while clients call; and who gets what.
 
 The clients have the service config that clients/ recommends: they watch health and repeat reads that end with
 UNAVAILABLE. After an attempt to connect that failed they wait for a second, as those of Java must. A call in the act of

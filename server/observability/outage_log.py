@@ -1,6 +1,7 @@
 """Logs why something outside cannot be reached: metrics do not tell one cause from another."""
 
 import time
+from collections.abc import Callable
 
 from .logs import get_log
 
@@ -11,11 +12,12 @@ REPEAT_AFTER = 60.0
 class OutageLog:
     """One kind of outage. event: the message of its warnings; resolved: that of the line when it is over.
 
-    It is logged when it begins, when its cause changes, and every REPEAT_AFTER seconds; not for each call.
+    It is logged when it begins, when its cause changes, and every REPEAT_AFTER seconds; not for each call. clock: the
+    time in seconds.
     """
 
-    def __init__(self, event: str, resolved: str) -> None:
-        self._event, self._resolved = event, resolved
+    def __init__(self, event: str, resolved: str, clock: Callable[[], float] = time.monotonic) -> None:
+        self._event, self._resolved, self._clock = event, resolved, clock
         self._cause: tuple[str, dict[str, str]] | None = None
         self._logged_at = 0.0
 
@@ -24,7 +26,7 @@ class OutageLog:
 
         details: more fields of the log's.
         """
-        cause, moment = (error, details), time.monotonic()
+        cause, moment = (error, details), self._clock()
         if cause != self._cause or moment - self._logged_at >= REPEAT_AFTER:
             self._cause, self._logged_at = cause, moment
             get_log().warning(self._event, error=error, **details)

@@ -3,7 +3,6 @@
 import asyncio
 import json
 import ssl
-import time
 from collections.abc import Callable, Iterator
 from contextlib import AsyncExitStack, suppress
 from typing import Any
@@ -104,11 +103,10 @@ async def test_a_token_that_is_not_given_is_told_by_its_cause(
         assert log() == [("info", "a token from the vendor again", "")]
 
 
-def test_another_cause_and_a_trouble_that_goes_on_are_told(log: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    """At once, and from time to time."""
+def test_another_cause_is_logged_at_once_and_a_long_outage_repeatedly(log: Any) -> None:
+    """Each cause has its line; one that goes on has another every REPEAT_AFTER seconds."""
     moment = 1000.0
-    monkeypatch.setattr(time, "monotonic", lambda: moment)
-    one = OutageLog("bad", resolved="good")
+    one = OutageLog("bad", resolved="good", clock=lambda: moment)
     one.occurred("A")
     one.occurred("A")
     one.occurred("B")
