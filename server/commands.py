@@ -12,6 +12,7 @@ from collections.abc import Callable, Coroutine
 from typing import TYPE_CHECKING, Any
 
 import uvloop
+from pydantic import SecretStr
 
 from . import __version__
 from .observability.access_log import AccessLog
@@ -132,6 +133,7 @@ def _parse() -> argparse.Namespace:
     worker.add_argument("--metrics", required=True)
     worker.add_argument("--lock", type=int, required=True)
     worker.add_argument("--sandbox")
+    worker.add_argument("--state")
     return parser.parse_args()
 
 
@@ -185,11 +187,13 @@ async def _worker(options: argparse.Namespace, settings: Settings, logs: Logs) -
     if options.sandbox:
         settings = of_sandbox(settings, options.sandbox)
     rate = settings.vendor_max_calls_per_second
-    changed = {
+    changed: dict[str, Any] = {
         "listen": options.listen,
         "metrics_listen": "",
         "vendor_max_calls_per_second": rate and rate / settings.workers,
     }
+    if options.state:
+        changed["state_url"] = SecretStr(options.state)
     with shared_folder(options.metrics, options.lock):
         try:
             async with (

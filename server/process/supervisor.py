@@ -11,6 +11,7 @@ import signal
 import time
 from collections.abc import Callable
 from contextlib import AsyncExitStack
+from pathlib import Path
 from typing import Self
 
 from ..observability.logs import describe, get_log
@@ -19,6 +20,7 @@ from ..observability.worker_metrics import AggregatedMetrics
 from ..settings import Address, Settings, parse_address
 from .embedded_sandbox import with_vendor
 from .metrics_folder import metrics_folder
+from .own_engine import OwnEngine, is_installed
 from .port import reserved_port
 from .signals import ProcessSignals
 from .worker_process import WorkerProcess
@@ -45,6 +47,7 @@ class Supervisor:
         self._processes: list[WorkerProcess] = []
         self._stack = AsyncExitStack()
         self._ending = False
+        self._engine: OwnEngine | None = None
         self.address: Address
         self.metrics_address: Address | None = None
         self.sandbox_url: str | None = None
@@ -61,6 +64,8 @@ class Supervisor:
             if settings.vendor_url is None and vendor.vendor_url is not None:
                 self.sandbox_url = vendor.vendor_url
                 options += ["--sandbox", self.sandbox_url]
+            if settings.state_url is None:
+                options += self._own_engine_options(stack, Path(folder))
             self._processes = [WorkerProcess(slot, options, [lock]) for slot in range(settings.workers)]
             if settings.metrics_listen:
                 operations = OperationsServer(self._metrics.exposition, lambda: self.is_ready)
@@ -109,6 +114,8 @@ class Supervisor:
         while True:
             await asyncio.sleep(LOOK_EVERY)
             stood_still = time.monotonic() - looked_at > STOOD_STILL
+            if self._engine is not None:
+                self._engine.look()
             for process in self._processes:
                 self._listen(process)
                 if stood_still:
@@ -151,6 +158,14 @@ class Supervisor:
         for process in forced:
             get_log().error("a worker was ended by force: it did not end in time", worker=process.slot)
         return int(bool(forced) or any(codes))
+
+    def _own_engine_options(self, stack: AsyncExitStack, folder: Path) -> list[str]:
+        """Starts an engine through which the workers share, if it is installed; returns their options."""
+        if not is_installed():
+            get_log().info("each worker reads on its own: the extra `valkey` lets them share results")
+            return []
+        self._engine = stack.enter_context(OwnEngine(folder))
+        return ["--state", self._engine.url]
 
     def _listen(self, process: WorkerProcess) -> None:
         served = process.serves
