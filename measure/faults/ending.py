@@ -211,6 +211,7 @@ CASES = (
         "SIGTERM while cancels have been sent and their replies hang",
         "OK by reading back, after a second SIGTERM CANCELLATION_OUTCOME_UNKNOWN; a line each, exit within GRACE",
         _cancel_at_end,
+        timeout=60,
     ),
     FaultCase(
         "sigterm-ignored",
