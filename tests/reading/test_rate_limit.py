@@ -1,0 +1,86 @@
+"""VENDOR_MAX_CALLS_PER_SECOND: what does not fit waits, and is refused when its turn would come too late."""
+
+import asyncio
+
+from callrequest.v1.call_request_service_pb2 import CancelCallRequestRequest, GetCallRequestResultRequest
+from server.deadline import now
+from testkit.gateway import connected, started
+from testkit.scripted_vendor import RESULT_ID, ScriptedVendor
+from testkit.virtual_time import run
+from testkit.virtual_vendor import VirtualVendor, failure_of, ids, outcome_of, reading_from
+
+
+def test_reads_wait_for_their_turn() -> None:
+    """Twenty at once and ten a second: ten go at once, ten within the next second, none is refused."""
+
+    async def turns() -> None:
+        vendor = VirtualVendor()
+        async with reading_from(vendor, max_per_second=10) as results:
+            begun = now()
+            reads = [asyncio.create_task(outcome_of(results, each)) for each in ids("each", 20)]
+            await asyncio.sleep(0.55)
+            assert 14 <= len(vendor.reads) <= 16
+            assert set(await asyncio.gather(*reads)) == {"PENDING_TO_CALL"}
+            assert 0.9 < now() - begun < 1.2
+
+    run(turns())
+
+
+def test_a_read_that_cannot_go_in_time_fails_at_once() -> None:
+    """VENDOR_RATE_LIMITED with RetryInfo, long before the deadline; the vendor sees nothing of it."""
+
+    async def refused() -> None:
+        vendor = VirtualVendor()
+        async with reading_from(vendor, max_per_second=2) as results:
+            patient = [asyncio.create_task(outcome_of(results, each)) for each in ids("each", 8)]
+            await asyncio.sleep(0.1)
+            begun = now()
+            failure = await failure_of(results, RESULT_ID, seconds=1)
+            assert failure is not None
+            assert (failure.reason_name, now() - begun) == ("VENDOR_RATE_LIMITED", 0)
+            assert failure.retry_after > 1
+            assert set(await asyncio.gather(*patient)) == {"PENDING_TO_CALL"}
+        assert len(vendor.reads) == 8
+
+    run(refused())
+
+
+def test_a_read_whose_turn_does_not_come_fails_before_its_deadline() -> None:
+    """VENDOR_RATE_LIMITED, not DEADLINE_EXCEEDED: more time is not what it lacked."""
+
+    async def refused() -> None:
+        async with reading_from(VirtualVendor(), max_per_second=0.2) as results:
+            await outcome_of(results, ids("first", 1)[0])
+            assert await outcome_of(results, RESULT_ID, seconds=0.5) == "VENDOR_RATE_LIMITED"
+
+    run(refused())
+
+
+def test_a_more_patient_reader_gives_the_read_more_time() -> None:
+    """It joins a read that waits for its turn: the turn comes too late for the first reader, not for this one."""
+
+    async def joined() -> None:
+        vendor = VirtualVendor()
+        async with reading_from(vendor, max_per_second=0.5) as results:
+            await outcome_of(results, ids("first", 1)[0])
+            hasty = asyncio.create_task(outcome_of(results, RESULT_ID, seconds=0.5))
+            await asyncio.sleep(0.1)
+            patient = asyncio.create_task(outcome_of(results, RESULT_ID, seconds=9))
+            assert await hasty in {"VENDOR_RATE_LIMITED", "DEADLINE_EXCEEDED"}
+            assert await patient == "PENDING_TO_CALL"
+        assert len(vendor.reads) == 2
+
+    run(joined())
+
+
+async def test_a_cancel_goes_before_the_reads_that_wait(vendor: ScriptedVendor) -> None:
+    """Forty reads wait for three seconds; a cancel waits for its own turn only."""
+    get = GetCallRequestResultRequest(call_request_id=RESULT_ID)
+    cancel = CancelCallRequestRequest(call_request_id=RESULT_ID)
+    async with started(vendor.url, vendor_max_calls_per_second=10.0) as gateway, connected(gateway) as client:
+        reads = [asyncio.ensure_future(client.GetCallRequestResult(get, timeout=9)) for _ in range(40)]
+        await vendor.until(lambda: len(vendor.requests("result")) >= 10)
+        await client.CancelCallRequest(cancel)
+        assert len(vendor.requests("result")) < 30, "the cancel waited for the reads before it"
+        for read in reads:
+            read.cancel()
