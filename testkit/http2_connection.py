@@ -11,7 +11,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Self, cast
 
-from google.rpc.error_details_pb2 import ErrorInfo
+from google.rpc.error_details_pb2 import ErrorInfo, RetryInfo
 from google.rpc.status_pb2 import Status
 
 from callrequest.v1.call_request_pb2 import CallRequestResult
@@ -46,6 +46,13 @@ class Ended:
         info = ErrorInfo()
         status = Status.FromString(self.details.removeprefix(b"\0"))
         return next((info.reason for detail in status.details if detail.Unpack(info)), "")
+
+    @property
+    def retry_after(self) -> float:
+        """Its RetryInfo in seconds; 0 without one."""
+        retry = RetryInfo()
+        status = Status.FromString(self.details.removeprefix(b"\0"))
+        return next((retry.retry_delay.ToNanoseconds() / 1e9 for each in status.details if each.Unpack(retry)), 0.0)
 
     @property
     def result(self) -> CallRequestResult:

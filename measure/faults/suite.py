@@ -20,6 +20,7 @@ from . import (
     sharing,
     state,
     unfinished,
+    watching,
     workers,
 )
 from .fault_case import FaultCase, Findings, Form
@@ -38,6 +39,7 @@ CASES = (
     *seen.CASES,
     *sharing.CASES,
     *state.CASES,
+    *watching.CASES,
     *workers.CASES,
 )
 KNOWN_FAILURES = frozenset({"continued"})
