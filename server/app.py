@@ -205,7 +205,7 @@ class Gateway:
         settings = self._settings
         # Polls leave half of the reads in flight to callers, and are no more than the vendor takes in a second: no
         # caller's read waits for long behind them.
-        most, rate = settings.max_reads // 2, settings.vendor_max_calls_per_second
+        most, rate = max(settings.max_reads // 2, 1), settings.vendor_max_calls_per_second
 
         def ended(call_request_id: str, cause: str, messages: int, seconds: float) -> None:
             metrics.watch_ended(cause)

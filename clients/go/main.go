@@ -1,4 +1,4 @@
-// Command client reads the result of a call request and prints it, or cancels one.
+// Command client reads the result of a call request and prints it, follows it to its end, or cancels one.
 package main
 
 import (
@@ -9,10 +9,12 @@ import (
 	"os"
 	"time"
 
+	pb "callrequest.internal/callrequest/v1"
 	"callrequest.internal/client/gateway"
 )
 
 const usage = `usage: client result <call request id>
+       client follow <call request id>
        client cancel <call request id>
 
 CALL_REQUEST_GATEWAY  host:port, 127.0.0.1:50051 if unset
@@ -48,6 +50,11 @@ func run(settings gateway.Settings, args []string, out io.Writer) error {
 	switch command, id := args[0], args[1]; command {
 	case "result":
 		return result(client, id, out)
+	case "follow":
+		return client.Follow(context.Background(), id, func(result *pb.CallRequestResult) error {
+			show(result, out)
+			return nil
+		})
 	case "cancel":
 		return cancel(client, id, out)
 	default:
@@ -62,11 +69,15 @@ func result(client *gateway.Client, id string, out io.Writer) error {
 	if err != nil {
 		return err
 	}
+	show(result, out)
+	return nil
+}
+
+func show(result *pb.CallRequestResult, out io.Writer) {
 	fmt.Fprintln(out, gateway.Standing(result))
 	for _, unrecognized := range result.GetUnrecognizedValues() {
 		fmt.Fprintf(out, "not understood: %s %q\n", unrecognized.GetField(), unrecognized.GetValue())
 	}
-	return nil
 }
 
 func cancel(client *gateway.Client, id string, out io.Writer) error {

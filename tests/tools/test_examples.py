@@ -71,7 +71,7 @@ def test_every_rpc_has_an_example(rpc: str) -> None:
     assert _shown(EXAMPLES[rpc])
 
 
-WITHOUT_EXAMPLE = {"INTERNAL", "WATCH_ENDED", "CALLER_RATE_LIMITED"}
+WITHOUT_EXAMPLE = {"INTERNAL", "CALLER_RATE_LIMITED"}
 """ErrorReasons that no command on a page can cause: a defect, and what is not built yet."""
 
 

@@ -477,3 +477,31 @@ def _swallowed(make: Callable[[], Coroutine[Any, Any, None]]) -> bool:
 def test_a_callers_leaving_is_passed_on(seconds: float) -> None:
     """A CancelledError that is swallowed would leave the stream open (grpc#43360)."""
     assert not _swallowed(lambda: World().watches.follow(ID, None, Caller(seconds=seconds)))
+
+
+def test_after_a_restart_first_polls_go_before_others_which_still_have_their_part() -> None:
+    """Of eight places seven go to callers that wait for their first result, one to watched call requests."""
+
+    async def order() -> list[bool]:
+        limit, begun = PollLimit(8), list[bool]()
+
+        async def poll(first: bool) -> None:
+            async with limit.place(first=first):
+                begun.append(first)
+                await asyncio.sleep(1)
+
+        held = [asyncio.create_task(poll(True)) for _ in range(8)]
+        await asyncio.sleep(0.5)
+        begun.clear()
+        waiting = [asyncio.create_task(poll(number >= 40)) for number in range(80)]
+        leaving = asyncio.create_task(poll(True))
+        await asyncio.sleep(0)
+        leaving.cancel()
+        await asyncio.gather(*held, *waiting)
+        await asyncio.gather(leaving, return_exceptions=True)
+        return begun
+
+    begun = run(order())
+    assert len(begun) == 80
+    assert [sum(begun[at : at + 8]) for at in (0, 8, 16, 24, 32)] == [7] * 5
+    assert all(begun.index(True) < 8 and not each for each in begun[-20:])

@@ -20,6 +20,9 @@ CHECKS = (
     "sends_a_cancel_once",
     "watches_health",
     "meets_the_unknown",
+    "follows_to_the_end",
+    "follows_through_reconnects",
+    "reads_many_at_once",
 )
 
 

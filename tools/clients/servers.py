@@ -20,6 +20,8 @@ _SETTINGS = {
     "GATEWAY_DEFAULT_MAX_AGE": "0",  # what a test changes in the sandbox is seen by its next read
     "GATEWAY_FINAL_MAX_AGE": "0",
     "GATEWAY_DRAIN_DELAY": "0",  # nobody is left to be served when a check is over
+    "GATEWAY_WATCH_PENDING_INTERVAL": "0.2",  # nor does a watch of a call request that lives for seconds
+    "GATEWAY_WATCH_IN_PROGRESS_INTERVAL": "0.2",
 }
 _CALLERS = """
 [[caller]]
@@ -37,8 +39,13 @@ may = ["read"]
 @contextmanager
 def all_servers(folder: Path) -> Iterator[dict[str, str]]:
     """Runs them until the block is left, with their logs in that folder. Yields a check's environment."""
-    with _gateway(folder) as plain, _secured_gateway(folder) as secured, _later_gateway(folder) as later:
-        yield plain | secured | later
+    with (
+        _gateway(folder) as plain,
+        _restless_gateway(folder, plain["CALL_REQUEST_SANDBOX"]) as restless,
+        _secured_gateway(folder) as secured,
+        _later_gateway(folder) as later,
+    ):
+        yield plain | restless | secured | later
 
 
 @contextmanager
@@ -47,6 +54,21 @@ def _gateway(folder: Path) -> Iterator[dict[str, str]]:
     settings = _SETTINGS | {"GATEWAY_LISTEN": address, "GATEWAY_SANDBOX_LISTEN": sandbox}
     with _serving(["server", "serve"], settings, folder / "gateway.log", address):
         yield {"CALL_REQUEST_GATEWAY": address, "CALL_REQUEST_SANDBOX": f"http://{sandbox}"}
+
+
+@contextmanager
+def _restless_gateway(folder: Path, sandbox: str) -> Iterator[dict[str, str]]:
+    """In front of the same sandbox; it ends a watch after 1 to 2 s."""
+    address = _free_address()
+    settings = _SETTINGS | {
+        "GATEWAY_LISTEN": address,
+        "GATEWAY_MAX_CONNECTION_AGE": "3",
+        "GATEWAY_VENDOR_URL": sandbox,
+        "GATEWAY_VENDOR_CLIENT_ID": "sandbox",
+        "GATEWAY_VENDOR_CLIENT_SECRET": "sandbox-secret",
+    }
+    with _serving(["server", "serve"], settings, folder / "gateway_restless.log", address):
+        yield {"CALL_REQUEST_GATEWAY_RESTLESS": address}
 
 
 @contextmanager

@@ -3,6 +3,7 @@ package gateway
 import (
 	"context"
 	"fmt"
+	"strings"
 	"time"
 
 	pb "callrequest.internal/callrequest/v1"
@@ -49,6 +50,15 @@ func failedRead(ctx context.Context, err error) *Failure {
 		// Not by the program's own doing: a server that stops may answer so to a call in the act of arriving (grpc#41785).
 		failure.Decision = RetryLater
 	}
+	return failure
+}
+
+func failedItem(err *pb.BatchError) *Failure {
+	failure := &Failure{Code: codes.Code(err.GetCode()), Message: err.GetMessage()}
+	if name, known := pb.ErrorReason_name[int32(err.GetReason())]; known { // else it is of a later version
+		failure.Reason = strings.TrimPrefix(name, "ERROR_REASON_")
+	}
+	failure.Decision = failure.decide()
 	return failure
 }
 

@@ -1,4 +1,4 @@
-"""The command: python -m client [--aio] result | cancel CALL_REQUEST_ID."""
+"""The command: python -m client [--aio] result | follow | cancel CALL_REQUEST_ID."""
 
 import argparse
 import asyncio
@@ -10,24 +10,43 @@ from callrequest.v1.call_request_service_pb2_grpc import CallRequestServiceStub
 from .calls import cancel, cancel_aio, describe, describe_cancellation, describe_rejection, read, read_aio
 from .channel import Gateway
 from .decisions import Failure
+from .following import follow, follow_aio
 
 
 def main() -> None:
     """Prints what came of it; a failure goes to stderr with its decision, and the exit code is 1."""
-    parser = argparse.ArgumentParser(prog="python -m client", description="Reads or cancels a call request.")
+    parser = argparse.ArgumentParser(prog="python -m client", description="Reads, follows or cancels a call request.")
     parser.add_argument("--aio", action="store_true", help="by grpc.aio, which prints the same")
-    parser.add_argument("action", choices=("result", "cancel"))
+    parser.add_argument("action", choices=("result", "follow", "cancel"))
     parser.add_argument("call_request_id")
     asked = parser.parse_args()
     cancelling = asked.action == "cancel"
     try:
-        if asked.aio:
-            told = asyncio.run(_ask_aio(asked.call_request_id, cancelling=cancelling))
+        if asked.action == "follow":
+            asyncio.run(_follow_aio(asked.call_request_id)) if asked.aio else _follow(asked.call_request_id)
+        elif asked.aio:
+            _print(asyncio.run(_ask_aio(asked.call_request_id, cancelling=cancelling)))
         else:
-            told = _ask(asked.call_request_id, cancelling=cancelling)
+            _print(_ask(asked.call_request_id, cancelling=cancelling))
     except grpc.RpcError as error:
         sys.exit(_describe_failure(Failure.of(error), cancelling=cancelling))
-    sys.stdout.write(f"{told}\n")
+
+
+def _print(answer: str) -> None:
+    sys.stdout.write(f"{answer}\n")
+    sys.stdout.flush()
+
+
+def _follow(call_request_id: str) -> None:
+    with Gateway.of_environment().channel() as channel:
+        for result in follow(CallRequestServiceStub(channel), call_request_id):
+            _print(describe(result))
+
+
+async def _follow_aio(call_request_id: str) -> None:
+    async with Gateway.of_environment().aio_channel() as channel:
+        async for result in follow_aio(CallRequestServiceStub(channel), call_request_id):
+            _print(describe(result))
 
 
 def _ask(call_request_id: str, *, cancelling: bool) -> str:

@@ -1,12 +1,20 @@
-"""The two calls, blocking and for asyncio, and what their answers mean."""
+"""The unary calls, blocking and for asyncio, and what their answers mean."""
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from callrequest.v1 import call_request_pb2 as results
 from callrequest.v1 import cancellation_pb2 as cancellations
-from callrequest.v1.call_request_service_pb2 import CancelCallRequestRequest, GetCallRequestResultRequest
+from callrequest.v1.call_request_service_pb2 import (
+    BatchGetCallRequestResultsRequest,
+    BatchGetCallRequestResultsResponse,
+    CancelCallRequestRequest,
+    GetCallRequestResultRequest,
+)
 from callrequest.v1.call_request_service_pb2_grpc import CallRequestServiceStub
 from google.protobuf.descriptor import EnumDescriptor
+
+from .decisions import Failure
 
 if TYPE_CHECKING:
     from callrequest.v1.call_request_service_pb2_grpc import CallRequestServiceAsyncStub
@@ -29,6 +37,29 @@ async def read_aio(
     """Raises grpc.RpcError."""
     request = GetCallRequestResultRequest(call_request_id=call_request_id)
     return (await gateway.GetCallRequestResult(request, timeout=within)).call_request_result
+
+
+def read_many(
+    gateway: CallRequestServiceStub, call_request_ids: Sequence[str], within: float = READ_WITHIN
+) -> list[results.CallRequestResult | Failure]:
+    """A result or a failure for each of 1 to 100 ids, in their order. Raises grpc.RpcError when all of it fails."""
+    request = BatchGetCallRequestResultsRequest(call_request_ids=call_request_ids)
+    return _items(gateway.BatchGetCallRequestResults(request, timeout=within))
+
+
+async def read_many_aio(
+    gateway: "CallRequestServiceAsyncStub", call_request_ids: Sequence[str], within: float = READ_WITHIN
+) -> list[results.CallRequestResult | Failure]:
+    """The same for asyncio."""
+    request = BatchGetCallRequestResultsRequest(call_request_ids=call_request_ids)
+    return _items(await gateway.BatchGetCallRequestResults(request, timeout=within))
+
+
+def _items(response: BatchGetCallRequestResultsResponse) -> list[results.CallRequestResult | Failure]:
+    return [
+        item.call_request_result if item.HasField("call_request_result") else Failure.of_item(item.error)
+        for item in response.items
+    ]
 
 
 def cancel(

@@ -6,7 +6,9 @@ from datetime import timedelta
 from typing import Self, TypeVar
 
 import grpc
+from callrequest.v1.call_request_service_pb2 import BatchError
 from callrequest.v1.cancellation_pb2 import CancellationRejected
+from callrequest.v1.error_reason_pb2 import ErrorReason
 from google.protobuf.message import Message
 from google.rpc.error_details_pb2 import BadRequest, ErrorInfo, RetryInfo
 from grpc_status import rpc_status
@@ -61,6 +63,13 @@ class Failure:
             violations=tuple((each.field, each.description) for each in request.field_violations) if request else (),
             rejected=find(CancellationRejected),
         )
+
+    @classmethod
+    def of_item(cls, error: BatchError) -> Self:
+        """The failure of one item of a batch. A reason that is newer than these stubs is left empty."""
+        reason = ErrorReason.DESCRIPTOR.values_by_number.get(error.reason)
+        code = next((code for code in grpc.StatusCode if code.value[0] == error.code), grpc.StatusCode.UNKNOWN)
+        return cls(code, error.message, reason.name.removeprefix("ERROR_REASON_") if reason else "")
 
     def decide(self, *, cancelling: bool) -> Decision:
         """The decision. cancelling: whether it was a cancel that failed."""

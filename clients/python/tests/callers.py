@@ -10,19 +10,26 @@ from callrequest.v1.call_request_pb2 import CallRequestResult
 from callrequest.v1.call_request_service_pb2_grpc import CallRequestServiceStub
 from callrequest.v1.cancellation_pb2 import Cancellation
 
-from client.calls import READ_WITHIN, cancel, cancel_aio, read, read_aio
+from client.calls import READ_WITHIN, cancel, cancel_aio, read, read_aio, read_many, read_many_aio
 from client.channel import Gateway
+from client.decisions import Failure
+from client.following import follow, follow_aio
 
 if TYPE_CHECKING:
     from callrequest.v1.call_request_service_pb2_grpc import CallRequestServiceAsyncStub
 
 
 class Caller(Protocol):
-    """Both calls over one channel. Each raises grpc.RpcError."""
+    """All calls over one channel. Each raises grpc.RpcError."""
 
     def read(self, call_request_id: str, within: float = READ_WITHIN) -> CallRequestResult: ...
 
     def cancel(self, call_request_id: str) -> Cancellation: ...
+
+    def read_many(self, call_request_ids: list[str]) -> list[CallRequestResult | Failure]: ...
+
+    def follow(self, call_request_id: str) -> list[CallRequestResult]:
+        """All results until the final one."""
 
 
 class _Blocking:
@@ -35,6 +42,12 @@ class _Blocking:
     def cancel(self, call_request_id: str) -> Cancellation:
         return cancel(self._stub, call_request_id)
 
+    def read_many(self, call_request_ids: list[str]) -> list[CallRequestResult | Failure]:
+        return read_many(self._stub, call_request_ids)
+
+    def follow(self, call_request_id: str) -> list[CallRequestResult]:
+        return list(follow(self._stub, call_request_id))
+
 
 class _Aio:
     def __init__(self, stub: "CallRequestServiceAsyncStub", runner: asyncio.Runner) -> None:
@@ -45,6 +58,15 @@ class _Aio:
 
     def cancel(self, call_request_id: str) -> Cancellation:
         return self._run(cancel_aio(self._stub, call_request_id))
+
+    def read_many(self, call_request_ids: list[str]) -> list[CallRequestResult | Failure]:
+        return self._run(read_many_aio(self._stub, call_request_ids))
+
+    def follow(self, call_request_id: str) -> list[CallRequestResult]:
+        async def results() -> list[CallRequestResult]:
+            return [result async for result in follow_aio(self._stub, call_request_id)]
+
+        return self._run(results())
 
 
 @contextmanager

@@ -1,6 +1,7 @@
 """Where the servers are, by the environment."""
 
 import os
+import time
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, ExitStack
 from pathlib import Path
@@ -61,6 +62,7 @@ def sandbox(gateway: Gateway) -> Iterator[Sandbox]:
                 good += 1
             except grpc.RpcError:
                 good = 0
+                time.sleep(0.2)
     running.reset()
     yield running
     running.reset()

@@ -31,6 +31,19 @@ def test_prints_a_result(gateway: Gateway, way: tuple[str, ...]) -> None:
     assert ended.stdout == "The hotel was phoned.\nCALL_TYPE_AUTHORIZATION_VERIFICATION: verified.\n"
 
 
+def test_follows_a_result(gateway: Gateway, sandbox: Sandbox, way: tuple[str, ...]) -> None:
+    """Each change is a line on stdout, and the program ends with the last one."""
+    sandbox.make("followByProgram1", call_in=1.5, call_takes=1.5)
+    ended = run(gateway, *way, "follow", "followByProgram1")
+    assert (ended.returncode, ended.stderr) == (0, "")
+    assert ended.stdout.splitlines() == [
+        "The hotel is not phoned yet.",
+        "The hotel is being phoned.",
+        "The hotel was phoned.",
+        "CALL_TYPE_BOOKING_VERIFICATION: verified.",
+    ]
+
+
 def test_cancels(gateway: Gateway, sandbox: Sandbox, way: tuple[str, ...]) -> None:
     """So does what a cancel did."""
     assert run(gateway, *way, "cancel", "66a1b2c3d4e5f678").stdout == "It is cancelled.\n"

@@ -3,7 +3,7 @@
 import type { CallRequestResult, CallRequestServiceClient, Cancellation } from "@callrequest/v1";
 import { Metadata, type ServiceError } from "@grpc/grpc-js";
 
-import { CallFailed } from "./failures.js";
+import { CallFailed, FailedItem } from "./failures.js";
 
 /** Reads where a call request stands. Rejects with CallFailed. */
 export async function readResult(
@@ -13,6 +13,20 @@ export async function readResult(
 ): Promise<CallRequestResult> {
   const method = gateway.getCallRequestResult.bind(gateway);
   return present((await unary(method, { callRequestId }, timeoutMs)).callRequestResult);
+}
+
+/** A result, or what the read of this id failed with. */
+export type Item = CallRequestResult | FailedItem;
+
+/** Reads 1 to 100 results at once: an item for each id, in their order. Rejects with CallFailed when all of it fails. */
+export async function readMany(
+  gateway: CallRequestServiceClient,
+  callRequestIds: string[],
+  timeoutMs = 5_000,
+): Promise<Item[]> {
+  const method = gateway.batchGetCallRequestResults.bind(gateway);
+  const { items } = await unary(method, { callRequestIds }, timeoutMs);
+  return items.map(({ callRequestResult, error }) => callRequestResult ?? new FailedItem(present(error)));
 }
 
 /** Cancels a call request, so that the hotel is not phoned. Rejects with CallFailed. */
@@ -52,7 +66,7 @@ async function unary<Request, Answer>(
 }
 
 /** A field that the contract says is always set. Proto3 has no required messages, so its type has undefined. */
-function present<Field>(field: Field | undefined): Field {
+export function present<Field>(field: Field | undefined): Field {
   if (field === undefined) {
     throw new TypeError("the gateway's answer is empty");
   }

@@ -1,6 +1,6 @@
 /** Decodes the status of a call that failed, and decides what to do about it. */
 
-import { CancellationRejected } from "@callrequest/v1";
+import { type BatchError, CancellationRejected, ErrorReason } from "@callrequest/v1";
 import { BadRequest, type BadRequest_FieldViolation, ErrorInfo, RetryInfo, Status } from "@callrequest/v1/google/rpc";
 import { type ServiceError, status } from "@grpc/grpc-js";
 import { DECISIONS, type Decision } from "./decisions.js";
@@ -40,6 +40,22 @@ export class CallFailed extends Error {
     this.violations = unpack(details, BadRequest)?.fieldViolations ?? [];
     this.rejected = unpack(details, CancellationRejected);
     this.decision = decide(this.code, this.reason, cancelling);
+  }
+}
+
+/** The failure of one item of a batch. */
+export class FailedItem {
+  readonly code: status;
+  readonly decision: Decision;
+  /** The name of an ErrorReason. Unset when it is of a later version. */
+  readonly reason: string | undefined;
+  readonly message: string;
+
+  constructor({ code, reason, message }: BatchError) {
+    this.code = code;
+    this.reason = ErrorReason[reason] as string | undefined;
+    this.message = message;
+    this.decision = decide(this.code, this.reason, false);
   }
 }
 

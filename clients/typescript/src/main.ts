@@ -1,4 +1,4 @@
-/** Reads the result of a call request, or cancels one: client result <id>, client cancel <id>. */
+/** Reads the result of a call request, follows it or cancels one: client result <id>, follow <id>, cancel <id>. */
 
 import { readFileSync } from "node:fs";
 
@@ -6,6 +6,7 @@ import { describeCancellation, describeFailure, describeResult } from "./answers
 import { cancel, readResult } from "./calls.js";
 import { connect } from "./channel.js";
 import { CallFailed } from "./failures.js";
+import { follow } from "./following.js";
 
 const {
   CALL_REQUEST_GATEWAY: address = "127.0.0.1:50051",
@@ -20,11 +21,14 @@ try {
     case "result":
       console.log(describeResult(await readResult(gateway, callRequestId)));
       break;
+    case "follow":
+      for await (const result of follow(gateway, callRequestId)) console.log(describeResult(result));
+      break;
     case "cancel":
       console.log(describeCancellation(await cancel(gateway, callRequestId)));
       break;
     default:
-      console.error("usage: client result <id> | client cancel <id>");
+      console.error("usage: client result <id> | client follow <id> | client cancel <id>");
       process.exitCode = 2;
   }
 } catch (error) {

@@ -7,6 +7,7 @@ import type { CallRequestServiceClient } from "@callrequest/v1";
 export type Variable =
   | "CALL_REQUEST_GATEWAY"
   | "CALL_REQUEST_SANDBOX"
+  | "CALL_REQUEST_GATEWAY_RESTLESS"
   | "CALL_REQUEST_GATEWAY_TLS"
   | "CALL_REQUEST_CA"
   | "CALL_REQUEST_TOKEN"

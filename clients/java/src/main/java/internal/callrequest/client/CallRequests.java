@@ -1,5 +1,7 @@
 package internal.callrequest.client;
 
+import internal.callrequest.v1.BatchGetCallRequestResultsRequest;
+import internal.callrequest.v1.BatchItem;
 import internal.callrequest.v1.CallRequestResult;
 import internal.callrequest.v1.CallRequestServiceGrpc;
 import internal.callrequest.v1.CallRequestServiceGrpc.CallRequestServiceBlockingStub;
@@ -9,6 +11,7 @@ import internal.callrequest.v1.GetCallRequestResultRequest;
 import io.grpc.Channel;
 import io.grpc.StatusRuntimeException;
 import java.time.Duration;
+import java.util.List;
 
 /** Reads and cancels call requests, each within a deadline. */
 public final class CallRequests {
@@ -32,6 +35,24 @@ public final class CallRequests {
           .withDeadlineAfter(deadline)
           .getCallRequestResult(request)
           .getCallRequestResult();
+    } catch (StatusRuntimeException e) {
+      throw CallFailedException.reading(e);
+    }
+  }
+
+  /**
+   * Reads 1 to 100 results at once.
+   *
+   * @return an item for each id, in their order: its result, or an error for {@link Decision#about}
+   */
+  public List<BatchItem> results(List<String> callRequestIds) throws CallFailedException {
+    var request =
+        BatchGetCallRequestResultsRequest.newBuilder().addAllCallRequestIds(callRequestIds).build();
+    try {
+      return gateway
+          .withDeadlineAfter(deadline)
+          .batchGetCallRequestResults(request)
+          .getItemsList();
     } catch (StatusRuntimeException e) {
       throw CallFailedException.reading(e);
     }

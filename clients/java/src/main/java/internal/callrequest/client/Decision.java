@@ -1,5 +1,6 @@
 package internal.callrequest.client;
 
+import internal.callrequest.v1.BatchError;
 import io.grpc.Status;
 import java.util.Optional;
 
@@ -20,6 +21,12 @@ public enum Decision {
   /** The decision for the name of an ErrorReason; empty for one that this program does not know. */
   static Optional<Decision> about(String reason) {
     return Optional.ofNullable(Decisions.BY_REASON.get(reason));
+  }
+
+  /** The decision for the error of one item of a batch. */
+  public static Decision about(BatchError error) {
+    String reason = error.getReason().name().replaceFirst("^ERROR_REASON_", "");
+    return about(reason).orElseGet(() -> about(Status.fromCodeValue(error.getCode()).getCode()));
   }
 
   /** The decision where the code is all that is known. */

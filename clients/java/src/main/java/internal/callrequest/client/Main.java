@@ -1,5 +1,6 @@
 package internal.callrequest.client;
 
+import internal.callrequest.v1.CallRequestResult;
 import io.grpc.ChannelCredentials;
 import io.grpc.ManagedChannel;
 import java.io.File;
@@ -7,18 +8,19 @@ import java.io.IOException;
 import java.time.Duration;
 import java.util.Map;
 
-/** Prints what became of a call request, or cancels it. */
+/** Prints what became of a call request, follows it to its end, or cancels it. */
 public final class Main {
-  private static final String USAGE = "usage: result <call request id> | cancel <call request id>";
+  private static final String USAGE = "usage: result | follow | cancel, and a call request id";
   private static final Duration DEADLINE = Duration.ofSeconds(10);
 
   private Main() {}
 
-  public static void main(String[] args) throws IOException {
+  public static void main(String[] args) throws IOException, InterruptedException {
     System.exit(run(args, System.getenv()));
   }
 
-  private static int run(String[] args, Map<String, String> environment) throws IOException {
+  private static int run(String[] args, Map<String, String> environment)
+      throws IOException, InterruptedException {
     if (args.length != 2) {
       System.err.println(USAGE);
       return 2;
@@ -29,6 +31,7 @@ public final class Main {
       var callRequests = new CallRequests(channel, DEADLINE);
       switch (args[0]) {
         case "result" -> System.out.println(Answers.describe(callRequests.result(args[1])));
+        case "follow" -> new Follower(channel).follow(args[1], Main::print);
         case "cancel" -> System.out.println(Answers.describe(callRequests.cancel(args[1])));
         default -> {
           System.err.println(USAGE);
@@ -42,6 +45,11 @@ public final class Main {
     } finally {
       channel.shutdownNow();
     }
+  }
+
+  private static boolean print(CallRequestResult result) {
+    System.out.println(Answers.describe(result));
+    return true;
   }
 
   private static ChannelCredentials credentials(Map<String, String> environment)

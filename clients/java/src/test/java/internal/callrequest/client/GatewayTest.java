@@ -12,6 +12,7 @@ import com.google.protobuf.Any;
 import com.google.protobuf.ByteString;
 import com.google.rpc.BadRequest.FieldViolation;
 import com.google.rpc.ErrorInfo;
+import internal.callrequest.v1.BatchItem;
 import internal.callrequest.v1.CallRequestResult;
 import internal.callrequest.v1.CallRequestStatus;
 import internal.callrequest.v1.CallStatus;
@@ -292,6 +293,60 @@ class GatewayTest {
     CallFailedException failure = failureOf(() -> later.result("nextVersion00002"));
     assertEquals(Optional.of("VENDOR_ON_THE_MOON"), failure.reason());
     assertEquals(Decision.RETRY_LATER, failure.decision());
+  }
+
+  /** Each status in turn; what waiting does not mend ends it at once, and so does its caller. */
+  @Test
+  void follows_to_the_end() throws Exception {
+    String id = sandbox().callRequest(Map.of("call_in", 1.5, "call_takes", 1.5));
+    assertEquals(
+        List.of(
+            CallRequestStatus.CALL_REQUEST_STATUS_PENDING_TO_CALL,
+            CallRequestStatus.CALL_REQUEST_STATUS_IN_PROGRESS,
+            CallRequestStatus.CALL_REQUEST_STATUS_COMPLETED),
+        followed(channel(), id));
+
+    var follower = new Follower(channel());
+    CallFailedException unknown =
+        failureOf(() -> follower.follow("unknownToVendor1", result -> true));
+    assertEquals(Optional.of("CALL_REQUEST_NOT_FOUND"), unknown.reason());
+    follower.follow("statusPending001", result -> false);
+  }
+
+  /** A gateway that ends the stream is watched again, after the time that it asks for. */
+  @Test
+  void follows_through_reconnects() throws Exception {
+    String id = sandbox().callRequest(Map.of("call_in", 4, "call_takes", 0.1));
+    ManagedChannel restless =
+        open(required("CALL_REQUEST_GATEWAY_RESTLESS"), GatewayChannel.plaintext());
+    List<CallRequestStatus> statuses = followed(restless, id);
+    assertEquals(
+        CallRequestStatus.CALL_REQUEST_STATUS_COMPLETED, statuses.get(statuses.size() - 1));
+    assertTrue(statuses.size() >= 2, statuses.toString());
+  }
+
+  /** Each id has a result or an error with its decision, in order. */
+  @Test
+  void reads_many_at_once() throws Exception {
+    List<BatchItem> items =
+        gateway().results(List.of("statusPending001", "not an id", "unknownToVendor1"));
+    assertEquals(3, items.size());
+    assertEquals("statusPending001", items.get(0).getCallRequestResult().getCallRequestId());
+    assertEquals(
+        List.of(
+            ErrorReason.ERROR_REASON_INVALID_REQUEST,
+            ErrorReason.ERROR_REASON_CALL_REQUEST_NOT_FOUND),
+        items.stream().filter(BatchItem::hasError).map(each -> each.getError().getReason()).toList());
+    assertEquals(Decision.FIX_REQUEST, Decision.about(items.get(1).getError()));
+    CallFailedException none = failureOf(() -> gateway().results(List.of()));
+    assertEquals(Optional.of("INVALID_REQUEST"), none.reason());
+  }
+
+  private static List<CallRequestStatus> followed(ManagedChannel channel, String id)
+      throws Exception {
+    List<CallRequestStatus> statuses = new ArrayList<>();
+    new Follower(channel).follow(id, result -> statuses.add(result.getStatus()));
+    return statuses;
   }
 
   private CallRequests gateway() {

@@ -1,0 +1,85 @@
+package gateway
+
+import (
+	"errors"
+	"slices"
+	"testing"
+	"time"
+
+	pb "callrequest.internal/callrequest/v1"
+	"callrequest.internal/client/internal/surroundings"
+	"google.golang.org/grpc/codes"
+)
+
+const (
+	pending   = pb.CallRequestStatus_CALL_REQUEST_STATUS_PENDING_TO_CALL
+	phoning   = pb.CallRequestStatus_CALL_REQUEST_STATUS_IN_PROGRESS
+	completed = pb.CallRequestStatus_CALL_REQUEST_STATUS_COMPLETED
+)
+
+// followed gives the statuses that a follower sees, and how it ended.
+func followed(t *testing.T, client *Client, id string) (statuses []pb.CallRequestStatus, err error) {
+	t.Helper()
+	err = client.Follow(within(t, 30*time.Second), id, func(result *pb.CallRequestResult) error {
+		statuses = append(statuses, result.GetStatus())
+		return nil
+	})
+	return statuses, err
+}
+
+// A follower sees each status in turn. What waiting does not mend, its own error and its context end it at once.
+func TestFollowsToTheEnd(t *testing.T) {
+	sandbox := freshSandbox(t)
+	id := sandbox.Make(map[string]any{"call_in": 1.5, "call_takes": 1.5})
+	statuses, err := followed(t, plaintext(t), id)
+	if err != nil || !slices.Equal(statuses, []pb.CallRequestStatus{pending, phoning, completed}) {
+		t.Errorf("got %v and %v", statuses, err)
+	}
+
+	_, err = followed(t, plaintext(t), "unknownToVendor1")
+	if failure := failureIn(t, err); failure.Reason != "CALL_REQUEST_NOT_FOUND" {
+		t.Errorf("an id that the vendor does not know: %v", failure)
+	}
+	enough := errors.New("enough")
+	err = plaintext(t).Follow(soon(t), "statusPending001", func(*pb.CallRequestResult) error { return enough })
+	if !errors.Is(err, enough) {
+		t.Errorf("the follower's own error: %v", err)
+	}
+	nothing := func(*pb.CallRequestResult) error { return nil }
+	err = plaintext(t).Follow(within(t, 500*time.Millisecond), "statusPending001", nothing)
+	if failure := failureIn(t, err); failure.Code != codes.DeadlineExceeded {
+		t.Errorf("the end of its context: %v", failure)
+	}
+}
+
+// A gateway that ends the stream is watched again, after the time that it asks for.
+func TestFollowsThroughReconnects(t *testing.T) {
+	sandbox := freshSandbox(t)
+	id := sandbox.Make(map[string]any{"call_in": 4, "call_takes": 0.1})
+	address := surroundings.Variable(t, "CALL_REQUEST_GATEWAY_RESTLESS")
+	statuses, err := followed(t, NewClient(connect(t, Settings{Address: address})), id)
+	if err != nil || len(statuses) < 2 || statuses[len(statuses)-1] != completed {
+		t.Errorf("got %v and %v", statuses, err)
+	}
+}
+
+// Each id of a batch has a result or a failure with its decision, in order.
+func TestReadsManyAtOnce(t *testing.T) {
+	client := plaintext(t)
+	items, err := client.ReadMany(soon(t), []string{"statusPending001", "not an id", "unknownToVendor1"})
+	if err != nil || len(items) != 3 {
+		t.Fatalf("got %v and %v", items, err)
+	}
+	if items[0].ID != "statusPending001" || items[0].Result.GetStatus() != pending || items[0].Failure != nil {
+		t.Errorf("the first: %v", items[0])
+	}
+	for i, want := range []string{"INVALID_REQUEST", "CALL_REQUEST_NOT_FOUND"} {
+		if item := items[i+1]; item.Result != nil || item.Failure.Reason != want || item.Failure.Decision != FixRequest {
+			t.Errorf("got %v, want %s", item, want)
+		}
+	}
+	_, err = client.ReadMany(soon(t), nil)
+	if failure := failureIn(t, err); failure.Reason != "INVALID_REQUEST" {
+		t.Errorf("without ids: %v", failure)
+	}
+}

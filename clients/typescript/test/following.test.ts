@@ -1,0 +1,60 @@
+import assert from "node:assert/strict";
+
+import { type CallRequestServiceClient, CallRequestStatus } from "@callrequest/v1";
+
+import { readMany } from "../src/calls.js";
+import { connect } from "../src/channel.js";
+import { FailedItem } from "../src/failures.js";
+import { follow } from "../src/following.js";
+import { closing, scenario } from "./environment.js";
+import { failing } from "./failing.js";
+import { Sandbox } from "./sandbox.js";
+
+const { PENDING_TO_CALL, IN_PROGRESS, COMPLETED } = CallRequestStatus;
+
+async function followed(gateway: CallRequestServiceClient, id: string): Promise<CallRequestStatus[]> {
+  const statuses: CallRequestStatus[] = [];
+  for await (const { status } of follow(gateway, id)) statuses.push(status);
+  return statuses;
+}
+
+// Each status in turn; what waiting does not mend ends it at once, and so does whoever leaves the loop.
+scenario("follows_to_the_end", ["CALL_REQUEST_GATEWAY", "CALL_REQUEST_SANDBOX"], async (env, t) => {
+  const gateway = closing(t, connect(env.CALL_REQUEST_GATEWAY));
+  const id = await new Sandbox(env.CALL_REQUEST_SANDBOX).make({ call_in: 1.5, call_takes: 1.5 });
+  assert.deepEqual(await followed(gateway, id), [PENDING_TO_CALL, IN_PROGRESS, COMPLETED]);
+  assert.equal((await failing(followed(gateway, "unknownToVendor1"))).reason, "CALL_REQUEST_NOT_FOUND");
+  for await (const { status } of follow(gateway, "statusPending001")) {
+    assert.equal(status, PENDING_TO_CALL);
+    break;
+  }
+});
+
+// A gateway that ends the stream is watched again, after the time that it asks for.
+scenario(
+  "follows_through_reconnects",
+  ["CALL_REQUEST_GATEWAY_RESTLESS", "CALL_REQUEST_SANDBOX"],
+  async (env, t) => {
+    const gateway = closing(t, connect(env.CALL_REQUEST_GATEWAY_RESTLESS));
+    const id = await new Sandbox(env.CALL_REQUEST_SANDBOX).make({ call_in: 4, call_takes: 0.1 });
+    const statuses = await followed(gateway, id);
+    assert.equal(statuses.at(-1), COMPLETED);
+    assert.ok(statuses.length >= 2, statuses.toString());
+  },
+);
+
+// Each id has a result or a failure with its decision, in order.
+scenario("reads_many_at_once", ["CALL_REQUEST_GATEWAY"], async (env, t) => {
+  const gateway = closing(t, connect(env.CALL_REQUEST_GATEWAY));
+  const [pending, ...failed] = await readMany(gateway, ["statusPending001", "not an id", "unknownToVendor1"]);
+  assert.ok(pending && !(pending instanceof FailedItem));
+  assert.equal(pending.status, PENDING_TO_CALL);
+  assert.deepEqual(
+    failed.map((item) => item instanceof FailedItem && [item.reason, item.decision]),
+    [
+      ["INVALID_REQUEST", "FIX_REQUEST"],
+      ["CALL_REQUEST_NOT_FOUND", "FIX_REQUEST"],
+    ],
+  );
+  assert.equal((await failing(readMany(gateway, []))).reason, "INVALID_REQUEST");
+});
