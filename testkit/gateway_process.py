@@ -9,7 +9,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 
@@ -140,12 +140,14 @@ async def serving(
     core: int | None = None,
     port: int | None = None,
     path: Path | None = None,
+    prefix: Sequence[str] = (),
     **settings: object,
 ) -> AsyncIterator[GatewayProcess]:
     """Starts a gateway in front of that vendor, and kills it when the block is left.
 
     vendor: its address; empty: the embedded sandbox. options: of its command line. core: the one core it may use.
-    path: a folder of modules for Python. settings: `DRAIN_DELAY=0.2`, without their prefix.
+    path: a folder of modules for Python. prefix: a command that runs the gateway, as `prlimit` does. settings:
+    `DRAIN_DELAY=0.2`, without their prefix.
     """
     defaults: dict[str, object] = {
         "VENDOR_URL": vendor,
@@ -163,7 +165,7 @@ async def serving(
         environment["PYTHONPATH"] = f"{path}{os.pathsep}{ROOT}"
     folder = Path(tempfile.mkdtemp(prefix="gateway-"))
     pinned = [] if core is None else ["taskset", "-c", str(core)]
-    command = [*pinned, sys.executable, "-m", module, "serve", *options]
+    command = [*prefix, *pinned, sys.executable, "-m", module, "serve", *options]
     gateway = GatewayProcess(start(command, environment, folder / "stdout", folder / "stderr"), environment, folder)
     try:
         await gateway.until_ready()
