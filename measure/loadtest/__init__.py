@@ -1,1 +1,1 @@
-"""Load tests with ghz: scenarios, thresholds, and a report that people want to look at. Run it: docs/loadtest.md."""
+"""Load tests with ghz: scenarios, thresholds, and a report in HTML. How to run them: docs/loadtest.md."""

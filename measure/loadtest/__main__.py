@@ -11,7 +11,7 @@ from testkit.server_process import DidNotStartError
 
 from . import ghz, machine, sandbox
 from .gateway import Target, started
-from .measure import Measurement, tell
+from .measure import Measurement, print_progress
 from .options import parse
 from .plain_http import NoAnswerError
 from .report import write_report
@@ -19,7 +19,7 @@ from .results import Circumstances, NoRunError, Run, read_run, write_run
 from .scenarios import Fit
 from .terminal import figures_table, thresholds_table
 from .thresholds import WrongThresholdsError, judge, read_thresholds
-from .usage import Lookout
+from .usage import UsageSource
 
 _CANNOT_RUN, _TERMINATED = 2, 143
 
@@ -29,23 +29,23 @@ def main() -> None:
     options = parse()
     try:
         thresholds = read_thresholds(options.thresholds)
-        kept = read_run(options.kept)
+        baseline = read_run(options.baseline)
         run = _measure(options)
     except (ghz.GhzError, DidNotStartError, NoAnswerError, NoRunError, WrongThresholdsError) as error:
-        tell(f"{type(error).__name__}: {error}")
+        print_progress(f"{type(error).__name__}: {error}")
         sys.exit(_CANNOT_RUN)
     verdicts = judge(thresholds, run.scenarios)
     page = options.into / "report.html"
-    write_report(page, run, verdicts, kept)
+    write_report(page, run, verdicts, baseline)
     write_run(run, options.into / "run.json")
-    if options.keep:
-        write_run(run, options.kept)
+    if options.save_baseline:
+        write_run(run, options.baseline)
     print(figures_table(run), "", thresholds_table(verdicts), *run.left_out, "", page, sep="\n")  # noqa: T201
     sys.exit(any(verdict.passed is False for verdict in verdicts))
 
 
 def _measure(options: Namespace) -> Run:
-    """Measures all that is asked for. Raises what main() tells of."""
+    """Measures what the options choose. Raises the errors that main() catches."""
     ghz.install()
     with _target(options) as target:
         if options.embedded and options.vendor_latency:
@@ -72,13 +72,13 @@ def _measure(options: Namespace) -> Run:
 def _vendor(options: Namespace) -> str:
     if options.embedded:
         return "the embedded sandbox"
-    return "the vendor that was given" if options.gateway is None else "whatever vendor that gateway has"
+    return "the vendor of --vendor-url" if options.gateway is None else "whatever vendor that gateway has"
 
 
 def _target(options: Namespace) -> AbstractContextManager[Target]:
     if options.gateway is None:
         return started(options.into / "gateway.log", options.vendor_url, options.sandbox)
-    return nullcontext(Target(options.gateway, Lookout(options.metrics, None), options.sandbox))
+    return nullcontext(Target(options.gateway, UsageSource(options.metrics, None), options.sandbox))
 
 
 if __name__ == "__main__":

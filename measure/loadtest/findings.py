@@ -1,4 +1,4 @@
-"""What a run shows, in sentences: the headings of the report. Each says what was found, not what is plotted."""
+"""Sentences about a run: the headings of the report. Each is a finding, not the title of a plot."""
 
 from collections.abc import Sequence
 
@@ -24,7 +24,7 @@ def misses(verdicts: Sequence[Verdict]) -> list[str]:
     titles = {scenario.name: scenario.title for scenario in SCENARIOS}
     return [
         f"{titles[verdict.threshold.scenario]}: {MEASURES[verdict.threshold.measure].title} is "
-        f"{verdict.told}, must be {verdict.threshold.bound}"
+        f"{verdict.measured_text}, must be {verdict.threshold.bound}"
         for verdict in verdicts
         if verdict.passed is False
     ]
@@ -53,7 +53,7 @@ def facts(run: Run) -> list[tuple[str, str, str]]:
         found.append(("Hot polling", number(round(hot.total.per_second)), "calls/s"))
         value, _, unit = duration(hot.total.p99).partition("\u00a0")
         found.append(("99 % of polls within", value, unit))
-        if hot.asked:
+        if hot.vendor_calls:
             found.append(("Polls for one request to the vendor", one_for(hot), ""))
     if passed:
         found.append(("Passed through", number(round(passed.total.per_second)), "calls/s"))
@@ -78,15 +78,17 @@ def throughput(run: Run) -> str:
     return f"Up to {number(best.per_second)} polls a second, {best.concurrency} at once"
 
 
-def asking(run: Run) -> str:
+def vendor_calls(run: Run) -> str:
     """How many polls a request to the vendor answers."""
     hot = run.scenarios.get("hot")
-    return f"{one_for(hot)} polls need one request to the vendor" if hot and hot.asked else "What the vendor is asked"
+    return (
+        f"{one_for(hot)} polls need one request to the vendor" if hot and hot.vendor_calls else "Requests to the vendor"
+    )
 
 
 def one_for(measured: Measured) -> str:
     """How many calls were served for one request to the vendor."""
-    return number(round((measured.served or 0) / (measured.asked or 1)))
+    return number(round((measured.served or 0) / (measured.vendor_calls or 1)))
 
 
 def course(measured: Measured) -> str:
@@ -97,25 +99,26 @@ def course(measured: Measured) -> str:
     rates = []
     for moments in (measured.course[:fifth], measured.course[-fifth:]):
         lasted = sum(moment.lasted for moment in moments)
-        rates.append([sum(getattr(each, name) for each in moments) / lasted for name in ("served", "asked")])
-    (served, asked), (more_served, more_asked) = rates
+        rates.append([sum(getattr(each, name) for each in moments) / lasted for name in ("served", "vendor_calls")])
+    (served, vendor_calls), (more_served, more_vendor_calls) = rates
     calls = f"Calls grow from {number(round(served))} to {number(round(more_served))} a second"
-    if round(asked) == round(more_asked):
-        return f"{calls}, requests to the vendor stay at {number(round(asked))}"
-    return f"{calls}, requests to the vendor from {number(round(asked))} to {number(round(more_asked))}"
+    if round(vendor_calls) == round(more_vendor_calls):
+        return f"{calls}, requests to the vendor stay at {number(round(vendor_calls))}"
+    return f"{calls}, requests to the vendor from {number(round(vendor_calls))} to {number(round(more_vendor_calls))}"
 
 
-def comparable(run: Run, kept: Run) -> str:
-    """What must be known before the two are compared."""
-    said = f"Kept on {day(kept)}, at {kept.circumstances.commit or kept.circumstances.version or 'another gateway'}"
-    if kept.circumstances.machine != run.circumstances.machine:
-        said += ", on another machine: compare shapes and ratios, not times"
-    elif (kept.circumstances.length, kept.circumstances.vendor_latency) != (
+def comparable(run: Run, baseline: Run) -> str:
+    """Differences between the two runs that matter for comparing them."""
+    version = baseline.circumstances.commit or baseline.circumstances.version or "another gateway"
+    sentence = f"The baseline is of {day(baseline)}, at {version}"
+    if baseline.circumstances.machine != run.circumstances.machine:
+        sentence += ", on another machine: compare shapes and ratios, not times"
+    elif (baseline.circumstances.length, baseline.circumstances.vendor_latency) != (
         run.circumstances.length,
         run.circumstances.vendor_latency,
     ):
-        said += f", at length {kept.circumstances.length:g} where this one has {run.circumstances.length:g}"
-    return f"{said}."
+        sentence += f", at length {baseline.circumstances.length:g} where this one has {run.circumstances.length:g}"
+    return f"{sentence}."
 
 
 def day(run: Run) -> str:

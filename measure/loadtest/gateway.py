@@ -9,7 +9,7 @@ from pathlib import Path
 from testkit.server_process import SERVE, free_ports, serving
 
 from .plain_http import NoAnswerError, ask
-from .usage import Lookout
+from .usage import UsageSource
 
 
 @dataclass(frozen=True, slots=True)
@@ -17,7 +17,7 @@ class Target:
     """A gateway: its address, its sources of usage, and the address of the sandbox behind it, if there is one."""
 
     address: str
-    lookout: Lookout
+    usage_source: UsageSource
     sandbox: str | None
 
 
@@ -42,7 +42,7 @@ def started(log: Path, vendor_url: str | None, sandbox: str | None) -> Iterator[
     }
     log.parent.mkdir(parents=True, exist_ok=True)
     with serving(SERVE, environment, log, lambda: _is_ready(metrics)) as process:
-        yield Target(listen, Lookout(metrics, process.pid), embedded if vendor_url is None else sandbox)
+        yield Target(listen, UsageSource(metrics, process.pid), embedded if vendor_url is None else sandbox)
 
 
 def _is_ready(metrics: str) -> bool:

@@ -21,7 +21,7 @@ Outcomes = list[tuple[float, str]]
 
 
 class GhzError(Exception):
-    """ghz could not be run; the text is what it said."""
+    """ghz could not be run; the text is its output."""
 
 
 def install() -> None:
@@ -31,7 +31,7 @@ def install() -> None:
 
 
 def run(configs: Mapping[str, Config]) -> tuple[Calls, dict[str, Calls]]:
-    """Runs ghz for each configuration, all at once, and gives the calls of all and of each. Raises GhzError.
+    """Runs ghz for each configuration, all at once. Returns the calls of all and of each. Raises GhzError.
 
     What it wrote does not stay: a configuration may hold a token.
     """
@@ -65,13 +65,13 @@ class _Process:
         self._process.communicate()
 
     def report(self) -> tuple[Outcomes, float]:
-        """Waits for its end; gives each call's outcome and how long it took."""
+        """Waits for its end. Returns each call's outcome and duration, and the duration of all."""
         try:
-            _, said = self._process.communicate(timeout=self._longest)
+            _, errors = self._process.communicate(timeout=self._longest)
         except subprocess.TimeoutExpired:
             raise GhzError(f"had no end after {self._longest:.0f} s") from None
         if self._process.returncode != 0 or not self._into.exists():
-            raise GhzError(said.strip() or f"exit code {self._process.returncode}")
+            raise GhzError(errors.strip() or f"exit code {self._process.returncode}")
         report: dict[str, Any] = json.loads(self._into.read_bytes())
         calls = [(call["latency"] / 1e9, call["status"]) for call in report.get("details") or []]
         return calls, report["total"] / 1e9

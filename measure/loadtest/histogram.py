@@ -1,4 +1,4 @@
-"""Latencies in buckets that grow by an eighth each: small enough to keep, fine enough to draw."""
+"""Latencies in buckets that grow by an eighth each: small enough to store, fine enough to draw."""
 
 import math
 from collections import Counter
@@ -30,7 +30,7 @@ def histogram(latencies: Iterable[float]) -> dict[int, int]:
 
 
 def quantile(ordered: Sequence[float], share: float) -> float | None:
-    """The least value that at least that share of all does not exceed; None when there is none. ordered: ascending."""
+    """The smallest value that at least that share of all does not exceed; None without values. ordered: ascending."""
     if not ordered:
         return None
     return ordered[max(math.ceil(round(share * len(ordered), 9)), 1) - 1]

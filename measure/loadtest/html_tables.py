@@ -1,4 +1,4 @@
-"""The report's tables: all figures beside those of the kept run, and what became of the thresholds."""
+"""The report's tables: all figures beside those of the baseline, and the thresholds."""
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
@@ -18,14 +18,14 @@ class _Figures:
     """What a row shows: calls, and what is known of whole scenarios only; not of a part of one."""
 
     calls: Calls
-    asked: float | None = None
+    vendor_calls: float | None = None
     cpu: float | None = None
     is_part: bool = False
 
     @classmethod
     def of(cls, run: Run | None, scenario: str) -> "_Figures | None":
         measured = None if run is None else run.scenarios.get(scenario)
-        return None if measured is None else cls(measured.total, measured.asked_per_call, measured.cpu_per_call)
+        return None if measured is None else cls(measured.total, measured.vendor_calls_per_call, measured.cpu_per_call)
 
     @classmethod
     def of_part(cls, run: Run | None, scenario: str, part: str) -> "_Figures | None":
@@ -46,25 +46,25 @@ _COLUMNS = (
     _Column("median", lambda row: row.calls.median, duration),
     _Column("99 %", lambda row: row.calls.p99, duration),
     _Column("errors", lambda row: row.calls.failed, number),
-    _Column("vendor calls a call", lambda row: row.asked, number),
+    _Column("vendor calls a call", lambda row: row.vendor_calls, number),
     _Column("CPU a call", lambda row: row.cpu, duration),
 )
 
 
-def comparison(run: Run, kept: Run | None) -> str:
+def comparison(run: Run, baseline: Run | None) -> str:
     """A row for each scenario, and one for each part of it."""
     head = "".join(f"<th>{column.title}</th>" for column in _COLUMNS)
-    rows = "".join(_rows(run, kept))
+    rows = "".join(_rows(run, baseline))
     return f'<table class="figures"><thead><tr><td></td>{head}</tr></thead><tbody>{rows}</tbody></table>'
 
 
-def _rows(run: Run, kept: Run | None) -> Iterator[str]:
+def _rows(run: Run, baseline: Run | None) -> Iterator[str]:
     for scenario in SCENARIOS:
         if now := _Figures.of(run, scenario.name):
-            yield _row(scenario.title, now, _Figures.of(kept, scenario.name))
+            yield _row(scenario.title, now, _Figures.of(baseline, scenario.name))
         for part in scenario.parts if len(scenario.parts) > 1 else ():
             if now := _Figures.of_part(run, scenario.name, part.name):
-                yield _row(part.title, now, _Figures.of_part(kept, scenario.name, part.name))
+                yield _row(part.title, now, _Figures.of_part(baseline, scenario.name, part.name))
 
 
 def _row(title: str, now: _Figures, before: _Figures | None) -> str:
@@ -107,4 +107,4 @@ def _judged(verdicts: list[Verdict]) -> str:
         f'<small class="{_STATES[verdict.passed][0]}">{verdict.threshold.bound} {_STATES[verdict.passed][1]}</small>'
         for verdict in verdicts
     )
-    return f"{verdicts[0].told} {bounds}" if verdicts else ""
+    return f"{verdicts[0].measured_text} {bounds}" if verdicts else ""

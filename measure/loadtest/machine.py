@@ -35,6 +35,6 @@ def commit() -> str | None:
     """The commit that is checked out, if this is a clone."""
     command = ["git", "--no-optional-locks", "rev-parse", "--short", "HEAD"]
     with suppress(OSError):
-        said = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)  # noqa: S603
-        return said.stdout.strip() or None
+        ended = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)  # noqa: S603
+        return ended.stdout.strip() or None
     return None

@@ -10,7 +10,7 @@ from .gateway import Target
 from .plain_http import NoAnswerError
 from .results import Measured, Moment, Point
 from .scenarios import CONCURRENCIES, SWEPT, Config, Fit, Scenario, most_calls, read_config, seconds_of
-from .usage import look, watched
+from .usage import read_usage, watched
 
 _MOMENTS = 25
 """How often the gateway is looked at in a scenario of several parts."""
@@ -28,37 +28,39 @@ class Measurement:
     def warm_up(self) -> None:
         """Lets the gateway fetch its token and open its connections. Nothing is polled yet: see SCENARIOS.
 
-        Raises GhzError, and NoAnswerError when not one call ends with OK: nothing is to be learned there.
+        Raises GhzError, and NoAnswerError when not one call ends with OK: such figures would mislead.
         """
         calls, _ = ghz.run({_WARMING: self.fit.of(read_config(_WARMING)) | {"duration": f"{_WARM_UP}s"}})
         if calls.failed == calls.calls:
             raise NoAnswerError(f"{self.target.address}: no call ended with OK: {calls.errors or 'there was none'}")
 
     def scenario(self, scenario: Scenario) -> Measured | None:
-        """Measures one; None when nothing of it can be. Raises GhzError and NoAnswerError."""
+        """Measures one; None when none of its parts can be measured. Raises GhzError and NoAnswerError."""
         parts = [part for part in scenario.parts if part.kind != "cancels" or self.target.sandbox]
         if not parts:
             return None
-        tell(f"{scenario.title}: {scenario.stands_for}")
+        print_progress(f"{scenario.title}: {scenario.stands_for}")
         configs = {part.name: self._config(part.name, part.kind) for part in parts}
-        before = look(self.target.lookout)
+        before = read_usage(self.target.usage_source)
         with self._watched(configs) as moments:
             total, by_part = ghz.run(configs)
-        usage = look(self.target.lookout).since(before)
+        usage = read_usage(self.target.usage_source).since(before)
         return Measured(
             total=total,
             parts=by_part if len(parts) > 1 else {},
             served=usage.served,
-            asked=usage.asked,
+            vendor_calls=usage.vendor_calls,
             cpu=usage.cpu,
             course=tuple(moments),
         )
 
     def _watched(self, configs: Mapping[str, Config]) -> AbstractContextManager[list[Moment]]:
-        """The course of a scenario of several parts; of others it tells nothing, and looking costs some CPU time."""
+        """The course of a scenario with several parts. Others have none to show, and sampling costs CPU time."""
         if len(configs) == 1:
             return nullcontext([])
-        return watched(self.target.lookout, max(seconds_of(each["duration"]) for each in configs.values()) / _MOMENTS)
+        return watched(
+            self.target.usage_source, max(seconds_of(each["duration"]) for each in configs.values()) / _MOMENTS
+        )
 
     def _config(self, name: str, kind: str) -> Config:
         config = self.fit.of(read_config(name))
@@ -74,11 +76,11 @@ class Measurement:
 
     def _points(self, name: str) -> Iterable[Point]:
         for concurrency in CONCURRENCIES:
-            tell(f"{name}, {concurrency} at once")
+            print_progress(f"{name}, {concurrency} at once")
             total, _ = ghz.run({name: self.fit.of_concurrency(read_config(name), concurrency)})
             yield Point(concurrency, total.per_second, total.median, total.p99, total.failed)
 
 
-def tell(line: str) -> None:
-    """Says on stderr what goes on."""
+def print_progress(line: str) -> None:
+    """Prints a line on stderr."""
     print(line, file=sys.stderr, flush=True)  # noqa: T201

@@ -10,7 +10,7 @@ from testkit.server_process import ROOT
 from .scenarios import SCENARIOS
 from .thresholds import FILE
 
-KEPT = Path(__file__).parent / "kept.json"
+BASELINE = Path(__file__).parent / "baseline.json"
 QUICK = 0.2
 
 
@@ -34,13 +34,19 @@ def parse(arguments: list[str] | None = None) -> argparse.Namespace:
     add("--ghz-config", type=_ghz_config, default=(), metavar="FILE", help="JSON for ghz on top: TLS, metadata")
     add("--vendor-latency", type=float, default=0.05, metavar="SECONDS", help="of the embedded sandbox (%(default)s)")
     add("--thresholds", type=Path, default=FILE, metavar="FILE", help="measure/loadtest/thresholds.toml")
-    add("--kept", type=Path, default=KEPT, metavar="FILE", help="the run to compare with: measure/loadtest/kept.json")
-    add("--keep", action="store_true", help="keep this run there")
+    add(
+        "--baseline",
+        type=Path,
+        default=BASELINE,
+        metavar="FILE",
+        help="the run to compare with",
+    )
+    add("--save-baseline", action="store_true", help="write this run there")
     add("--into", type=Path, default=ROOT / "build" / "loadtest", metavar="FOLDER", help="build/loadtest")
     options = parser.parse_args(arguments)
     options.embedded = options.gateway is None and options.vendor_url is None
     if not (options.embedded or options.sandbox or options.ids):
-        parser.error("which call requests are to be read? Give --ids FILE, or --sandbox HOST:PORT if there is one")
+        parser.error("which call requests? Pass --ids FILE, or --sandbox HOST:PORT if there is one")
     options.scenarios = [scenario for scenario in SCENARIOS if not options.only or scenario.name in options.only]
     options.sweep = not options.only
     return options

@@ -4,16 +4,16 @@ import json
 from http.client import HTTPConnection, HTTPException
 from typing import Any
 
-_LONGEST = 5.0
+_TIMEOUT = 5.0
 
 
 class NoAnswerError(Exception):
-    """Nobody answered, or not with success."""
+    """There was no answer, or none with success."""
 
 
 def ask(address: str, path: str, method: str = "GET", document: Any = None) -> bytes:
     """The body of the answer at host:port. document: sent as JSON. Raises NoAnswerError."""
-    connection = HTTPConnection(address, timeout=_LONGEST)
+    connection = HTTPConnection(address, timeout=_TIMEOUT)
     try:
         connection.request(method, path, None if document is None else json.dumps(document))
         reply = connection.getresponse()

@@ -12,21 +12,21 @@ from .thresholds import Verdict
 _STYLE = Path(__file__).parent / "report.css"
 
 
-def write_report(path: Path, run: Run, verdicts: Sequence[Verdict], kept: Run | None) -> None:
+def write_report(path: Path, run: Run, verdicts: Sequence[Verdict], baseline: Run | None) -> None:
     """Writes the page."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(page(run, verdicts, kept))
+    path.write_text(page(run, verdicts, baseline))
 
 
-def page(run: Run, verdicts: Sequence[Verdict], kept: Run | None) -> str:
-    """The whole page. kept: an earlier run to compare with."""
+def page(run: Run, verdicts: Sequence[Verdict], baseline: Run | None) -> str:
+    """The whole page. baseline: an earlier run to compare with."""
     heading = findings.verdict(verdicts)
     return (
         '<!DOCTYPE html>\n<html lang="en"><head><meta charset="utf-8">'
         '<meta name="viewport" content="width=device-width, initial-scale=1">'
         '<meta name="color-scheme" content="light dark">'
         f"<title>Load test: {escape(heading)}</title>\n<style>\n{_STYLE.read_text()}</style></head>\n<body><main>\n"
-        + "\n".join([_header(run, verdicts, heading), *sections(run, verdicts, kept), _footer(run)])
+        + "\n".join([_header(run, verdicts, heading), *sections(run, verdicts, baseline), _footer(run)])
         + "\n</main></body></html>\n"
     )
 
@@ -57,6 +57,6 @@ def _footer(run: Run) -> str:
     lines = [
         f"Measured {length}, on a machine that {shared} {', '.join(about.machine)}.",
         *run.left_out,
-        "Made by python -m measure.loadtest; docs/loadtest.md says how to read it.",
+        "Made by python -m measure.loadtest; how to read it: docs/loadtest.md.",
     ]
     return "<footer>" + "".join(f"<p>{escape(line)}</p>" for line in lines) + "</footer>"

@@ -1,4 +1,4 @@
-"""What a run found, in aggregates: what the report shows, and what `--keep` keeps. Durations are in seconds."""
+"""The aggregates of a run: for the report, and for the baseline. Durations are in seconds."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field
@@ -59,30 +59,30 @@ class Moment:
     at: float
     lasted: float
     served: float
-    asked: float
+    vendor_calls: float
 
 
 @dataclass(frozen=True, slots=True)
 class Measured:
     """A scenario that was measured.
 
-    parts: its runs of ghz, when there were several. served: calls that the gateway counted. asked: its requests for
-    results and cancels to the vendor. cpu: what it used. None: the gateway does not tell, or is not ours.
+    parts: its runs of ghz, when there were several. served: calls that the gateway counted. vendor_calls: its requests
+    to the vendor, for results and cancels. cpu: seconds. None: not known, or the gateway is not ours.
     """
 
     total: Calls
     parts: dict[str, Calls] = field(default_factory=dict)
     served: float | None = None
-    asked: float | None = None
+    vendor_calls: float | None = None
     cpu: float | None = None
     course: tuple[Moment, ...] = ()
 
     @property
-    def asked_per_call(self) -> float | None:
+    def vendor_calls_per_call(self) -> float | None:
         """Requests to the vendor for each call served."""
-        if self.asked is None or not self.served:
+        if self.vendor_calls is None or not self.served:
             return None
-        return self.asked / self.served
+        return self.vendor_calls / self.served
 
     @property
     def cpu_per_call(self) -> float | None:
@@ -137,17 +137,19 @@ _RUN = TypeAdapter(Run)
 
 
 class NoRunError(Exception):
-    """A file holds no run; the text says which."""
+    """A file has no run in it. The text names the file."""
 
 
 def read_run(path: Path) -> Run | None:
-    """A run that was kept; None when there is none. Raises NoRunError when the file holds something else."""
+    """The run in a file; None when there is no such file. Raises NoRunError when the file has something else."""
     if not path.exists():
         return None
     try:
         return _RUN.validate_json(path.read_bytes())
     except ValueError:
-        raise NoRunError(f"{path.name}: was not kept by this version; delete it, and keep a new one") from None
+        raise NoRunError(
+            f"{path.name}: was not written by this version; delete it, and write a new one with --save-baseline"
+        ) from None
 
 
 def write_run(run: Run, path: Path) -> None:

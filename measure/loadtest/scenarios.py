@@ -61,7 +61,7 @@ SCENARIOS = (
         ),
     ),
 )
-"""In this order: ids that were polled may be read ahead for a while, which is not to count as what others asked."""
+"""In this order: polled ids may be read ahead for a while, and these requests must not count for later scenarios."""
 
 SWEPT = ("hot", "passed-through")
 """Configurations that are run once for each concurrency."""
@@ -93,7 +93,7 @@ def most_calls(config: Config) -> float:
 class Fit:
     """What a run changes in the files: the address, the length, the ids, and what the user adds.
 
-    length: 1 is what the files say. ids: read in the place of the sandbox's. also: more of ghz's configuration.
+    length: 1 is that of the files. ids: read in the place of the sandbox's. also: more of ghz's configuration.
     """
 
     host: str

@@ -17,7 +17,7 @@ def figures_table(run: Run) -> str:
         measured = run.scenarios.get(scenario.name)
         if measured is None:
             continue
-        all_of_it = (number(measured.asked_per_call), duration(measured.cpu_per_call))
+        all_of_it = (number(measured.vendor_calls_per_call), duration(measured.cpu_per_call))
         for name, calls in [(scenario.name, measured.total), *measured.parts.items()]:
             rows.append(
                 (
@@ -39,7 +39,7 @@ def thresholds_table(verdicts: Sequence[Verdict]) -> str:
     for verdict in verdicts:
         threshold = verdict.threshold
         title = MEASURES[threshold.measure].title
-        rows.append((threshold.scenario, title, verdict.told, threshold.bound, _WORDS[verdict.passed]))
+        rows.append((threshold.scenario, title, verdict.measured_text, threshold.bound, _WORDS[verdict.passed]))
     missed = sum(verdict.passed is False for verdict in verdicts)
     return f"{_aligned(rows)}\n\n{missed} of {len(verdicts)} thresholds missed"
 

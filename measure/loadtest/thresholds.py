@@ -1,4 +1,4 @@
-"""Thresholds: what each scenario must keep to, read from a TOML file; ghz has none of its own."""
+"""Thresholds: the bounds of each scenario, read from a TOML file; ghz has none of its own."""
 
 import tomllib
 from collections.abc import Callable, Iterable, Mapping
@@ -13,7 +13,7 @@ FILE = Path(__file__).parent / "thresholds.toml"
 
 
 class WrongThresholdsError(Exception):
-    """The file cannot be used; the text says why."""
+    """The file cannot be used. The text has the reason."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,7 +42,7 @@ MEASURES: Mapping[str, Measure] = {
     "median_ms": Measure("median", lambda measured: _milliseconds(measured.total.median), "ms"),
     "p99_ms": Measure("99th percentile", lambda measured: _milliseconds(measured.total.p99), "ms"),
     "calls_per_second": Measure("calls a second", lambda measured: measured.total.per_second),
-    "vendor_calls_per_call": Measure("vendor calls a call", lambda measured: measured.asked_per_call),
+    "vendor_calls_per_call": Measure("vendor calls a call", lambda measured: measured.vendor_calls_per_call),
 }
 
 
@@ -79,7 +79,7 @@ class Verdict:
     passed: bool | None
 
     @property
-    def told(self) -> str:
+    def measured_text(self) -> str:
         """What was measured, for people."""
         return MEASURES[self.threshold.measure].written(self.value)
 

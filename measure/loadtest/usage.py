@@ -1,4 +1,4 @@
-"""What the gateway did: by its metrics, and by what the kernel says of its processes."""
+"""The work of the gateway: by its metrics, and by the kernel's figures for its processes."""
 
 import os
 import threading
@@ -19,8 +19,8 @@ _TICKS = os.sysconf("SC_CLK_TCK")
 
 
 @dataclass(frozen=True, slots=True)
-class Lookout:
-    """Where to look: the address of its metrics, and its process. None: not known."""
+class UsageSource:
+    """Sources of a gateway's usage: the address of its metrics, and its process. None: not known."""
 
     metrics: str | None
     pid: int | None
@@ -28,33 +28,37 @@ class Lookout:
 
 @dataclass(frozen=True, slots=True)
 class Usage:
-    """What it did since its start: calls served, requests to the vendor, seconds of CPU time. None: not known."""
+    """Usage since the start: calls served, requests to the vendor, seconds of CPU time. None: not known."""
 
     served: float | None
-    asked: float | None
+    vendor_calls: float | None
     cpu: float | None
 
     def since(self, before: "Usage") -> "Usage":
-        """What it did since then."""
-        return Usage(_less(self.served, before.served), _less(self.asked, before.asked), _less(self.cpu, before.cpu))
+        """The usage between the two."""
+        return Usage(
+            _less(self.served, before.served),
+            _less(self.vendor_calls, before.vendor_calls),
+            _less(self.cpu, before.cpu),
+        )
 
 
-def look(at: Lookout) -> Usage:
-    """What it has done so far. Raises NoAnswerError when its metrics do not answer."""
-    served, asked = (None, None) if at.metrics is None else read_counts(ask(at.metrics, "/metrics").decode())
-    return Usage(served, asked, None if at.pid is None else cpu_seconds(at.pid))
+def read_usage(at: UsageSource) -> Usage:
+    """Its usage so far. Raises NoAnswerError when its metrics do not answer."""
+    served, vendor_calls = (None, None) if at.metrics is None else read_counts(ask(at.metrics, "/metrics").decode())
+    return Usage(served, vendor_calls, None if at.pid is None else cpu_seconds(at.pid))
 
 
 def read_counts(exposition: str) -> tuple[float, float]:
     """Calls served and requests to the vendor, out of Prometheus' text."""
-    served = asked = 0.0
+    served = vendor_calls = 0.0
     for family in text_string_to_metric_families(exposition):
         for sample in family.samples:
             if sample.name == "grpc_server_handled_total" and sample.labels["grpc_service"] == _SERVICE:
                 served += sample.value
             elif sample.name == "vendor_request_seconds_count" and sample.labels["operation"] in _OPERATIONS:
-                asked += sample.value
-    return served, asked
+                vendor_calls += sample.value
+    return served, vendor_calls
 
 
 def cpu_seconds(pid: int) -> float:
@@ -72,20 +76,20 @@ def cpu_seconds(pid: int) -> float:
 
 
 @contextmanager
-def watched(at: Lookout, every: float) -> Iterator[list[Moment]]:
-    """Looks again and again while the block runs; the list fills."""
+def watched(at: UsageSource, every: float) -> Iterator[list[Moment]]:
+    """Samples the usage while the block runs, and appends to the list."""
     moments: list[Moment] = []
     over = threading.Event()
 
     def watch() -> None:
         begun = then = time.monotonic()
-        before = look(at)
+        before = read_usage(at)
         while not over.wait(every):
             with suppress(NoAnswerError):
-                usage, now = look(at), time.monotonic()
+                usage, now = read_usage(at), time.monotonic()
                 done = usage.since(before)
-                if done.served is not None and done.asked is not None:
-                    moments.append(Moment(then - begun, now - then, done.served, done.asked))
+                if done.served is not None and done.vendor_calls is not None:
+                    moments.append(Moment(then - begun, now - then, done.served, done.vendor_calls))
                 before, then = usage, now
 
     watcher = threading.Thread(target=watch, daemon=True)

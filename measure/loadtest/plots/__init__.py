@@ -1,1 +1,1 @@
-"""The report's plots: each a function that gives one SVG for a width, to be read without any script."""
+"""The report's plots: each a function that returns an SVG of a width, without scripts."""

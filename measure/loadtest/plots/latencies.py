@@ -15,21 +15,23 @@ _NARROW = 500
 
 
 @dataclass(frozen=True, slots=True)
-class FieldMapping:
-    """A run: its name, of which scenario it is a part, the colour's name, its calls, and those of the kept run."""
+class Waits:
+    """A run: its name, the scenario that it is a part of, its colour, its calls, and those of the baseline."""
 
     title: str
     within: str
     kind: str
     calls: Calls
-    kept: Calls | None
+    baseline: Calls | None
 
 
-def plot(rows: list[FieldMapping], width: float) -> str:
+def plot(rows: list[Waits], width: float) -> str:
     """The drawing of all rows. Rows without calls have a line and nothing on it."""
     gutter, height = (0, 134) if width < _NARROW else (150, 108)
     top = 30
-    filled = [bucket for row in rows for calls in (row.calls, row.kept) if calls for bucket in calls.latencies] or [0]
+    filled = [bucket for row in rows for calls in (row.calls, row.baseline) if calls for bucket in calls.latencies] or [
+        0
+    ]
     x = Log(edge(min(filled) - 1), edge(max(filled) + 3), gutter, width - 4)
     drawing = Drawing(width, top + height * len(rows), "Histograms of latencies, over a logarithmic axis")
     for tick in x.ticks():
@@ -44,7 +46,7 @@ def plot(rows: list[FieldMapping], width: float) -> str:
     return str(drawing)
 
 
-def _name(drawing: Drawing, row: FieldMapping, base: float, width: float) -> None:
+def _name(drawing: Drawing, row: Waits, base: float, width: float) -> None:
     calls = f"{row.within + ', ' if row.within else ''}{number(row.calls.calls)} calls"
     if width < _NARROW:
         drawing.text(0, base - _PEAK - 14, row.title, f"name {row.kind}")
@@ -54,24 +56,24 @@ def _name(drawing: Drawing, row: FieldMapping, base: float, width: float) -> Non
         drawing.text(0, base - 3, calls, "tick")
 
 
-def _shape(drawing: Drawing, row: FieldMapping, x: Log, base: float) -> None:
-    """The bars, the kept run's outline, and for each bucket what is told when it is pointed at."""
-    now, before = _shares(row.calls), _shares(row.kept)
+def _shape(drawing: Drawing, row: Waits, x: Log, base: float) -> None:
+    """The bars, the outline of the baseline, and a tooltip for each bucket."""
+    now, before = _shares(row.calls), _shares(row.baseline)
     tallest = max([*now.values(), *before.values()], default=1)
     for bucket, share in now.items():
         left, right = x(edge(bucket)), x(edge(bucket + 1))
         high = max(share / tallest * _PEAK, 1.2)
-        said = f"{duration(edge(bucket))} to {duration(edge(bucket + 1))}: {number(row.calls.latencies[bucket])} calls"
-        drawing.bar(left, base - high, max(right - left - 1, 1), high, f"fill {row.kind}", f"{said}, {share:.1%}")
+        label = f"{duration(edge(bucket))} to {duration(edge(bucket + 1))}: {number(row.calls.latencies[bucket])} calls"
+        drawing.bar(left, base - high, max(right - left - 1, 1), high, f"fill {row.kind}", f"{label}, {share:.1%}")
     if before:
         outline = [(x(edge(min(before))), base)]
         for bucket in range(min(before), max(before) + 1):
             high = before.get(bucket, 0) / tallest * _PEAK
             outline += [(x(edge(bucket)), base - high), (x(edge(bucket + 1)), base - high)]
-        drawing.path([*outline, (outline[-1][0], base)], "cache")
+        drawing.path([*outline, (outline[-1][0], base)], "baseline")
 
 
-def _marks(drawing: Drawing, row: FieldMapping, x: Log, base: float, width: float) -> None:
+def _marks(drawing: Drawing, row: Waits, x: Log, base: float, width: float) -> None:
     """The median and the 99th percentile, under the base line: to both sides, or together where there is no room."""
     if row.calls.median is None or row.calls.p99 is None:
         return

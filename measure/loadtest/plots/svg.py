@@ -10,11 +10,11 @@ def _attribute(value: float | str) -> str:
 
 
 class Drawing:
-    """Width and height are in pixels; where there is less room it shrinks. says: what it shows, for who cannot see."""
+    """Width and height are in pixels; where there is less room it shrinks. description: for screen readers."""
 
-    def __init__(self, width: float, height: float, says: str) -> None:
+    def __init__(self, width: float, height: float, description: str) -> None:
         self._size = f'viewBox="0 0 {width:.0f} {height:.0f}" width="{width:.0f}" height="{height:.0f}"'
-        self._says = escape(says)
+        self._description = escape(description)
         self._elements: list[str] = []
 
     def add(self, tag: str, text: str = "", *, title: str = "", **attributes: float | str) -> None:
@@ -47,4 +47,4 @@ class Drawing:
         self.add("rect", title=title, x=x, y=y, width=width, height=height, class_=class_)
 
     def __str__(self) -> str:
-        return f'<svg {self._size} role="img" aria-label="{self._says}">{"".join(self._elements)}</svg>'
+        return f'<svg {self._size} role="img" aria-label="{self._description}">{"".join(self._elements)}</svg>'

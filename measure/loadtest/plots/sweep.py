@@ -13,18 +13,18 @@ _HEIGHT, _TOP, _BOTTOM, _LEFT, _RIGHT = 310, 16, 50, 46, 116
 
 @dataclass(frozen=True, slots=True)
 class Curve:
-    """A configuration over all concurrencies, and the same in the kept run."""
+    """A configuration over all concurrencies, and the same of the baseline."""
 
     title: str
     kind: str
     points: Sequence[Point]
-    kept: Sequence[Point]
+    baseline: Sequence[Point]
 
 
 def throughput(curves: list[Curve], width: float, vendor_latency: float | None) -> str:
     """Calls a second. vendor_latency: seconds, for what a call that waits for the vendor can come to at best."""
     drawing, x = _frame(curves, width, "Calls a second against concurrency")
-    most = max((point.per_second for curve in curves for point in (*curve.points, *curve.kept)), default=0) or 1
+    most = max((point.per_second for curve in curves for point in (*curve.points, *curve.baseline)), default=0) or 1
     y = Linear(most * 1.08, _HEIGHT - _BOTTOM, _TOP)
     for tick in y.ticks():
         drawing.line(_LEFT, y(tick), width - _RIGHT, y(tick), "grid")
@@ -33,11 +33,11 @@ def throughput(curves: list[Curve], width: float, vendor_latency: float | None) 
         _at_best(drawing, x, y, vendor_latency)
     labels = []
     for curve in curves:
-        _line(drawing, curve.kept, lambda point: point.per_second, x, y, "cache")
+        _line(drawing, curve.baseline, lambda point: point.per_second, x, y, "baseline")
         _line(drawing, curve.points, lambda point: point.per_second, x, y, f"line {curve.kind}")
         for point in curve.points:
-            said = f"{curve.title}, {point.concurrency} at once: {number(point.per_second)} calls/s"
-            drawing.dot(x(point.concurrency), y(point.per_second), 4, f"dot {curve.kind}", said)
+            label = f"{curve.title}, {point.concurrency} at once: {number(point.per_second)} calls/s"
+            drawing.dot(x(point.concurrency), y(point.per_second), 4, f"dot {curve.kind}", label)
         last = curve.points[-1]
         labels.append((y(last.per_second), curve.title, f"{number(last.per_second)}/s", curve.kind))
     _label(drawing, width - _RIGHT + 10, labels)
@@ -50,7 +50,7 @@ def latency(curves: list[Curve], width: float) -> str:
     found = [
         value
         for curve in curves
-        for point in (*curve.points, *curve.kept)
+        for point in (*curve.points, *curve.baseline)
         for value in (point.median, point.p99)
         if value is not None
     ] or [0.001, 0.01]
@@ -60,25 +60,25 @@ def latency(curves: list[Curve], width: float) -> str:
         drawing.text(_LEFT - 8, y(tick) + 4, duration(tick), "tick", "end")
     labels = []
     for curve in curves:
-        told = [point for point in curve.points if point.median is not None and point.p99 is not None]
-        upper = [(x(point.concurrency), y(point.p99 or 0)) for point in told]
-        lower = [(x(point.concurrency), y(point.median or 0)) for point in told]
+        measured = [point for point in curve.points if point.median is not None and point.p99 is not None]
+        upper = [(x(point.concurrency), y(point.p99 or 0)) for point in measured]
+        lower = [(x(point.concurrency), y(point.median or 0)) for point in measured]
         drawing.path([*upper, *reversed(lower)], f"band {curve.kind}", close=True)
-        _line(drawing, curve.kept, lambda point: point.median, x, y, "cache")
+        _line(drawing, curve.baseline, lambda point: point.median, x, y, "baseline")
         drawing.path(lower, f"line {curve.kind}")
-        for point in told:
-            said = f"{curve.title}, {point.concurrency} at once: half within {duration(point.median)}"
-            said += f", 99 % within {duration(point.p99)}"
-            drawing.dot(x(point.concurrency), y(point.median or 0), 4, f"dot {curve.kind}", said)
-        if told:
-            labels.append((lower[-1][1], curve.title, duration(told[-1].median), curve.kind))
+        for point in measured:
+            label = f"{curve.title}, {point.concurrency} at once: half within {duration(point.median)}"
+            label += f", 99 % within {duration(point.p99)}"
+            drawing.dot(x(point.concurrency), y(point.median or 0), 4, f"dot {curve.kind}", label)
+        if measured:
+            labels.append((lower[-1][1], curve.title, duration(measured[-1].median), curve.kind))
     _label(drawing, width - _RIGHT + 10, labels)
     return str(drawing)
 
 
-def _frame(curves: list[Curve], width: float, says: str) -> tuple[Drawing, Log]:
+def _frame(curves: list[Curve], width: float, description: str) -> tuple[Drawing, Log]:
     concurrencies = sorted({point.concurrency for curve in curves for point in curve.points}) or [1, 2]
-    drawing = Drawing(width, _HEIGHT, says)
+    drawing = Drawing(width, _HEIGHT, description)
     x = Log(concurrencies[0], max(concurrencies[-1], concurrencies[0] * 2), _LEFT + 10, width - _RIGHT)
     for concurrency in concurrencies:
         drawing.text(x(concurrency), _HEIGHT - _BOTTOM + 20, str(concurrency), "tick", "middle")

@@ -12,21 +12,21 @@ _LABEL = 84
 
 
 @dataclass(frozen=True, slots=True)
-class FieldMapping:
+class Ratio:
     """A scenario: calls served and requests to the vendor."""
 
     title: str
     kind: str
     served: float
-    asked: float
+    vendor_calls: float
 
 
-def plot(rows: list[FieldMapping], width: float) -> str:
+def plot(rows: list[Ratio], width: float) -> str:
     """The drawing of all rows, over one logarithmic axis."""
     narrow = width < _NARROW
     gutter, height, right = (0, 84, 10) if narrow else (168, 62, 130)
     top = 30
-    most = max([10, *(value for row in rows for value in (row.served, row.asked))])
+    most = max([10, *(value for row in rows for value in (row.served, row.vendor_calls))])
     x = Log(1, most, gutter + _LABEL, width - right - _LABEL)
     drawing = Drawing(width, top + height * len(rows), "Requests to the vendor against calls served, by scenario")
     for tick in x.ticks():
@@ -37,15 +37,15 @@ def plot(rows: list[FieldMapping], width: float) -> str:
         drawing.text(width, top - 14, "one request for", "tick", "end")
     for index, row in enumerate(rows):
         y = top + height * index + (56 if narrow else 32)
-        asked, served = x(row.asked), x(row.served)
+        vendor_calls, served = x(row.vendor_calls), x(row.served)
         drawing.text(0, y - 28 if narrow else y + 5, row.title, f"name {row.kind}")
-        drawing.line(asked, y, served, y, f"bond {row.kind}")
+        drawing.line(vendor_calls, y, served, y, f"bond {row.kind}")
         drawing.dot(served, y, 8, f"dot {row.kind}", f"{row.title}: {number(row.served)} calls served")
-        drawing.dot(asked, y, 4, "dot vendor", f"{row.title}: {number(row.asked)} requests to the vendor")
-        drawing.text(asked - 12, y + 4, f"{number(row.asked)} asked", "tick", "end")
+        drawing.dot(vendor_calls, y, 4, "dot vendor", f"{row.title}: {number(row.vendor_calls)} requests to the vendor")
+        drawing.text(vendor_calls - 12, y + 4, f"{number(row.vendor_calls)} to the vendor", "tick", "end")
         drawing.text(served + 14, y + 4, f"{number(row.served)} served", "tick strong")
-        if row.asked:
-            calls = round(row.served / row.asked, 1 if row.served < 10 * row.asked else 0)
+        if row.vendor_calls:
+            calls = round(row.served / row.vendor_calls, 1 if row.served < 10 * row.vendor_calls else 0)
             ratio = f"{'one for ' if narrow else ''}{number(calls)} {'call' if calls == 1 else 'calls'}"
             drawing.text(width, y - 28 if narrow else y + 6, ratio, "ratio", "end")
     return str(drawing)
