@@ -15,9 +15,9 @@ from tests.measure.loadtest.runs import example_run, hot, page_of
 
 
 def _drawings(text: str) -> Iterator[tuple[str, float, str]]:
-    """Each drawing: what it says it shows, its width, and its elements."""
-    for width, says, inside in re.findall(r'<svg [^>]*width="(\d+)"[^>]*aria-label="([^"]+)">(.*?)</svg>', text):
-        yield says, float(width), inside
+    """Each drawing: what it description it shows, its width, and its elements."""
+    for width, description, inside in re.findall(r'<svg [^>]*width="(\d+)"[^>]*aria-label="([^"]+)">(.*?)</svg>', text):
+        yield description, float(width), inside
 
 
 def test_the_report_needs_nothing_but_itself() -> None:
@@ -37,8 +37,10 @@ def test_every_plot_has_data_at_both_widths() -> None:
         "Requests to the vendor against calls served, by scenario": ("<circle", 2 * len(SCENARIOS)),
         "Calls served and requests to the vendor a second, over time": ("<rect", 2 * 10),
     }
-    found = [(says, inside.count(expected[says][0])) for description, _, inside in _drawings(page_of(run))]
-    assert sorted(found) == sorted([(says, times) for says, (_, times) in expected.items()] * 2)
+    found = [
+        (description, inside.count(expected[description][0])) for description, _, inside in _drawings(page_of(run))
+    ]
+    assert sorted(found) == sorted([(description, times) for description, (_, times) in expected.items()] * 2)
 
 
 def _runs_of(measured: Measured) -> list[Calls]:
@@ -48,12 +50,12 @@ def _runs_of(measured: Measured) -> list[Calls]:
 @pytest.mark.parametrize("scale", [1e-5, 0.1, 30.0])
 def test_every_mark_is_within_its_drawing(scale: float) -> None:
     """No column, dot or corner of a line is lost outside, neither of this run nor of the baseline."""
-    for says, width, inside in _drawings(page_of(example_run(), example_run(scale))):
+    for description, width, inside in _drawings(page_of(example_run(), example_run(scale))):
         corners = re.findall(r"[ML](-?[\d.]+) ", "".join(re.findall(r' d="(.+?)"', inside)))
         found = [float(value) for value in re.findall(r' c?x="(-?[\d.]+)"', inside) + corners]
-        assert found, says
-        assert min(found) >= 0, says
-        assert max(found) <= width, says
+        assert found, description
+        assert min(found) >= 0, description
+        assert max(found) <= width, description
 
 
 def test_every_mark_has_its_figure_as_a_tooltip() -> None:
