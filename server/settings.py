@@ -12,7 +12,7 @@ from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, BeforeValidator, Field, SecretStr, ValidationError, model_validator
 from pydantic_core import ErrorDetails
-from pydantic_settings import BaseSettings, SettingsConfigDict
+from pydantic_settings import BaseSettings, EnvSettingsSource, PydanticBaseSettingsSource, SettingsConfigDict
 from pydantic_settings import SettingsError as SourceError
 
 PREFIX = "GATEWAY_"
@@ -178,6 +178,15 @@ Seconds = Annotated[float, Field(ge=0, le=86_400, allow_inf_nan=False)]
 PollInterval = Annotated[float, Field(ge=0.1, le=86_400, allow_inf_nan=False)]
 
 
+def _without_empty(values: dict[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in values.items() if value != "" or name == "metrics_listen"}
+
+
+class _Environment(EnvSettingsSource):
+    def __call__(self) -> dict[str, Any]:
+        return _without_empty(super().__call__())
+
+
 class Settings(BaseSettings):
     """All settings, checked. Durations are in seconds; `docs/settings.md` describes each."""
 
@@ -244,7 +253,19 @@ class Settings(BaseSettings):
     @model_validator(mode="before")
     @classmethod
     def _empty_is_unset(cls, values: dict[str, Any]) -> dict[str, Any]:
-        return {name: value for name, value in values.items() if value != "" or name == "metrics_listen"}
+        return _without_empty(values)
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """The environment goes before the files; an empty variable does not hide a file."""
+        return init_settings, _Environment(settings_cls), file_secret_settings
 
     @model_validator(mode="after")
     def _fit_together(self) -> Self:
@@ -303,7 +324,7 @@ class Settings(BaseSettings):
         """The files that settings come from, by the names of those fields that come from files of secrets_dir."""
         if self.secrets_dir is None:
             return {}
-        from_environment = {name.upper() for name in os.environ}
+        from_environment = {name.upper() for name, value in os.environ.items() if value}
         files = {path.name.upper(): path for path in self.secrets_dir.iterdir()}
         wanted = {name: f"{PREFIX}{name.upper()}" for name in names}
         return {name: files[full] for name, full in wanted.items() if full in files and full not in from_environment}

@@ -313,11 +313,11 @@ def test_what_editors_put_around_secrets_is_no_part_of_them(
 
 
 def test_settings_that_come_from_files_are_known(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    """What the environment sets does not come from a file, although there is one."""
+    """What the environment sets does not come from a file, although there is one; an empty variable sets nothing."""
     for name in ("gateway_vendor_client_id", "GATEWAY_VENDOR_CLIENT_SECRET", "gateway_vendor_proxy"):
         (tmp_path / name).write_text("http://from.a.file:1")
     _set(monkeypatch, {"GATEWAY_VENDOR_URL": "https://b.example", "GATEWAY_VENDOR_CLIENT_ID": "client"})
-    monkeypatch.setenv("GATEWAY_SECRETS_DIR", str(tmp_path))
+    _set(monkeypatch, {"GATEWAY_SECRETS_DIR": str(tmp_path), "GATEWAY_VENDOR_CLIENT_SECRET": ""})
     settings = load_settings()
     assert settings.vendor_client_id == "client"
     found = settings.secret_files("vendor_client_id", "vendor_client_secret", "vendor_key")

@@ -21,6 +21,7 @@ from . import (
     sharing,
     state,
     unfinished,
+    vendor_connection,
     watching,
     workers,
 )
@@ -40,6 +41,7 @@ CASES = (
     *callers.CASES,
     *seen.CASES,
     *sharing.CASES,
+    *vendor_connection.CASES,
     *state.CASES,
     *watching.CASES,
     *workers.CASES,

@@ -3,6 +3,7 @@
 import asyncio
 import gzip
 import json
+import ssl
 from collections import Counter, defaultdict
 from collections.abc import Callable
 from functools import cache
@@ -15,8 +16,8 @@ HTML = "<!doctype html><title>Gateway</title><h1>It works</h1>"
 class Vendor(ScriptedVendor):
     """`on_read`, `on_cancel`: the rules, from a call request's id to the answer."""
 
-    def __init__(self) -> None:
-        super().__init__()
+    def __init__(self, tls: ssl.SSLContext | None = None) -> None:
+        super().__init__(tls)
         self.statuses: dict[str, str] = defaultdict(lambda: "PENDING_TO_CALL")
         self.reads = Counter[str]()
         self.posts = Counter[str]()
@@ -28,7 +29,7 @@ class Vendor(ScriptedVendor):
         self.on_cancel: Callable[[str], Answer] = self.agree
         self.answer("result", self._read)
         self.answer("cancel", self._cancel)
-        self.answer("token", self._token)
+        self.answer_tokens()
 
     async def __aexit__(self, *error: object) -> None:
         await super().__aexit__(*error)
@@ -50,6 +51,10 @@ class Vendor(ScriptedVendor):
     def commit(self, call_request_id: str) -> None:
         """The call request is cancelled from now on."""
         self.statuses[call_request_id] = "CANCELLED"
+
+    def answer_tokens(self) -> None:
+        """The token endpoint sends tokens, from the start on, and again after `answer`."""
+        self.answer("token", self._token)
 
     def revoke(self) -> None:
         """No token is valid any more, until a new one is fetched."""
