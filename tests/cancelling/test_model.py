@@ -117,6 +117,8 @@ class History:
         assert not vendor.shown, f"{error.reason_name}, although a reading has shown it as cancelled"
         if vendor.cancelled_at > vendor.refused_at > 0:
             return  # the first POST was carried out after the second was refused, and after the last reading
+        assert error.rejected is not None, f"{error.reason_name}, but it is cancelled"
+        assert error.rejected.reason, "refused without a reason, and no reading has answered"
         until = min(deadline, self.over_at)
         assert now() >= until - LAST_MOMENTS, f"{error.reason_name} before the time was up, but it is cancelled"
         if vendor.calm:
