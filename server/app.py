@@ -22,6 +22,7 @@ from .observability.access_log import AccessLog
 from .observability.logs import describe, get_log
 from .observability.metrics import KnownLabels, Metrics
 from .process.embedded_sandbox import with_vendor
+from .process.memory_trim import MemoryTrim
 from .process.port import reserved_port
 from .reading.batch import Batches
 from .reading.result_cache import ResultCache
@@ -111,6 +112,7 @@ class Gateway:
 
     async def _start(self, stack: AsyncExitStack) -> None:
         settings = self._settings
+        await stack.enter_async_context(MemoryTrim())
         metrics = Metrics(KNOWN_LABELS, self._lines_lost)
         vendor = await self._vendor(stack, metrics)
         if settings.workers == 1:

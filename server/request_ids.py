@@ -4,8 +4,9 @@ They travel with the task of a call, and with the tasks that it starts: a read t
 ids of the caller that began it.
 """
 
-import random
+import itertools
 import re
+import secrets
 from contextvars import ContextVar
 from typing import NamedTuple
 
@@ -25,6 +26,8 @@ class RequestIds(NamedTuple):
     traceparent: str | None = None
 
 
+_PREFIX, _numbers = secrets.token_hex(10), itertools.count()  # of this process: ids must be unique, not secret
+
 _current: ContextVar[RequestIds | None] = ContextVar("request_ids", default=None)
 
 
@@ -37,7 +40,7 @@ def begin_request(request_ids: list[str], traceparents: list[str]) -> RequestIds
     if len(request_ids) == 1 and _REQUEST_ID.fullmatch(request_ids[0]):
         request_id = request_ids[0]
     else:
-        request_id = f"{random.getrandbits(128):032x}"
+        request_id = f"{_PREFIX}{next(_numbers):012x}"
     trace_id = traceparent = None
     if len(traceparents) == 1:
         trace_id, traceparent = _trace(traceparents[0])

@@ -3,6 +3,7 @@
 import asyncio
 import time
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
 
 from callrequest.v1.call_request_service_pb2 import GetCallRequestResultRequest
 from testkit.gateway_process import GatewayProcess, serving
@@ -13,7 +14,8 @@ from .calls import client_of, code_of, counted, identifier
 from .fault_case import FaultCase, Findings, Form
 from .vendor import Vendor
 
-_PAUSE = 2.0  # seconds after an attack, for memory to come back
+_PAUSE = 2.0  # seconds after an attack, for its connections to end
+_TRIMMED = 25.0  # seconds in which freed memory goes back to the operating system
 _ROUNDS = 2
 _MAX_KEPT = 60.0  # MB after all rounds: what an allocator keeps, and no more
 
@@ -49,6 +51,8 @@ def _under(attack: Attack) -> Callable[[Form, Findings], Awaitable[None]]:
             findings.record(done)
             findings.record(f"slowest probe {max(took) * 1000:.0f} ms", max(took) < 1)
             findings.record(f"probes: {counted(codes)}", set(codes) == {"OK"})
+            with suppress(TimeoutError):
+                await gateway.until(lambda: gateway.memory() - before <= _MAX_KEPT, _TRIMMED)
             kept = gateway.memory() - before
             findings.record(f"+{gateway.peak() - before:.0f} MB at most, {kept:+.0f} after", kept <= _MAX_KEPT)
             defects = gateway.defects()

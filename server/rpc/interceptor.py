@@ -101,9 +101,10 @@ class Interceptor:
         try:
             call.read_metadata()
             await context.abort(grpc.StatusCode.UNIMPLEMENTED, "There is no such method here.")
-        except Exception as error:
-            await call.failed(error)
-            raise
+        except BaseException as error:
+            end = await call.failed(error)
+        del call, context
+        raise end
 
     def _intercepted(self, service: str, name: str, handler: Handler) -> Handler:
         label = (_TYPES[handler.request_streaming, handler.response_streaming], service, name)
@@ -129,11 +130,12 @@ class Interceptor:
                 call.open()
                 call.request = decode(await requests.read(context)) if takes_one else decode_each(context)
                 response = write(await behaviour(call.request, context))
+                call.ended("OK")
+                return response
             except BaseException as error:
-                await call.failed(error)
-                raise
-            call.ended("OK")
-            return response
+                end = await call.failed(error)
+            del call, context  # see failed
+            raise end
 
         async def streaming(_: object, context: Context) -> None:
             call = begin(context)
@@ -148,10 +150,12 @@ class Interceptor:
                             await context.write(write(response))
                 else:
                     await behaviour(call.request, ResponseStream(context, call.admit))  # it writes its messages itself
+                call.ended("OK")
+                return
             except BaseException as error:
-                await call.failed(error)
-                raise
-            call.ended("OK")
+                end = await call.failed(error)
+            del call, context  # see failed
+            raise end
 
         if handler.response_streaming:
             return grpc.stream_stream_rpc_method_handler(streaming, response_serializer=write)
@@ -240,8 +244,24 @@ class _Call:
             raise GatewayError(reasons.ERROR_REASON_CALLER_FORBIDDEN)
         return caller
 
-    async def failed(self, error: BaseException) -> None:
-        """Ends a call that raised: with its status, or INTERNAL. Returns when grpc itself answers the caller."""
+    async def failed(self, error: BaseException) -> BaseException:
+        """Ends a call that raised: with its status, or INTERNAL. Returns what its handler must then raise.
+
+        grpc keeps the exception of an abort with the call. Its traceback would keep the frames of the handler, and they
+        the call with its metadata, until the garbage collector looks at the oldest generation: in a gateway that is
+        idle, for hours. So nothing that a frame of ours refers to may be reached from it.
+        """
+        try:
+            await self._end(error)
+        except grpc.aio.AbortError as aborted:
+            error = aborted
+        if isinstance(error, grpc.aio.AbortError):
+            error.__traceback__ = error.__context__ = None
+        elif isinstance(error, grpc.aio.InternalError):
+            error = asyncio.CancelledError()  # grpc.aio would log the other as a defect
+        return error
+
+    async def _end(self, error: BaseException) -> None:
         if isinstance(error, grpc.aio.AbortError):
             self.ended(_CODES[_number(self._context.code())].name)
         elif isinstance(error, GeneratorExit) or (isinstance(error, asyncio.CancelledError) and _asked_to_stop()):
@@ -254,7 +274,6 @@ class _Call:
             await self._context.abort(grpc.StatusCode.RESOURCE_EXHAUSTED, "The metadata has more than 8 KiB.")
         elif isinstance(error, grpc.aio.InternalError):  # a write failed: the caller is gone
             self.ended("CANCELLED")
-            raise asyncio.CancelledError from None  # grpc.aio would log the other as a defect
         # A CancelledError that nobody asked for would leave the caller waiting until its deadline (grpc#29248).
         elif isinstance(error, Exception | asyncio.CancelledError):
             get_log().error("unexpected", method=self._label[2], **describe(error))

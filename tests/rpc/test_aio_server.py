@@ -94,9 +94,9 @@ _Core._make_request_call_future = cygrpc.AioServer._make_request_call_future
         before = gateway.workers()
         await _code_of(gateway.port, NO_TEXT)
         if workers == 1:
-            assert await gateway.ended(5) == 1
+            assert await gateway.ended(30) == 1
         else:
-            await gateway.until(lambda: gateway.workers() != before, 5)
+            await gateway.until(lambda: gateway.workers() != before, 30)
         assert any("ended by itself" in str(line["event"]) for line in gateway.log())
 
 
