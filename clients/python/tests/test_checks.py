@@ -106,10 +106,11 @@ def test_decodes_error_details(gateway: Gateway, sandbox: Sandbox, connect: Conn
     assert wrong.retry_after is None
     assert wrong.rejected is None
 
-    sandbox.plan("result", "too_many_requests", seconds=60)  # so long that the gateway does not wait itself
-    limited = failure(caller.read, PENDING)
+    of_its_own = f"limited{time.time_ns() % 10**9:09d}"  # the gateway keeps to what it was sent for an id
+    sandbox.make(of_its_own, fault="too_many_requests", seconds=7)  # so long that the gateway does not wait itself
+    limited = failure(caller.read, of_its_own)
     assert (limited.code, limited.reason) == (grpc.StatusCode.RESOURCE_EXHAUSTED, "VENDOR_RATE_LIMITED")
-    assert limited.retry_after == timedelta(seconds=60)
+    assert limited.retry_after == timedelta(seconds=7)
     assert limited.violations == ()
 
 

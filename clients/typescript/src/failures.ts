@@ -52,8 +52,9 @@ export class FailedItem {
   readonly message: string;
 
   constructor({ code, reason, message }: BatchError) {
+    // eslint-disable-next-line @typescript-eslint/no-unsafe-enum-assignment -- google.rpc.Code has gRPC's numbers
     this.code = code;
-    this.reason = ErrorReason[reason] as string | undefined;
+    this.reason = ErrorReason[reason]; // undefined for a number that these stubs have no name for
     this.message = message;
     this.decision = decide(this.code, this.reason, false);
   }

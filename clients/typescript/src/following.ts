@@ -2,11 +2,7 @@
 
 import { setTimeout as pause } from "node:timers/promises";
 
-import type {
-  CallRequestResult,
-  CallRequestServiceClient,
-  WatchCallRequestResultResponse,
-} from "@callrequest/v1";
+import type { CallRequestResult, CallRequestServiceClient, WatchCallRequestResultResponse } from "@callrequest/v1";
 import { Metadata, type ServiceError } from "@grpc/grpc-js";
 
 import { present } from "./calls.js";

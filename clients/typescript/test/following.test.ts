@@ -31,17 +31,13 @@ scenario("follows_to_the_end", ["CALL_REQUEST_GATEWAY", "CALL_REQUEST_SANDBOX"],
 });
 
 // A gateway that ends the stream is watched again, after the time that it asks for.
-scenario(
-  "follows_through_reconnects",
-  ["CALL_REQUEST_GATEWAY_RESTLESS", "CALL_REQUEST_SANDBOX"],
-  async (env, t) => {
-    const gateway = closing(t, connect(env.CALL_REQUEST_GATEWAY_RESTLESS));
-    const id = await new Sandbox(env.CALL_REQUEST_SANDBOX).make({ call_in: 4, call_takes: 0.1 });
-    const statuses = await followed(gateway, id);
-    assert.equal(statuses.at(-1), COMPLETED);
-    assert.ok(statuses.length >= 2, statuses.toString());
-  },
-);
+scenario("follows_through_reconnects", ["CALL_REQUEST_GATEWAY_RESTLESS", "CALL_REQUEST_SANDBOX"], async (env, t) => {
+  const gateway = closing(t, connect(env.CALL_REQUEST_GATEWAY_RESTLESS));
+  const id = await new Sandbox(env.CALL_REQUEST_SANDBOX).make({ call_in: 4, call_takes: 0.1 });
+  const statuses = await followed(gateway, id);
+  assert.equal(statuses.at(-1), COMPLETED);
+  assert.ok(statuses.length >= 2, statuses.toString());
+});
 
 // Each id has a result or a failure with its decision, in order.
 scenario("reads_many_at_once", ["CALL_REQUEST_GATEWAY"], async (env, t) => {

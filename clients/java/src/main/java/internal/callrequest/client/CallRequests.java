@@ -49,10 +49,7 @@ public final class CallRequests {
     var request =
         BatchGetCallRequestResultsRequest.newBuilder().addAllCallRequestIds(callRequestIds).build();
     try {
-      return gateway
-          .withDeadlineAfter(deadline)
-          .batchGetCallRequestResults(request)
-          .getItemsList();
+      return gateway.withDeadlineAfter(deadline).batchGetCallRequestResults(request).getItemsList();
     } catch (StatusRuntimeException e) {
       throw CallFailedException.reading(e);
     }

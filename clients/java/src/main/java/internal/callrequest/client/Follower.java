@@ -15,7 +15,9 @@ import java.util.function.Predicate;
 
 /** Follows a result to its end: hours, restarts of the gateway and broken connections included. */
 public final class Follower {
-  /** How long a stream lasts at most: a connection that is gone without a word is noticed by then. */
+  /**
+   * How long a stream lasts at most: a connection that is gone without a word is noticed by then.
+   */
   private static final Duration ONE_STREAM = Duration.ofMinutes(10);
 
   private static final long FIRST_PAUSE_MILLIS = 200;
@@ -58,7 +60,7 @@ public final class Follower {
         if (failure.decision() != Decision.RETRY_LATER) {
           throw failure;
         }
-        Thread.sleep(pause(failure, failures));
+        Thread.sleep(pause(failure, failures).toMillis());
       } finally {
         stream.detach(outer);
         stream.cancel(null);

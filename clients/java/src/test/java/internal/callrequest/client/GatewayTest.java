@@ -336,7 +336,10 @@ class GatewayTest {
         List.of(
             ErrorReason.ERROR_REASON_INVALID_REQUEST,
             ErrorReason.ERROR_REASON_CALL_REQUEST_NOT_FOUND),
-        items.stream().filter(BatchItem::hasError).map(each -> each.getError().getReason()).toList());
+        items.stream()
+            .filter(BatchItem::hasError)
+            .map(each -> each.getError().getReason())
+            .toList());
     assertEquals(Decision.FIX_REQUEST, Decision.about(items.get(1).getError()));
     CallFailedException none = failureOf(() -> gateway().results(List.of()));
     assertEquals(Optional.of("INVALID_REQUEST"), none.reason());
