@@ -15,7 +15,7 @@ _HEADING = re.compile(r"^#+ (.*)\n", re.MULTILINE)
 _VOLATILE = (
     (r"\d{4}-\d\d-\d\dT[\d:.]+Z", "<time>"),
     (r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}", "<uuid>"),
-    (r'(?<="retryDelay": ")\d+\.\d+(?=s")', "<seconds>"),  # with a fraction it is jitter
+    (r'(?<="retry_delay": ")\d+\.\d+(?=s")', "<seconds>"),  # with a fraction it is jitter
     (r'(?<=":) +', " "),  # Go's JSON has one space or two, by the build
 )
 
