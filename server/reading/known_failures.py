@@ -57,5 +57,5 @@ class KnownFailures:
         if error.spec.vendor is not VendorState.REFUSES:
             return False
         accepted, refused = (last.of_others(call_request_id) for last in (self._accepted, self._refused))
-        by_token_endpoint = error.delivery is Delivery.NOT_SENT
+        by_token_endpoint = error.delivery is not Delivery.REJECTED
         return by_token_endpoint or accepted <= max(refused, now() - REMEMBERED)

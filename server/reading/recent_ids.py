@@ -18,7 +18,7 @@ class RecentIds(Generic[_Value]):
         self._entries: dict[str, tuple[float, _Value]] = {}  # the one that was put first is first
 
     def __len__(self) -> int:
-        self._prune(self._max_ids)
+        self._prune(now() - self._seconds, self._max_ids)
         return len(self._entries)
 
     def get(self, call_request_id: str) -> _Value | None:
@@ -28,16 +28,16 @@ class RecentIds(Generic[_Value]):
 
     def put(self, call_request_id: str, value: _Value) -> None:
         """Keeps a value in place of an older one. When there are max_ids, the one that was put first is forgotten."""
-        self.pop(call_request_id)
-        self._prune(self._max_ids - 1)
-        self._entries[call_request_id] = (now(), value)
+        moment = now()
+        self._entries.pop(call_request_id, None)
+        self._prune(moment - self._seconds, self._max_ids - 1)
+        self._entries[call_request_id] = (moment, value)
 
     def pop(self, call_request_id: str) -> None:
         """Forgets a value."""
         self._entries.pop(call_request_id, None)
 
-    def _prune(self, max_ids: int) -> None:
-        oldest = now() - self._seconds
+    def _prune(self, oldest: float, max_ids: int) -> None:
         while self._entries:
             first = next(iter(self._entries))
             if self._entries[first][0] > oldest and len(self._entries) <= max_ids:

@@ -100,5 +100,7 @@ class RetryAfter:
             self._all = Hold(reason, seconds)
         self._by_id.put(call_request_id, Hold(reason, seconds + (AFTER_PROBE if for_all and is_probe else 0)))
 
-    def _holds(self, call_request_id: str) -> list[Hold]:
+    def _holds(self, call_request_id: str) -> Sequence[Hold]:
+        if self._all is None and not self._by_id:
+            return ()
         return [hold for hold in (self._all, self._by_id.get(call_request_id)) if hold is not None]

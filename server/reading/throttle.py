@@ -29,7 +29,7 @@ class Throttle:
     def __init__(self) -> None:
         self._tried = self._accepted = 0.0
         self._good = 0
-        self._counted_at = 0.0
+        self._decayed_at = 0.0
         self._let_through_at = float("-inf")
         self._reason: Reason = reasons.ERROR_REASON_VENDOR_UNAVAILABLE
         self._up, self._down = RecentIds[bool](HALF_LIFE), RecentIds[bool](HALF_LIFE)  # by an id's last answer
@@ -48,6 +48,9 @@ class Throttle:
 
     def is_active(self) -> bool:
         """Whether some reads are refused: those that go through are probes, which are not worth a retry."""
+        if self._tried - K * self._accepted <= FREE:
+            return False
+        self._decay()
         return self._tried - K * self._accepted > FREE
 
     def is_failing_alone(self, call_request_id: str) -> bool:
@@ -95,8 +98,13 @@ class Throttle:
             self._tried = self._accepted = 0.0
 
     def _count(self, accepted: int) -> None:
+        self._decay()
+        self._tried += 1
+        self._accepted += accepted
+
+    def _decay(self) -> None:
         moment = now()
-        weight = 0.5 ** ((moment - self._counted_at) / HALF_LIFE)
-        self._counted_at = moment
-        self._tried = self._tried * weight + 1
-        self._accepted = self._accepted * weight + accepted
+        weight = 0.5 ** ((moment - self._decayed_at) / HALF_LIFE)
+        self._decayed_at = moment
+        self._tried *= weight
+        self._accepted *= weight

@@ -4,10 +4,11 @@ import asyncio
 
 from callrequest.v1.call_request_service_pb2 import CancelCallRequestRequest, GetCallRequestResultRequest
 from server.deadline import now
+from server.observability.metrics import Metrics
 from testkit.gateway import connected, started
 from testkit.scripted_vendor import RESULT_ID, ScriptedVendor
 from testkit.virtual_time import run
-from testkit.virtual_vendor import VirtualVendor, failure_of, ids, outcome_of, reading_from
+from testkit.virtual_vendor import VirtualVendor, bare, failure_of, good, ids, outcome_of, reading_from
 
 
 def test_reads_wait_for_their_turn() -> None:
@@ -71,6 +72,28 @@ def test_a_more_patient_reader_gives_the_read_more_time() -> None:
         assert len(vendor.reads) == 2
 
     run(joined())
+
+
+def test_a_refusal_of_our_own_is_no_retry_after_of_the_vendors() -> None:
+    """A read is refused by the rate limit after a 401, before it is sent again: nothing is held for that."""
+
+    async def refused() -> bytes:
+        vendor, metrics = VirtualVendor(lambda asked: bare(401) if asked == RESULT_ID else good(asked)), Metrics()
+        async with reading_from(vendor, max_per_second=1, metrics=metrics) as results:
+            await outcome_of(results, ids("first", 1)[0])
+            await asyncio.sleep(100)  # a token that has just been fetched is not given up for one 401
+            vendor.seconds = 0.8
+            read = asyncio.create_task(outcome_of(results, RESULT_ID, seconds=30))
+            await asyncio.sleep(0.1)
+            waiting = [asyncio.create_task(outcome_of(results, each, seconds=30)) for each in ids("wait", 40)]
+            assert await read == "VENDOR_RATE_LIMITED"
+            for each in waiting:
+                each.cancel()
+            await asyncio.sleep(1)
+            assert await outcome_of(results, RESULT_ID) == "VENDOR_REJECTED_CREDENTIALS"
+        return metrics.exposition()
+
+    assert b'source="held"' not in run(refused())
 
 
 async def test_a_cancel_goes_before_the_reads_that_wait(vendor: ScriptedVendor) -> None:

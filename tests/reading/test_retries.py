@@ -146,6 +146,21 @@ def test_pauses_are_jittered_and_bounded() -> None:
     assert 0.08 < max(second) <= 0.1
 
 
+@pytest.mark.parametrize(
+    "reason", [UNAVAILABLE, reasons.ERROR_REASON_VENDOR_RATE_LIMITED], ids=["unavailable", "rate-limited"]
+)
+def test_a_retry_after_is_waited_for_up_to_half_of_the_time_left(reason: Reason) -> None:
+    """Then comes the jitter."""
+
+    async def pause(seconds_left: float) -> float | None:
+        return Retries().pause(GatewayError(reason, retry_after=2.0), 1, Deadline(now() + seconds_left))
+
+    waited = run(pause(5.0))
+    assert waited is not None
+    assert 2.0 <= waited <= 2.05
+    assert run(pause(3.9)) is None
+
+
 def test_reads_that_go_through_in_an_outage_are_not_retried() -> None:
     """They are probes: a retry would only cost the vendor another call."""
 

@@ -264,7 +264,8 @@ def test_an_answer_that_was_under_way_does_not_end_it() -> None:
             vendor.rule, vendor.seconds = (lambda _: bare(429, 30)), 0.05
             await waits_of(results, B, C)
             assert await older == "PENDING_TO_CALL"
-            assert await outcome_of(results, B) == "VENDOR_RATE_LIMITED"
+            assert await outcome_of(results, "d" * 16) == "VENDOR_RATE_LIMITED"
+            assert len(vendor.reads) == 3
 
     run(slow())
 

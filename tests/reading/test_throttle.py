@@ -84,6 +84,20 @@ def test_a_few_failures_are_no_outage() -> None:
     run(few())
 
 
+def test_an_outage_is_forgotten_when_nobody_reads() -> None:
+    """After a quiet hour a burst is read as if there had been no outage."""
+
+    async def quiet() -> None:
+        watched = Watched()
+        await watched.reads(10, UNAVAILABLE)
+        assert watched.throttle.is_active()
+        await asyncio.sleep(3600)
+        assert not watched.throttle.is_active()
+        assert all(watched.read(each, UNAVAILABLE) for each in ids("burst", int(FREE)))
+
+    run(quiet())
+
+
 def test_three_good_answers_in_a_row_clear_the_record() -> None:
     """Two and a failure do not."""
 
