@@ -1,7 +1,11 @@
 # Every target begins with what it needs: `make run` and `make test` work on a clean clone.
 PYTHON ?= python3
-BIN := .venv/bin
-STAMP := .venv/.installed
+# For a second Python beside the usual one: make test VENV=build/venv-3.13 PYTHON=python3.13
+VENV ?= .venv
+BIN := $(VENV)/bin
+STAMP := $(VENV)/.installed
+# What `make test` runs: all, unless given.
+TESTS ?=
 PROTOS := $(wildcard protos/callrequest/v1/*.proto)
 # What `buf breaking` compares with: main's last commit, wherever this clone has it.
 MAIN = $(shell git rev-parse --verify --quiet main || git rev-parse --verify --quiet origin/main || echo HEAD)
@@ -16,7 +20,7 @@ setup: $(STAMP)  ## Makes .venv with every tool at its pinned version.
 
 $(STAMP): requirements/dev.txt pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or later is needed, this is " + sys.version.split()[0] + ": make PYTHON=python3.x")'
-	$(PYTHON) -m venv .venv
+	$(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements/dev.txt
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
 	@touch $@
@@ -25,7 +29,7 @@ run: setup  ## Starts the gateway on 127.0.0.1:50051, with a sandbox as the vend
 	@exec $(BIN)/python -m server serve
 
 test: setup  ## Runs all tests and prints the coverage.
-	$(BIN)/coverage run -m pytest
+	$(BIN)/coverage run -m pytest $(TESTS)
 	$(BIN)/coverage combine --quiet
 	$(BIN)/coverage report
 
