@@ -1,6 +1,6 @@
-"""The commands: serve, sandbox, healthcheck; and worker, which serve runs when there are several.
+"""The commands: serve, sandbox, healthcheck; and worker, which serve starts when there are several.
 
-Each imports what it needs when it runs: a worker has no sandbox in memory, and the supervisor of workers no gRPC.
+Each imports what it needs when it runs: a worker has no sandbox in memory, and the supervisor no gRPC.
 """
 
 import argparse
@@ -40,7 +40,7 @@ WRONG_SETTINGS = 2
 LOG_CLOSE_TIMEOUT = 0.3
 """Seconds at the end for what is left of the log: a part of what app.CLOSE_MARGIN leaves of GRACE."""
 
-TRY = """
+CALLS_TO_TRY = """
 Calls to try, from this folder in another terminal:
 
   A result, its outcome typed:
@@ -118,7 +118,7 @@ def _parse() -> argparse.Namespace:
     serve.add_argument("--workers", help="how many processes serve on the port, instead of GATEWAY_WORKERS")
     sandbox = commands.add_parser(
         "sandbox",
-        help="run the vendor, played, for tests",
+        help="run a vendor for tests",
         description="Plays the vendor over HTTP, with all its quirks and faults, for tests.",
         epilog="Seed data, there from the start:\n\n" + (_seed_data() if "sandbox" in sys.argv else ""),
         formatter_class=argparse.RawDescriptionHelpFormatter,
@@ -203,7 +203,7 @@ async def _worker(options: argparse.Namespace, settings: Settings, logs: Logs) -
                 signals.on_reload = gateway.reload
                 return await _until_drained(gateway, signals, control.hurry.wait, control.ends_alone)
         except SettingsError as error:
-            # Not on stderr alone: what a running gateway's worker cannot read any more keeps it from coming back.
+            # Not on stderr alone: a file that is broken by now keeps a running gateway's worker from being replaced.
             get_log().error("a worker cannot start", worker=options.slot, error=error.lines)
             raise
 
@@ -213,19 +213,19 @@ async def _supervise(settings: Settings, logs: Logs) -> int:
 
     signals = _signals(settings.grace, logs)
     async with Supervisor(settings, logs.lines_lost) as workers:
-        starting, hearing = asyncio.create_task(workers.start()), asyncio.create_task(signals.get())
-        await asyncio.wait({starting, hearing}, return_when=asyncio.FIRST_COMPLETED)
+        starting, receiving = asyncio.create_task(workers.start()), asyncio.create_task(signals.get())
+        await asyncio.wait({starting, receiving}, return_when=asyncio.FIRST_COMPLETED)
         if starting.done():
             if (code := starting.result()) is not None:
-                hearing.cancel()
+                receiving.cancel()
                 return code
             signals.on_reload = workers.reload
             _log_serving(settings, workers.address, workers.metrics_address, workers.sandbox_url)
-            keeping = asyncio.create_task(workers.keep())
-            await asyncio.wait({keeping, hearing}, return_when=asyncio.FIRST_COMPLETED)
-            keeping.cancel()
+            supervising = asyncio.create_task(workers.supervise())
+            await asyncio.wait({supervising, receiving}, return_when=asyncio.FIRST_COMPLETED)
+            supervising.cancel()
         starting.cancel()
-        received = await hearing
+        received = await receiving
         get_log().info("draining", signal=received.name)
         code = await workers.drain(received, signals)
     get_log().info("stopped")
@@ -252,15 +252,15 @@ async def _until_drained(
     quickly, too, since its clients find them at the same address.
     """
     early = signals.asked_to_end  # it came while the gateway started: nobody knows of it yet
-    hearing, breaking = asyncio.create_task(signals.get()), asyncio.create_task(gateway.broken())
-    await asyncio.wait({hearing, breaking}, return_when=asyncio.FIRST_COMPLETED)
+    receiving, breaking = asyncio.create_task(signals.get()), asyncio.create_task(gateway.broken())
+    await asyncio.wait({receiving, breaking}, return_when=asyncio.FIRST_COMPLETED)
     breaking.cancel()
-    if hearing.done():
-        received = hearing.result()
+    if receiving.done():
+        received = receiving.result()
         get_log().info("draining", signal=received.name)
         code, quick = 0, early or received == signal.SIGINT or (alone is not None and await alone())
     else:
-        hearing.cancel()
+        receiving.cancel()
         get_log().error("one of gRPC's servers ended by itself: this process ends, to be started again")
         code, quick = 1, True
     draining = asyncio.create_task(gateway.drain(quick=quick))
@@ -302,4 +302,4 @@ def _calls_to_try(settings: Settings, address: Address) -> str:
     plain = settings.tls_certificate is None
     flags = "" if plain else f" --cacert {settings.tls_certificate}"
     service = f"{'http' if plain else 'https'}://{address}/callrequest.v1.CallRequestService"
-    return TRY.format(buf=f".venv/bin/buf curl --protocol grpc{flags}", service=service)
+    return CALLS_TO_TRY.format(buf=f".venv/bin/buf curl --protocol grpc{flags}", service=service)

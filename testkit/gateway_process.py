@@ -85,7 +85,7 @@ class GatewayProcess:
         """The process id of the latest worker in each slot, dead or alive; empty without workers."""
         return {int(str(line["worker"])): int(str(line["pid"])) for line in self.logged("a worker serves")}
 
-    async def until(self, condition: Callable[[], object], timeout: float = 10.0) -> float:  # noqa: ASYNC109
+    async def until(self, condition: Callable[[], object], timeout: float = 30.0) -> float:  # noqa: ASYNC109
         """Waits until the condition is true. Returns the seconds that it took. Raises TimeoutError."""
         begun = time.monotonic()
         async with asyncio.timeout(timeout):

@@ -1,4 +1,6 @@
-"""A worker's side of its control with the supervisor."""
+"""The worker's end of the control socket: sends heartbeats, receives HURRY and ALL_END, and ends the worker if the
+supervisor dies.
+"""
 
 import asyncio
 import os
@@ -8,68 +10,68 @@ import threading
 from contextlib import suppress
 from typing import Self
 
-EVERY = 0.5
-"""Seconds between two beats."""
+INTERVAL = 0.5
+"""Seconds between two heartbeats."""
 HURRY, ALL_END = b"h", b"e"
-"""What the supervisor says: that calls need not be finished any more; that the whole gateway ends. Nothing else."""
-FOR_WORD = 0.2
-"""Seconds that a worker which is told to end waits, and serves, for the word that all end. At most GRACE / 20."""
+"""The supervisor's messages: calls need not be finished any more; the whole gateway ends."""
+ALL_END_TIMEOUT = 0.2
+"""Seconds for which a worker that receives SIGTERM serves on and waits for ALL_END. At most GRACE / 20."""
 
 
 class Heartbeat:
-    """Beats for as long as the event loop turns, and ends the process when the supervisor is gone.
+    """Sends heartbeats for as long as the event loop runs, and ends the process when the supervisor is gone.
 
-    `async with` it once calls are served: the first beat says so. descriptor: this end of the pair of sockets.
-    hurry: is set when the supervisor says so: a second signal would not do, since systemd signals all processes.
-    grace: of the settings.
+    `async with` it once calls are served: the first heartbeat means that. descriptor: the worker's end of the socket
+    pair. grace: of the settings. hurry: set when HURRY arrives. A second signal could not mean that: systemd sends
+    each signal to all processes of a service.
     """
 
     def __init__(self, descriptor: int, grace: float) -> None:
         self._socket = socket.socket(fileno=descriptor)
-        self._for_word = min(FOR_WORD, grace / 20)
-        self._over = False
+        self._all_end_timeout = min(ALL_END_TIMEOUT, grace / 20)
+        self._is_closed = False
         self._all_end = asyncio.Event()
         self.hurry = asyncio.Event()
 
     async def __aenter__(self) -> Self:
         self._loop = asyncio.get_running_loop()
-        self._beating = asyncio.create_task(self._beat())
+        self._sending = asyncio.create_task(self._send())
         # A thread: a worker whose event loop is stuck must not outlast the supervisor, which alone would end it.
-        self._listening = threading.Thread(target=self._until_alone, name="control", daemon=True)
-        self._listening.start()
+        self._receiving = threading.Thread(target=self._receive, name="control", daemon=True)
+        self._receiving.start()
         return self
 
     async def __aexit__(self, *error: object) -> None:
-        self._beating.cancel()
+        self._sending.cancel()
         with suppress(asyncio.CancelledError):
-            await self._beating
-        self._over = True
+            await self._sending
+        self._is_closed = True
         with suppress(OSError):
             self._socket.shutdown(socket.SHUT_RDWR)
-        self._listening.join()
+        self._receiving.join()
         self._socket.close()
 
     async def ends_alone(self) -> bool:
         """Whether a signal was for this worker alone: then the others serve on, and its clients go to them at once.
 
-        A supervisor that is gone is the end of all; one that is stuck says nothing, and clients that are sent away lose
-        nothing either.
+        The end of the supervisor is the end of all. One that is stuck sends nothing: then the clients go to the others,
+        too, and lose nothing.
         """
         with suppress(TimeoutError):
-            async with asyncio.timeout(self._for_word):
+            async with asyncio.timeout(self._all_end_timeout):
                 await self._all_end.wait()
         return not self._all_end.is_set()
 
-    async def _beat(self) -> None:
+    async def _send(self) -> None:
         while True:
             with suppress(BlockingIOError, ConnectionError):
                 self._socket.send(b".", socket.MSG_DONTWAIT)
-            await asyncio.sleep(EVERY)
+            await asyncio.sleep(INTERVAL)
 
-    def _until_alone(self) -> None:
+    def _receive(self) -> None:
         with suppress(ConnectionError):
-            while word := self._socket.recv(1):
-                self._loop.call_soon_threadsafe((self.hurry if word == HURRY else self._all_end).set)
-        if not self._over:
+            while message := self._socket.recv(1):
+                self._loop.call_soon_threadsafe((self.hurry if message == HURRY else self._all_end).set)
+        if not self._is_closed:
             self._loop.call_soon_threadsafe(self._all_end.set)
             os.kill(os.getpid(), signal.SIGTERM)

@@ -1,8 +1,8 @@
-"""N processes on one port, and what keeps them there.
+"""N processes on one port, and the one that looks after them.
 
 The kernel spreads connections over the workers (SO_REUSEPORT); each is a whole gateway. This process serves no calls:
-it starts them, replaces one that died or whose event loop is stuck, adds up their metrics, and ends them. It makes
-nothing of gRPC, so that it has nothing that could get stuck.
+it starts the workers, replaces one that has died or whose event loop is stuck, adds up their metrics, and ends them.
+It creates no object of gRPC, so that nothing in it can get stuck.
 """
 
 import asyncio
@@ -25,18 +25,18 @@ from .port import reserved_port
 from .signals import ProcessSignals
 from .worker_process import WorkerProcess
 
-LOOK_EVERY = 0.25
-"""Seconds between two looks at the workers."""
-STOOD_STILL = 1.5
-"""Seconds between two looks after which it is the machine that stood still, not a worker."""
+CHECK_INTERVAL = 0.25
+"""Seconds between two checks of the workers."""
+PAUSED_AFTER = 1.5
+"""Seconds between two checks after which it is the machine that was paused, not a worker that is stuck."""
 KILL_MARGIN = 0.3
 """Seconds at the end of GRACE for killing workers; less than app.CLOSE_MARGIN, in which a worker drains by itself."""
-FOR_STACK = 0.2
+STACK_TIMEOUT = 0.2
 """Seconds for a stuck worker to write its stack."""
 
 
 class Supervisor:
-    """The workers of these settings: in `async with Supervisor(settings) as workers`, start, then keep, at last drain.
+    """Runs the workers of these settings: `async with Supervisor(settings) as workers`: start, supervise, drain.
 
     lines_lost: returns how many lines of the log this process has lost, for the metrics. Entering raises SettingsError.
     """
@@ -77,7 +77,7 @@ class Supervisor:
     async def __aexit__(self, *error: object) -> None:
         for process in self._processes:
             process.send_signal(signal.SIGKILL)
-        await _ended(self._processes, 1.0)
+        await _until_ended(self._processes, 1.0)
         await self._stack.aclose()
 
     def _numbers(self) -> dict[str, int]:
@@ -87,48 +87,51 @@ class Supervisor:
 
     @property
     def is_ready(self) -> bool:
-        """Whether calls are welcome."""
+        """Whether calls are served, and go on being served."""
         return not self._ending and any(process.serves for process in self._processes)
 
     async def start(self) -> int | None:
-        """Starts the workers, the first one alone: a wrong setting is said once. Gives its exit code if it ended."""
+        """Starts the workers, the first one alone, so that a wrong setting is printed once.
+
+        Returns the exit code of a first worker that ended, else None.
+        """
         first, *others = self._processes
         first.start()
         while not first.serves:
-            await asyncio.sleep(LOOK_EVERY / 5)
-            self._listen(first)
+            await asyncio.sleep(CHECK_INTERVAL / 5)
+            self._receive(first)
             if first.is_stuck:
                 await self._kill([first])
-            if (code := first.ended()) is not None:
+            if (code := first.reap()) is not None:
                 if code > 0:
-                    return code  # and it has said why
+                    return code  # it has printed why
                 get_log().error("a worker ended", worker=first.slot, exit=code)
                 return 1
         for process in others:
             self._start(process)
         return None
 
-    async def keep(self) -> None:
-        """Looks after the workers until it is cancelled."""
-        looked_at = time.monotonic()
+    async def supervise(self) -> None:
+        """Replaces workers that have ended or are stuck, until it is cancelled."""
+        checked_at = time.monotonic()
         while True:
-            await asyncio.sleep(LOOK_EVERY)
-            stood_still = time.monotonic() - looked_at > STOOD_STILL
+            await asyncio.sleep(CHECK_INTERVAL)
+            was_paused = time.monotonic() - checked_at > PAUSED_AFTER
             if self._engine is not None:
                 self._engine.look()
             for process in self._processes:
-                self._listen(process)
-                if stood_still:
+                self._receive(process)
+                if was_paused:
                     process.reset_heartbeat()
             await self._kill([process for process in self._processes if process.is_stuck])
             for process in self._processes:
                 served = process.serves
-                if (code := process.ended()) is not None:
+                if (code := process.reap()) is not None:
                     self._metrics.worker_ended(process.slot, served=served)
                     get_log().error("a worker ended", worker=process.slot, exit=code)
                 if not process.runs and time.monotonic() >= process.may_start_at:
                     self._start(process)
-            looked_at = time.monotonic()
+            checked_at = time.monotonic()
 
     def reload(self) -> None:
         """Has every worker read its files again."""
@@ -136,7 +139,7 @@ class Supervisor:
             process.send_signal(signal.SIGHUP)
 
     async def drain(self, received: signal.Signals, signals: ProcessSignals) -> int:
-        """Has all workers drain. Gives the exit code: 1 when one must be ended by force, which is done on leaving."""
+        """Drains all workers. Returns the exit code: 1 when one must be ended by force, which `async with` does."""
         self._ending = True
         until = time.monotonic() + self._settings.grace - min(KILL_MARGIN, self._settings.grace / 20)
         for process in self._processes:
@@ -146,8 +149,8 @@ class Supervisor:
         while any(process.runs for process in self._processes) and time.monotonic() < until:
             await asyncio.sleep(0.02)
             for process in self._processes:
-                process.listen()
-                if (code := process.ended()) is not None:
+                process.receive()
+                if (code := process.reap()) is not None:
                     codes.append(code)
             if hurry.done():
                 for process in self._processes:
@@ -167,9 +170,9 @@ class Supervisor:
         self._engine = stack.enter_context(OwnEngine(folder))
         return ["--state", self._engine.url]
 
-    def _listen(self, process: WorkerProcess) -> None:
+    def _receive(self, process: WorkerProcess) -> None:
         served = process.serves
-        process.listen()
+        process.receive()
         if process.serves and not served:
             self._metrics.worker_serves()
             get_log().info("a worker serves", worker=process.slot, pid=process.pid)
@@ -181,17 +184,17 @@ class Supervisor:
             get_log().error("a worker could not be started", worker=process.slot, **describe(error))
 
     async def _kill(self, stuck: list[WorkerProcess]) -> None:
-        """Ends workers whose event loop is stuck. By SIGABRT at first: their stacks are written to stderr."""
+        """Ends workers whose event loop is stuck: by SIGABRT, which writes their stacks to stderr, then by SIGKILL."""
         for process in stuck:
             get_log().error("a worker is stuck", worker=process.slot, pid=process.pid)
         for number in (signal.SIGABRT, signal.SIGKILL):
             for process in stuck:
                 process.send_signal(number)
-            await _ended(stuck, FOR_STACK)
+            await _until_ended(stuck, STACK_TIMEOUT)
 
 
-async def _ended(processes: list[WorkerProcess], seconds: float) -> None:
-    """Waits for so long until all have ended."""
+async def _until_ended(processes: list[WorkerProcess], seconds: float) -> None:
+    """Waits until all have ended, at most so many seconds."""
     until = time.monotonic() + seconds
-    while not all(process.has_ended for process in processes) and time.monotonic() < until:  # noqa: ASYNC110 (nothing tells)
+    while not all(process.has_ended for process in processes) and time.monotonic() < until:  # noqa: ASYNC110 (no event tells of it)
         await asyncio.sleep(0.01)

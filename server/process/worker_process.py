@@ -1,4 +1,4 @@
-"""One slot among the workers, and the process that has it: its start, its heartbeat, its end."""
+"""The supervisor's end of one worker: its slot, its process, its control socket."""
 
 import signal
 import socket
@@ -17,11 +17,11 @@ MAX_START = 60.0
 HEALTHY_AFTER = 60.0
 """Seconds of life after which an end counts as the first one."""
 MAX_PAUSE = 30.0
-"""Seconds: a process that ends again and again is replaced at once, then after 1, 2, 4 …, at last so many."""
+"""A process that ends again and again is replaced at once, then after 1, 2, 4 …, at most so many seconds."""
 
 
 class Pauses:
-    """Seconds until a process is started again, the more the more often it ended in short order."""
+    """Seconds until a process is started again: the more, the more often it has ended in short order."""
 
     def __init__(self) -> None:
         self._ends = 0
@@ -33,22 +33,22 @@ class Pauses:
 
 
 class WorkerProcess:
-    """A slot and its process.
+    """A slot and the process that has it, one after another.
 
-    options: of its command line, beside slot and socket. keeps: descriptors that it inherits besides. serves: whether
-    it serves calls. has_finished: whether it has drained, and only has to end. may_start_at: when a new one may be
-    started (time.monotonic).
+    options: of its command line, beside slot and control socket. inherited: descriptors that it inherits besides.
+    serves: whether it serves calls. has_finished: whether it has drained, and only has to exit. may_start_at: when the
+    next process may be started (time.monotonic).
     """
 
-    def __init__(self, slot: int, options: list[str], keeps: Sequence[int] = ()) -> None:
+    def __init__(self, slot: int, options: list[str], inherited: Sequence[int] = ()) -> None:
         self.slot = slot
         self.serves = self.has_finished = False
         self.may_start_at = 0.0
         self._options = options
-        self._keeps = keeps
+        self._inherited = inherited
         self._process: subprocess.Popen[bytes] | None = None
-        self._beats: socket.socket
-        self._started_at = self._last_beat = 0.0
+        self._control: socket.socket
+        self._started_at = self._last_heartbeat = 0.0
         self._pauses = Pauses()
 
     @property
@@ -58,81 +58,81 @@ class WorkerProcess:
 
     @property
     def pid(self) -> int:
-        """The process' number; 0 without one."""
+        """The process id; 0 without a process."""
         return 0 if self._process is None else self._process.pid
 
     @property
     def has_ended(self) -> bool:
-        """Whether there is no process, or none any more."""
+        """Whether no process runs in the slot."""
         return self._process is None or self._process.poll() is not None
 
     @property
     def is_stuck(self) -> bool:
-        """Whether it has been silent for too long."""
-        silent = time.monotonic() - self._last_beat
+        """Whether no heartbeat has come for too long."""
+        silent = time.monotonic() - self._last_heartbeat
         return self.runs and silent > (STUCK_AFTER if self.serves else MAX_START)
 
     def start(self) -> None:
-        """Starts a process. It gets one of a pair of sockets: its beats come by it, and it ends when ours is closed.
+        """Starts a process with one end of a socket pair: it sends heartbeats, and ends when our end is closed.
 
-        Raises OSError: the machine has no room for one now. That counts as an end.
+        Raises OSError when the machine has no room for a process now; that counts as an end of the slot's process.
         """
-        self._started_at = self._last_beat = time.monotonic()
+        self._started_at = self._last_heartbeat = time.monotonic()
         try:
             ours, theirs = socket.socketpair()
             with theirs:
                 control = ["--slot", str(self.slot), "--control", str(theirs.fileno())]
                 self._process = subprocess.Popen(  # noqa: S603 (our own command)
                     [sys.executable, "-m", "server", "worker", *self._options, *control],
-                    pass_fds=[theirs.fileno(), *self._keeps],
+                    pass_fds=[theirs.fileno(), *self._inherited],
                     process_group=0,  # a terminal's Ctrl-C reaches the supervisor alone, which passes it on once
                 )
         except OSError:
             self._count_end()
             raise
         ours.setblocking(False)
-        self._beats, self.serves, self.has_finished = ours, False, False
+        self._control, self.serves, self.has_finished = ours, False, False
 
-    def listen(self) -> None:
-        """Takes in the beats that came. The first one says that calls are served; it lets go when it has drained."""
+    def receive(self) -> None:
+        """Receives heartbeats: the first one means that calls are served, the end of the socket that it has drained."""
         with suppress(BlockingIOError, ConnectionError):
             if self.runs:
-                self.has_finished = not self._beats.recv(4096)
+                self.has_finished = not self._control.recv(4096)
                 if not self.has_finished:
-                    self.serves, self._last_beat = True, time.monotonic()
+                    self.serves, self._last_heartbeat = True, time.monotonic()
 
     def reset_heartbeat(self) -> None:
-        """Takes a beat as come."""
-        self._last_beat = time.monotonic()
+        """Counts the silence from now on."""
+        self._last_heartbeat = time.monotonic()
 
     def drain(self, received: signal.Signals) -> None:
-        """Passes on the signal that ends the whole gateway. The word that it does so comes first."""
-        self._say(ALL_END)
+        """Passes on the signal that ends the whole gateway, after ALL_END, which says that it does."""
+        self._send(ALL_END)
         self.send_signal(received)
 
     def hurry(self) -> None:
-        """Tells it that calls need not be finished any more."""
-        self._say(HURRY)
+        """Sends HURRY: calls need not be finished any more."""
+        self._send(HURRY)
 
     def send_signal(self, number: signal.Signals) -> None:
         """Sends it a signal, if there is a process."""
         if self._process is not None:
             self._process.send_signal(number)
 
-    def ended(self) -> int | None:
-        """The exit code of a process that has ended, once; its slot is free then."""
+    def reap(self) -> int | None:
+        """Returns the exit code of a process that has ended, once, and frees its slot; None if there is none."""
         code = None if self._process is None else self._process.poll()
         if code is None:
             return None
-        self._beats.close()
+        self._control.close()
         self._process, self.serves = None, False
         self._count_end()
         return code
 
-    def _say(self, word: bytes) -> None:
+    def _send(self, message: bytes) -> None:
         with suppress(BlockingIOError, ConnectionError):
             if self.runs:
-                self._beats.send(word)
+                self._control.send(message)
 
     def _count_end(self) -> None:
         moment = time.monotonic()

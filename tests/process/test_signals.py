@@ -65,10 +65,10 @@ def test_sigterm_that_came_before_the_first_instruction_is_handled() -> None:
     ended = subprocess.run(
         [*pending, sys.executable, "-m", "server", "serve"],
         cwd=ROOT,
-        env=environment | {"GATEWAY_DRAIN_DELAY": "20"},
+        env=environment | {"GATEWAY_DRAIN_DELAY": "600", "GATEWAY_GRACE": "900"},
         capture_output=True,
         text=True,
-        timeout=15,
+        timeout=55,
         check=False,
     )
     assert ended.returncode == 0

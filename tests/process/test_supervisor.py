@@ -170,8 +170,8 @@ def children(process: int) -> list[int]:
 
 
 async def until(condition: Callable[[], object]) -> None:
-    """Waits, at most 10 s, until something is so."""
-    async with asyncio.timeout(10):
+    """Waits, at most 30 s, until something is so."""
+    async with asyncio.timeout(30):
         while not condition():  # noqa: ASYNC110 (nothing tells of another process)
             await asyncio.sleep(0.01)
 
@@ -439,7 +439,7 @@ class TestReplacing:
         process = WorkerProcess(0, ["--no-such-option"])
         for pause in (0, 1, 2):
             process.start()
-            while (code := process.ended()) is None:
+            while (code := process.reap()) is None:
                 time.sleep(0.01)
             assert code == 2
             assert pause - 0.2 < process.may_start_at - time.monotonic() <= pause
@@ -699,6 +699,19 @@ class TestEnd:
             assert gateway.workers()[1] == before[1]
             (told,) = gateway.logged("a worker ended")
             assert told["exit"] == 0
+
+    async def test_a_worker_that_drains_alone_takes_the_gateways_own_signal_for_no_second_one(
+        self, vendor: Vendor
+    ) -> None:
+        """SIGTERM by hand to one worker, and then to the gateway: the calls of both are finished."""
+        async with started(vendor.url, GRACE=10) as gateway, connected(gateway, each=2) as connections:
+            calls = read_on(connections, "before")
+            await vendor.until(lambda: vendor.waiting == 4)
+            os.kill(gateway.workers()[0], signal.SIGTERM)
+            await gateway.until(lambda: gateway.logged("draining"))
+            gateway.signal()
+            assert await codes(calls) == {0}
+            assert await gateway.ended(10) == 0
 
     @beside_others
     async def test_one_worker_drains_at_once_when_the_supervisor_is_stuck(self) -> None:
