@@ -1,4 +1,4 @@
-"""Bounds on what is in flight. Above one a call is refused at once, so that those within it are served in time."""
+"""Bounds on calls in flight. A call above the bound fails at once, so that those within it are answered in time."""
 
 from collections.abc import Callable
 from types import TracebackType
@@ -9,27 +9,26 @@ from .errors import GatewayError
 
 
 class ConcurrencyLimit:
-    """`with in_flight:` around a call; begin() and end() around what goes on without its call.
+    """At most max_in_flight at once: `with limit:` around a call; begin() and end() around what outlasts its call.
 
-    Raises OVERLOADED when there are as many as the bound allows. Checked in the handler: grpc's own
-    maximum_concurrent_rpcs also counts streams that never send a request, and so lets anybody lock all others out.
-    changed: is told the number, for metrics.
+    It is checked in the handler: grpc's own maximum_concurrent_rpcs also counts streams that never send a request, by
+    which anybody could lock all others out. changed: called with the number in flight, for metrics.
     """
 
-    def __init__(self, most: int, changed: Callable[[int], None]) -> None:
-        self._most = most
+    def __init__(self, max_in_flight: int, changed: Callable[[int], None]) -> None:
+        self._max_in_flight = max_in_flight
         self._changed = changed
         self._number = 0
 
     def begin(self) -> None:
-        """Takes a place. Raises OVERLOADED when there is none."""
-        if self._number >= self._most:
+        """Takes a place. Raises OVERLOADED when all are taken."""
+        if self._number >= self._max_in_flight:
             raise GatewayError(reasons.ERROR_REASON_OVERLOADED)
         self._number += 1
         self._changed(self._number)
 
     def end(self) -> None:
-        """Gives a place back."""
+        """Returns a place."""
         self._number -= 1
         self._changed(self._number)
 

@@ -1,4 +1,4 @@
-"""Cases: four times the load that a gateway on one core can carry, and a crowd that comes at once."""
+"""Cases: four times the load that a gateway on one core can carry, and thousands of calls at once."""
 
 import asyncio
 import json
@@ -23,7 +23,7 @@ _ANSWERS = {"code 0", "OVERLOADED", "DEADLINE_EXCEEDED", "turned back"}
 
 @asynccontextmanager
 async def _pinned(core: int, *command: object) -> AsyncIterator["subprocess.Popen[str]"]:
-    """A process of the suite on one core, ended with the row."""
+    """A process of the suite on one core, which ends with the case."""
     whole = ["taskset", "-c", str(core), sys.executable, "-m", *map(str, command)]
     process = subprocess.Popen(whole, cwd=ROOT, stdout=subprocess.PIPE, text=True)  # noqa: ASYNC220 (begins at once)
     try:
@@ -61,7 +61,7 @@ async def _overload(form: Form, findings: Findings) -> None:
 def _refusals(findings: Findings, overload: dict[str, Any], metrics: dict[str, float]) -> None:
     late = overload["refusal_p99"] * 1000
     refused = f"{overload['refused']:.0f}/s refused in {late:.0f} ms (99 %)"
-    # Without one there is no time to look at: the table must not read as if there were.
+    # Without a refusal there is no time to report.
     text = refused if overload["refused"] else "none refused, so no time of refusals"
     findings.record(f"{text}, {overload['held_back']:.0f}/s held back by the stream limit", late < 250)
     other = {reason: number for reason, number in overload["failed"].items() if not reason.startswith("cancel")}
@@ -78,9 +78,9 @@ def _normal_again(usual: dict[str, Any], after: dict[str, Any]) -> int | None:
 
 
 async def _crowd(form: Form, findings: Findings) -> None:
-    """As many calls as the stream limits of 40 connections let in: grpc has a limit of its own for calls that wait.
+    """As many calls as the stream limits of 40 connections let in: all must be answered.
 
-    It refuses with CANCELLED, without details, which no client repeats.
+    grpc's own limit of calls that wait refuses with CANCELLED, without details, and no client repeats such a call.
     """
     how: list[Ended] = []
     async with Vendor() as vendor, serving(vendor.url) as gateway, connected(gateway.port, 40) as client:

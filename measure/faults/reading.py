@@ -1,4 +1,4 @@
-"""Cases: reading while the vendor is out, silent or forgetful, and while callers come and go."""
+"""Cases: reads while the vendor is down, silent, or has revoked its tokens, and while callers come and go."""
 
 import asyncio
 import random
@@ -74,7 +74,7 @@ async def _silence(form: Form, findings: Findings) -> None:
 
 
 async def _churn(form: Form, findings: Findings) -> None:
-    """With 10 connections to the vendor, 50 ms each: more is asked for than they carry."""
+    """10 connections to the vendor, 50 ms a request: the callers ask for more than they carry."""
     chance = random.Random(8)
     async with (
         Vendor() as vendor,

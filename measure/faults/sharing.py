@@ -17,10 +17,10 @@ from .calls import at_rate, client_of, counted, identifier, percentile, within_d
 from .fault_case import FaultCase, Findings, Form
 from .vendor import Vendor, after, always
 
-_USUAL = ""  # a setting that is empty is not set
+_DEFAULT = ""  # a setting that is empty is not set
 _MAX_AGE = 1.0  # seconds: the default
 _IDS, _READERS = 10, 20
-_AT_ALL = 0.1  # seconds that an answer takes on a busy machine: it was young enough when it was given
+_ON_ITS_WAY = 0.1  # seconds that an answer takes on a busy machine: it was young enough when it was sent
 
 
 def _outcomes(ended: Sequence[Ended]) -> list[str]:
@@ -28,11 +28,11 @@ def _outcomes(ended: Sequence[Ended]) -> list[str]:
 
 
 async def _first_leaves(form: Form, findings: Findings) -> None:
-    """The first reader of each id leaves, another one's time is over: all the others wait for a read of theirs."""
+    """The first reader of each id leaves, and the deadline of another passes: the others wait for the same read."""
     ids = [identifier("leave", number) for number in range(_IDS)]
     async with (
         Vendor() as vendor,
-        serving(vendor.url, DEFAULT_MAX_AGE=_USUAL, FINAL_MAX_AGE=_USUAL) as gateway,
+        serving(vendor.url, DEFAULT_MAX_AGE=_DEFAULT, FINAL_MAX_AGE=_DEFAULT) as gateway,
         client_of(gateway.target) as first,
         connected(gateway.port, 8) as client,
     ):
@@ -58,27 +58,27 @@ async def _shared_failure(form: Form, findings: Findings) -> None:
     ids = [identifier("fails", number) for number in range(_IDS)]
     async with (
         Vendor() as vendor,
-        serving(vendor.url, DEFAULT_MAX_AGE=_USUAL, FINAL_MAX_AGE=_USUAL) as gateway,
+        serving(vendor.url, DEFAULT_MAX_AGE=_DEFAULT, FINAL_MAX_AGE=_DEFAULT) as gateway,
         connected(gateway.port, 8) as client,
     ):
         vendor.on_read = lambda asked: later(0.5, send("", 403)) if vendor.reads[asked] == 1 else vendor.tell(asked)
-        told = _outcomes(await asyncio.gather(*(client.read(each, 5) for each in ids for _ in range(_READERS))))
+        shared = _outcomes(await asyncio.gather(*(client.read(each, 5) for each in ids for _ in range(_READERS))))
         first = max(vendor.reads[each] for each in ids)
         next_ones = _outcomes(await asyncio.gather(*(client.read(each, 5) for each in ids)))
         second = {vendor.reads[each] for each in ids}
-    findings.record(f"those who wait: {counted(told)}", set(told) == {"VENDOR_REJECTED_CREDENTIALS"})
+    findings.record(f"those who wait: {counted(shared)}", set(shared) == {"VENDOR_REJECTED_CREDENTIALS"})
     findings.record(f"by {first} vendor call for each id", first == 1)
     findings.record(f"the next: {counted(next_ones)}", set(next_ones) == {"OK"})
     findings.record("by one of their own", second == {2})
 
 
 async def _cancel_passes(form: Form, findings: Findings) -> None:
-    """An answer is kept, a read and a refresh are under way, the vendor answers as it stood when it was asked."""
+    """Answers are cached, reads and refreshes under way; the vendor answers with the status of when it was asked."""
     ids = [identifier("passed", number) for number in range(_IDS)]
     statuses: list[str] = []
     async with (
         Vendor() as vendor,
-        serving(vendor.url, DEFAULT_MAX_AGE=_USUAL, FINAL_MAX_AGE=_USUAL) as gateway,
+        serving(vendor.url, DEFAULT_MAX_AGE=_DEFAULT, FINAL_MAX_AGE=_DEFAULT) as gateway,
         connected(gateway.port, 8) as client,
     ):
 
@@ -105,7 +105,7 @@ async def _cancel_passes(form: Form, findings: Findings) -> None:
 
 
 class _Polling:
-    """Ten ids, each asked for 20 times a second; how old their answers are when they come."""
+    """Polls ten ids, each 20 times a second, and measures how old their answers are when they arrive."""
 
     def __init__(self, client: Connections, vendor: Vendor) -> None:
         self._client = client
@@ -113,7 +113,7 @@ class _Polling:
         self._number = 0
 
     async def during(self, seconds: float) -> tuple[list[tuple[float, Ended]], float, int]:
-        """Polls for so long. Gives when each call began and how it ended, the oldest age, the vendor's requests."""
+        """Returns when each call began and how it ended, the age of the oldest answer, and the requests to the vendor."""
         before, oldest = self._vendor.reads.total(), 0.0
 
         async def read(number: int) -> tuple[float, Ended]:
@@ -132,7 +132,7 @@ async def _refresh_outage(form: Form, findings: Findings) -> None:
     seconds = form.of(5.0, 30.0)
     async with (
         Vendor() as vendor,
-        serving(vendor.url, DEFAULT_MAX_AGE=_USUAL, FINAL_MAX_AGE=_USUAL) as gateway,
+        serving(vendor.url, DEFAULT_MAX_AGE=_DEFAULT, FINAL_MAX_AGE=_DEFAULT) as gateway,
         connected(gateway.port, 8) as client,
     ):
         usual_rule = vendor.on_read = after(0.05, vendor.tell)
@@ -146,7 +146,7 @@ async def _refresh_outage(form: Form, findings: Findings) -> None:
     findings.record(f"{usual / 4 / _IDS:.1f} vendor calls a second for an id before", usual <= 1.5 * 4 * _IDS)
     findings.record(
         f"answers at most {max(before, oldest, afterwards):.2f} s old",
-        max(before, oldest, afterwards) <= _MAX_AGE + _AT_ALL,
+        max(before, oldest, afterwards) <= _MAX_AGE + _ON_ITS_WAY,
     )
     findings.record(f"{asked / seconds / _IDS:.1f} in the outage, for 20 calls", asked <= 1.2 * usual / 4 * seconds)
     findings.record(f"{counted(_outcomes([each for _, each in during]))} in the outage")
@@ -159,13 +159,15 @@ def _most_in_a_second(moments: Sequence[float]) -> int:
     return max((sum(begin <= other < begin + 1 for other in moments) for begin in moments), default=0)
 
 
-async def _rate_limiter(form: Form, findings: Findings) -> None:
-    """Ten times what the vendor allows, of ids that nobody has asked for."""
+async def _rate_limit(form: Form, findings: Findings) -> None:
+    """Ten times as many reads as the vendor allows, each of a new id."""
     most, seconds = 20.0, form.of(6.0, 30.0)
     moments: list[float] = []
     async with (
         Vendor() as vendor,
-        serving(vendor.url, VENDOR_MAX_CALLS_PER_SECOND=most, DEFAULT_MAX_AGE=_USUAL, FINAL_MAX_AGE=_USUAL) as gateway,
+        serving(
+            vendor.url, VENDOR_MAX_CALLS_PER_SECOND=most, DEFAULT_MAX_AGE=_DEFAULT, FINAL_MAX_AGE=_DEFAULT
+        ) as gateway,
         connected(gateway.port, 8) as client,
     ):
 
@@ -191,7 +193,7 @@ async def _rate_limiter(form: Form, findings: Findings) -> None:
     outcomes = _outcomes(reads)
     other = [
         each for each in outcomes if each not in ("OK", "VENDOR_RATE_LIMITED")
-    ]  # their turn came at the last moment
+    ]  # their turn came just before the deadline
     late = set(other) <= {"DEADLINE_EXCEEDED"} and len(other) <= 0.02 * len(outcomes)
     findings.record(f"reads: {counted(outcomes)}", late)
     findings.record(
@@ -223,7 +225,7 @@ NEVER = (
         _cancel_passes,
     ),
 )
-"""What must never happen: an answer that was taken away, a failure or a state that outlasts itself."""
+"""Promises without exception: a lost answer, a cached failure or an outdated status would be a defect."""
 
 CASES = (
     *NEVER,
@@ -238,7 +240,7 @@ CASES = (
         "rate-limit",
         "10 × VENDOR_MAX_CALLS_PER_SECOND (20)",
         "vendor calls ≤ 20/s and one burst of 20, reads answered or VENDOR_RATE_LIMITED, cancels ≤ normal + 250 ms",
-        _rate_limiter,
+        _rate_limit,
         timeout=60,
     ),
 )
