@@ -113,7 +113,7 @@ class _Polling:
         self._number = 0
 
     async def during(self, seconds: float) -> tuple[list[tuple[float, Ended]], float, int]:
-        """Returns when each call began and how it ended, the age of the oldest answer, and the requests to the vendor."""
+        """Returns when each call began and how it ended, the oldest answer's age, and the requests to the vendor."""
         before, oldest = self._vendor.reads.total(), 0.0
 
         async def read(number: int) -> tuple[float, Ended]:
