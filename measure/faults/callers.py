@@ -10,7 +10,7 @@ from testkit.certificate_authority import URI, Authority, replace
 
 from .calls import at_rate, code_of, counted, identifier
 from .fault_case import FaultCase, Findings, Form
-from .secured import secured
+from .secured import Site, secured
 from .vendor import Vendor
 
 _DESK, _REPORTS = "spiffe://faults.example/desk", "spiffe://faults.example/reports"
@@ -34,7 +34,7 @@ BY_CERTIFICATE = _caller("desk", f'certificate = "{_DESK}"', _OPEN) + _caller(
 
 
 def _judge(findings: Findings, vendor: Vendor, who: str, codes: list[str], expected: str) -> None:
-    """Observations how the calls of a stranger ended, and whether the vendor saw any of them."""
+    """Records how the calls of a stranger ended, and whether the vendor saw any of them."""
     findings.record(f"{who}: {'/'.join(sorted(set(codes)))}", set(codes) == {expected})
     if vendor.reads or vendor.posts:
         findings.record(f"the vendor was asked for {who}", False)
@@ -50,6 +50,7 @@ async def _certificates(form: Form, findings: Findings) -> None:
             "another CA's": (Authority().issue(URI(_DESK)), "UNAVAILABLE"),
             "expired": (issue(URI(_DESK), days=-1), "UNAVAILABLE"),
             "of nobody known": (issue(URI("spiffe://faults.example/else")), "UNAUTHENTICATED"),
+            "with a NUL after a known name": (issue(URI(f"{_DESK}\0.evil.example")), "UNAUTHENTICATED"),
             "known by its common name": (issue(common_name=_DESK), "UNAUTHENTICATED"),
         }
         for who, (client, expected) in strangers.items():
@@ -59,6 +60,20 @@ async def _certificates(form: Form, findings: Findings) -> None:
         _judge(findings, vendor, "forbidden cancel", [await site.cancel(asked, reports)], "PERMISSION_DENIED")
         codes = [await site.read(asked, reports), await site.read(asked, desk), await site.cancel(asked, desk)]
         findings.record(f"allowed: {counted(codes)}", set(codes) == {"OK"})
+        await _ends_meanwhile(site, findings)
+
+
+async def _ends_meanwhile(site: Site, findings: Findings) -> None:
+    """A certificate that ends on an open connection; its life is as long as this machine needs for a first call."""
+    asked = GetCallRequestResultRequest(call_request_id=identifier("caller", 0))
+    for seconds in (3, 10, 30):
+        async with site.connected(site.authority.issue(URI(_DESK), days=seconds / 86_400)) as client:
+            if await code_of(client.GetCallRequestResult(asked, timeout=5)) == "OK":
+                await asyncio.sleep(seconds + 1)
+                code = await code_of(client.GetCallRequestResult(asked, timeout=5))
+                findings.record(f"ended meanwhile: {code}", code == "UNAUTHENTICATED")
+                return
+    findings.record("no call before the end of a certificate", False)
 
 
 async def _tokens(form: Form, findings: Findings) -> None:
@@ -132,7 +147,13 @@ async def _file(form: Form, findings: Findings) -> None:
 _REFUSED = "refused with its code, the vendor sees nothing"
 
 CASES = (
-    FaultCase("certificates", "no, wrong, expired, unknown certificate; forbidden method", _REFUSED, _certificates),
+    FaultCase(
+        "certificates",
+        "no, wrong, expired, unknown certificate, a NUL in its name, one that ends meanwhile; forbidden method",
+        _REFUSED,
+        _certificates,
+        60,
+    ),
     FaultCase("tokens", "no, wrong, malformed token; forbidden method", _REFUSED, _tokens),
     FaultCase(
         "rotation", "certificates and client CA rotated under load", "no call lost, the new ones hold", _rotation, 60
