@@ -262,6 +262,58 @@ async def test_headers_before_the_reply_are_not_the_replys() -> None:
 
 
 @pytest.mark.parametrize(
+    "content",
+    [
+        pytest.param(CHUNKED + b"4 \r\nthis\r\n0\t\r\n\r\n", id="blanks-after-a-size"),
+        pytest.param(CHUNKED + b"4  ;a=b\r\nthis\r\n0\r\n\r\n", id="blanks-before-an-extension"),
+        pytest.param(THIS.replace(b"\r\n", b"\n"), id="lone-line-feeds"),
+        pytest.param(THIS.replace(b"\r\n", b"\n", 1), id="one-lone-line-feed"),
+        pytest.param(THIS.replace(b" OK", b""), id="no-reason"),
+        pytest.param(THIS.replace(b" OK", b" \xc3\xa4"), id="reason-not-ascii"),
+    ],
+)
+async def test_loose_syntax_with_one_meaning_keeps_the_connection(content: bytes) -> None:
+    """Nobody can take the end of such a reply to be elsewhere."""
+    async with _Server(raw(content)) as server, _to(server) as ask:
+        for _ in range(3):
+            assert await ask() == (200, b"this")
+        assert server.connections == 1
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        pytest.param(
+            b"HTTP/1.0 200 OK\r\nconnection: keep-alive\r\n" + CHUNKED[17:] + b"4\r\nthis\r\n0\r\n\r\n",
+            id="1.0-chunked",
+        ),
+        pytest.param(CHUNKED.replace(b" chunked", b" x, chunked") + b"4\r\nthis\r\n0\r\n\r\n", id="two-codings"),
+        pytest.param(CHUNKED.replace(b" chunked", b" chunked,chunked") + b"4\r\nthis\r\n0\r\n\r\n", id="chunked-twice"),
+        pytest.param(reply(b"this", b"content-length: 4"), id="equal-lengths"),
+        pytest.param(reply(b"this", b"x: a\r\n b"), id="folded"),
+        pytest.param(CHUNKED[:-2] + b"content-length: 9\r\n\r\n4\r\nthis\r\n0\r\n\r\n", id="length-and-chunks"),
+        pytest.param(CHUNKED + b"4\r\nthis\r\n0; a = b\r\n\r\n", id="refused-at-its-end"),
+    ],
+)
+async def test_a_reply_that_others_may_read_differently_is_the_last_on_its_connection(content: bytes) -> None:
+    """A proxy may have taken a part of it for the next reply: that one must not pass for ours."""
+    async with _Server(raw(content)) as server, _to(server) as ask:
+        for _ in range(3):
+            assert await ask() == (200, b"this")
+        assert server.connections == 3
+        await server.until(lambda: server.closed == 3)
+
+
+async def test_what_a_parser_refused_and_kept_is_forgotten() -> None:
+    """In pieces, and longer than what is kept of a reply that may still be refused."""
+    chunk = b"8000\r\n%b\r\n" % (b"a" * 0x8000)
+    pieces = [CHUNKED, chunk, chunk, b"4; a = b\r\nthis\r\n0\r\n\r\n"]
+    async with _Server(_then(*map(raw, pieces)), raw(OTHER)) as server, _to(server) as ask:
+        assert await ask() == (200, b"a" * 0x10000 + b"this")
+        assert await ask() == (200, b"other")
+
+
+@pytest.mark.parametrize(
     "behind",
     [
         pytest.param(OTHER, id="a-second-reply"),
