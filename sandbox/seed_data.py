@@ -109,7 +109,7 @@ SEED_DATA: Mapping[str, tuple[Seed, ...]] = {
     ),
     "Cancelling": (
         Seed("cancelAccepted01", "Can be cancelled.", pending()),
-        Seed("cancelBareYes001", "Can be cancelled; the reply says only success.", pending(cancellation_key=None)),
+        Seed("cancelBareYes001", "Can be cancelled; the reply has only success.", pending(cancellation_key=None)),
         Seed("cancelCompleted1", "CancelRefused: the call is completed.", completed()),
         Seed("cancelInProgress", "CancelRefused: the call is in progress.", Plan(status=Status.IN_PROGRESS)),
         Seed(

@@ -44,7 +44,7 @@ class NotAnObject(Exception):
 
 
 class Repeated(list[Any]):
-    """The different values of a key that one object has several times: nobody can say which is meant."""
+    """The different values of a key that one object has several times: which one is meant is not known."""
 
 
 class Keys:

@@ -132,7 +132,7 @@ def test_a_key_in_another_case_counts_that_as_well(kind: str, key: str, name: st
 
 
 def test_no_two_keys_are_read_alike() -> None:
-    """Two documented keys that differ only in letter case could not be told apart in another case."""
+    """Two documented keys that differ only in letter case would be one key in another case."""
     folded = [key.lower() for key in rows.KNOWN_KEYS.spellings]
     assert len(folded) == len(set(folded))
 

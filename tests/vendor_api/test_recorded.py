@@ -25,7 +25,7 @@ class Recorded:
     """A reply of the vendor, the message or ErrorReason that it must become, and all the quirks that it has."""
 
     name: str
-    says: str
+    summary: str
     quirks: list[str]
     operation: str
     call_request_id: str
