@@ -2,7 +2,7 @@
 
 from ..deadline import now
 from ..errors import Delivery, GatewayError, VendorState
-from .recent_ids import LastTime, RecentIds
+from .recent_ids import RecentIds
 
 MAX_AGE = 1.0
 """Seconds for which a failure is raised again at most; the default max_age when that is shorter."""
@@ -19,7 +19,7 @@ class KnownFailures:
     def __init__(self, default_max_age: float) -> None:
         self._max_age = min(default_max_age, MAX_AGE)
         self._failures = RecentIds[tuple[float, GatewayError]](REMEMBERED)
-        self._accepted, self._refused = LastTime(), LastTime()
+        self._accepted, self._refused = RecentIds[bool](REMEMBERED), RecentIds[bool](REMEMBERED)
 
     def __len__(self) -> int:
         return len(self._failures)
@@ -49,13 +49,15 @@ class KnownFailures:
         """Learns of each answer: refused credentials are about the id while others' are accepted. None: a good one."""
         state = VendorState.UP if error is None else error.spec.vendor
         if state is VendorState.REFUSES:
-            self._refused.note(call_request_id)
+            self._accepted.pop(call_request_id)
+            self._refused.put(call_request_id, True)
         elif state is VendorState.UP:
-            self._accepted.note(call_request_id)
+            self._refused.pop(call_request_id)
+            self._accepted.put(call_request_id, True)
 
     def _is_about_all_ids(self, call_request_id: str, error: GatewayError) -> bool:
+        """Whether credentials are refused by the token endpoint, or for more other ids than are accepted lately."""
         if error.spec.vendor is not VendorState.REFUSES:
             return False
-        accepted, refused = (last.of_others(call_request_id) for last in (self._accepted, self._refused))
-        by_token_endpoint = error.delivery is not Delivery.REJECTED
-        return by_token_endpoint or accepted <= max(refused, now() - REMEMBERED)
+        others_refused = len(self._refused) - (self._refused.get(call_request_id) is not None)
+        return error.delivery is not Delivery.REJECTED or len(self._accepted) < max(others_refused, 1)

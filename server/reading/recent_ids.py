@@ -43,20 +43,3 @@ class RecentIds(Generic[_Value]):
             if self._entries[first][0] > oldest and len(self._entries) <= max_ids:
                 break
             del self._entries[first]
-
-
-class LastTime:
-    """When something last happened to other call requests than a given one."""
-
-    def __init__(self) -> None:
-        self._latest = self._other = ("", float("-inf"))  # the second: the latest of all but the first one's id
-
-    def note(self, call_request_id: str) -> None:
-        """It happens now to this call request."""
-        if call_request_id != self._latest[0]:
-            self._other = self._latest
-        self._latest = (call_request_id, now())
-
-    def of_others(self, call_request_id: str) -> float:
-        """The moment at which it last happened to any other call request; -inf: never."""
-        return (self._latest if self._latest[0] != call_request_id else self._other)[1]

@@ -263,6 +263,25 @@ def test_refused_credentials_are_about_all_ids_unless_others_are_accepted(refusa
     run(refused())
 
 
+def test_several_ids_that_are_refused_alone_are_known_each() -> None:
+    """Three ids with 401 or 403, polled beside five that are read once in two seconds: one read an age for each."""
+
+    async def several() -> None:
+        bad = ids("bad", 3)
+        vendor = VirtualVendor(lambda asked: bare(401 if asked == bad[0] else 403) if asked in bad else good(asked))
+        async with reading_from(vendor) as results:
+            for each in ids("good", 5):
+                await outcome_of(results, each)
+            polled = asyncio.gather(*(poll(results, each, 0.1, 20) for each in bad))
+            healthy = asyncio.gather(*(poll(results, each, 2, 20) for each in ids("good", 5)))
+            assert set().union(*await polled) == {"VENDOR_REJECTED_CREDENTIALS"}
+            assert set().union(*await healthy) == {"PENDING_TO_CALL"}
+        assert max(vendor.asked(each) for each in bad[1:]) <= 21
+        assert vendor.asked(bad[0]) <= 42  # once more with a new token, at times
+
+    run(several())
+
+
 def test_credentials_that_others_had_accepted_long_ago_are_not_known_to_be_good() -> None:
     """A quiet hour before the refusal says nothing: the failure is not kept."""
 

@@ -6,8 +6,8 @@ import tracemalloc
 import pytest
 
 from callrequest.v1 import call_request_pb2 as pb
-from server.deadline import Deadline, now
-from server.reading.recent_ids import LastTime, RecentIds
+from server.deadline import Deadline
+from server.reading.recent_ids import RecentIds
 from server.reading.result_cache import ENTRY_BYTES, Reading, ResultCache
 from testkit.scripted_vendor import RESULT_ID
 from testkit.virtual_time import run
@@ -171,20 +171,3 @@ def test_recent_ids_are_bounded_in_time_and_in_number() -> None:
         assert (recent.get(first), len(recent)) == (None, 1)
 
     run(fill())
-
-
-def test_the_last_time_of_others_is_exact() -> None:
-    """However often an id has its turn, what others had is not forgotten."""
-
-    async def note() -> None:
-        last, moments = LastTime(), {}
-        assert last.of_others("a") == float("-inf")
-        for each in "aabacca":
-            await asyncio.sleep(1)
-            last.note(each)
-            moments[each] = now()
-            for asked in "abcx":
-                others = [at for name, at in moments.items() if name != asked]
-                assert last.of_others(asked) == max(others, default=float("-inf"))
-
-    run(note())
