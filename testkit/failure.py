@@ -14,7 +14,7 @@ from callrequest.v1.cancellation_pb2 import CancellationRejected
 
 @dataclass(frozen=True)
 class Failure:
-    """What a status says. retry: seconds, None without RetryInfo. fields: those of BadRequest."""
+    """A status and its details. retry: seconds, None without RetryInfo. fields: those of BadRequest."""
 
     code: str
     text: str

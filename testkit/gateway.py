@@ -52,7 +52,7 @@ async def connected(gateway: Gateway) -> AsyncIterator["CallRequestServiceAsyncS
 
 
 async def metrics_of(gateway: Gateway) -> str:
-    """What a scrape of the gateway gives."""
+    """The metrics of the gateway, as a scrape reads them."""
     async with aiohttp.ClientSession() as session, session.get(f"http://{gateway.metrics_address}/metrics") as reply:
         assert reply.status == 200
         return await reply.text()

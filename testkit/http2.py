@@ -22,7 +22,7 @@ def frame(kind: int, flags: int = 0, stream: int = 0, payload: bytes = b"") -> b
 
 
 def hello(window: int = 1 << 24) -> bytes:
-    """How a client begins: without header table. window: bytes that it takes of each stream before it says more."""
+    """The first bytes of a client, without a header table. window: of each stream, in bytes."""
     wanted = ((_TABLE_SIZE, 0), (_INITIAL_WINDOW, window), (_TRUE_BINARY, 1))
     settings = b"".join(struct.pack(">HI", *pair) for pair in wanted)
     whole = struct.pack(">I", (1 << 31) - 1 - 65_535)
@@ -30,7 +30,7 @@ def hello(window: int = 1 << 24) -> bytes:
 
 
 def call_headers(path: str, timeout: float | None = None, *more: tuple[str, bytes]) -> bytes:
-    """The header block of a gRPC call. path: surrogates stand for bytes. timeout: seconds, as the server is told."""
+    """The header block of a gRPC call. path: surrogates stand for bytes. timeout: seconds, sent as grpc-timeout."""
     block = b"\x83\x86\x01" + _text(b"gateway") + b"\x04" + _text(path.encode("utf-8", "surrogateescape"))
     named = [("content-type", b"application/grpc"), ("te", b"trailers"), *more]
     if timeout is not None:

@@ -69,7 +69,7 @@ class Connection(asyncio.Protocol):
     acknowledges = True
 
     def __init__(self) -> None:
-        self.limit = 100  # streams, until the server says
+        self.limit = 100  # streams, until the server sends its limit
         self.open: dict[int, tuple[float, Callable[[Ended], None]]] = {}
         self.closed = False
         self.going_away = False  # the server takes no new calls on it
@@ -122,7 +122,7 @@ class Connection(asyncio.Protocol):
             begun[1](Ended(code, time.monotonic() - begun[0], details, turned_back, response))
 
     def begin(self, headers: bytes, message: bytes, ended: Callable[[Ended], None]) -> int:
-        """Sends a whole call; gives its stream. `ended` is called when it has ended."""
+        """Sends a whole call. Returns its stream. Calls `ended` when it has ended."""
         stream, self._next = self._next, self._next + 2
         self.open[stream] = (time.monotonic(), ended)
         self.transport.write(http2.call(stream, headers, message))
@@ -147,7 +147,7 @@ class Connection(asyncio.Protocol):
             return Ended(None, seconds + _PATIENCE)
 
     async def read(self, call_request_id: str, seconds: float, max_age: float | None = None) -> Ended:
-        """Reads a result, with so many seconds of time. max_age: seconds; None: the caller does not say."""
+        """Reads a result, with so many seconds of time. max_age: seconds; None: it is not set."""
         request = GetCallRequestResultRequest(call_request_id=call_request_id)
         if max_age is not None:
             request.max_age.FromNanoseconds(int(max_age * 1e9))

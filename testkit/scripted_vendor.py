@@ -1,4 +1,4 @@
-"""A vendor on a real socket that answers, byte for byte, what a test says."""
+"""A vendor on a real socket that answers, byte for byte, by a test's script."""
 
 import asyncio
 import json
@@ -12,7 +12,7 @@ from typing import Any, Self
 from urllib.parse import parse_qs, urlsplit
 
 Answer = Callable[[asyncio.StreamWriter], Awaitable[None]]
-"""Writes to the connection. It is kept for the next request unless the answer closed it."""
+"""Writes to the connection, which stays open for the next request unless the answer closes it."""
 
 TOKEN = {"access_token": "token-1", "expires_in": 84400, "token_type": "Bearer"}
 RESULT_ID = "77b2c4d5e6f7g890"
@@ -20,7 +20,7 @@ RESULT_ID = "77b2c4d5e6f7g890"
 
 @dataclass(frozen=True)
 class Asked:
-    """A request as it came. operation: token, result, cancel or other."""
+    """A request as it was received. operation: token, result, cancel or other."""
 
     operation: str
     method: str
@@ -31,7 +31,7 @@ class Asked:
 
 
 class ScriptedVendor:
-    """`async with ScriptedVendor() as vendor`; `vendor.answer("result", …)` says what comes, the last one for ever."""
+    """`async with ScriptedVendor() as vendor`; `vendor.answer("result", …)` sets its script."""
 
     def __init__(self, tls: ssl.SSLContext | None = None) -> None:
         self._tls = tls
@@ -46,11 +46,11 @@ class ScriptedVendor:
         self.answer("cancel", send(cancelled()))
 
     def answer(self, operation: str, *answers: Answer) -> None:
-        """Answers requests of an operation with these in turn; the last one is given again and again."""
+        """Answers requests of an operation with these in turn, and then always with the last one."""
         self._script[operation] = deque(answers)
 
     def requests(self, operation: str) -> list[Asked]:
-        """What was asked so far, of one operation."""
+        """The requests so far of one operation."""
         return [asked for asked in self.asked if asked.operation == operation]
 
     def asked_on(self, connection: asyncio.StreamWriter) -> Asked:
@@ -110,7 +110,7 @@ class ScriptedVendor:
         await answering
 
     async def until(self, condition: Callable[[], object]) -> None:
-        """Waits, at most 5 s, until something of the vendor's is so."""
+        """Waits until the condition is true, at most 5 s."""
         async with asyncio.timeout(5):
             while not condition():  # noqa: ASYNC110 (what is waited for is told by no event)
                 await asyncio.sleep(0.01)
@@ -160,7 +160,7 @@ def send(body: Any, status: int = 200, **headers: str) -> Answer:
     content = body if isinstance(body, bytes) else body.encode() if isinstance(body, str) else json.dumps(body).encode()
     named = {"content-type": "application/json", **{name.replace("_", "-"): value for name, value in headers.items()}}
     lines = "".join(f"{name}: {value}\r\n" for name, value in named.items())
-    return raw(f"HTTP/1.1 {status} Said\r\n{lines}content-length: {len(content)}\r\n\r\n".encode() + content)
+    return raw(f"HTTP/1.1 {status} Scripted\r\n{lines}content-length: {len(content)}\r\n\r\n".encode() + content)
 
 
 def raw(content: bytes, *, close: bool = False) -> Answer:

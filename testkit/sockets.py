@@ -1,4 +1,4 @@
-"""Which process has which connection, as Linux tells it."""
+"""Which process has which connection, from /proc."""
 
 from contextlib import suppress
 from itertools import chain

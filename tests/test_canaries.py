@@ -66,7 +66,7 @@ async def test_nothing_personal_or_secret_is_logged_counted_or_told(
     logging.getLogger().setLevel(logging.DEBUG)  # the libraries', too
     vendor.answer("token", send(TOKEN | {"access_token": TOKEN_TEXT}))
     vendor.answer(operation, reply)
-    told: list[Any] = []
+    received: list[Any] = []
     async with started(vendor.url) as gateway, connected(gateway) as client:
         for request in (
             GetCallRequestResultRequest(call_request_id=RESULT_ID),
@@ -81,10 +81,10 @@ async def test_nothing_personal_or_secret_is_logged_counted_or_told(
             try:
                 await call(request, timeout=0.4, metadata=(("x-caller", CALLERS_TEXT),))
             except Exception:
-                told.append(await failure(call(request, timeout=0.4)))
-        told.append(await metrics_of(gateway))
+                received.append(await failure(call(request, timeout=0.4)))
+        received.append(await metrics_of(gateway))
     written = capfd.readouterr()
     silence_logs()
     assert '"event":"call"' in written.out
-    for where in (written.out, written.err, *map(str, told)):
+    for where in (written.out, written.err, *map(str, received)):
         assert not [canary for canary in CANARIES if canary in where]

@@ -240,7 +240,7 @@ CANCELS = {
     "HTML at 200": Case(cancel(send(HTML)), *UNKNOWN, timeout=1.2),
     "a proxy's 404": Case(cancel(send(HTML, 404)), *UNKNOWN, timeout=1.2),
     "redirect": Case(cancel(send("", 302, location="/")), *UNKNOWN, timeout=1.2),
-    "success not said": Case(cancel(send({"results": {"callRequestId": RESULT_ID}})), *UNKNOWN, timeout=1.2),
+    "no success": Case(cancel(send({"results": {"callRequestId": RESULT_ID}})), *UNKNOWN, timeout=1.2),
     "success false alone": Case(cancel(send({"success": False})), *UNKNOWN, timeout=1.2),
     "another id": Case(cancel(send(cancelled(OTHER_ID))), *UNKNOWN, timeout=1.2),
     "over 1 MiB": Case(cancel(send(cancelled() | {"x": "y" * (1 << 20)})), *UNKNOWN, timeout=1.2),
@@ -398,7 +398,7 @@ def test_what_is_built_later_is_raised_nowhere() -> None:
 PUSHBACK = {
     "in time": ("3", "3000"),
     "too late": ("7", "-1"),
-    "not said": (None, None),
+    "no retry-after": (None, None),
 }
 
 

@@ -1,7 +1,7 @@
 """Holds the contract against its last release: python -m tools.contract [--release].
 
 A release is a descriptor set in contract/released, comments included. The exit code is 1 when today's protos would
-break a caller of the last one, or differ from it by more than contract/VERSION says. With --release it writes today's
+break a caller of the last one, or differ from it by more than contract/VERSION allows. With --release it writes today's
 protos there as that version. docs/contract.md has the rules.
 """
 
@@ -100,7 +100,7 @@ def release(root: Path = ROOT) -> Path:
 
 def main() -> None:
     if "--release" in sys.argv[1:]:
-        print(f"{release().relative_to(ROOT)} is to be committed")  # noqa: T201
+        print(f"{release().relative_to(ROOT)} was written: commit it")  # noqa: T201
     elif found := problems():
         raise SystemExit("\n".join(found))
 

@@ -1,6 +1,6 @@
 """Writes the Python stubs in callrequest/v1 from protos/: python -m tools.generate [--check].
 
-With --check nothing is written: the exit code is 1 when the committed stubs are not what the protos give.
+With --check nothing is written: the exit code is 1 when the committed stubs are not those of the protos.
 """
 
 import sys

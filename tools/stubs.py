@@ -19,7 +19,7 @@ from tools.clients.toolchains import MissingToolchainError, commands_for
 from tools.contract import ROOT, descriptor_set, version
 
 EPOCH = 315532800
-"""The time of every file in the archive, 1980-01-01: an archive says what is in it, not when it was made."""
+"""The time of every file in the archive, 1980-01-01: the same contents make the same archive."""
 
 
 def languages() -> list[str]:

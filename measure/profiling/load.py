@@ -25,11 +25,11 @@ CONCURRENCY, CONNECTIONS = 64, 4
 
 
 class CallsFailedError(Exception):
-    """A profile of failures would tell nothing; the text says how many there were."""
+    """Calls failed, and a profile of failures would mislead. The text has their number."""
 
 
 def answered(kind: Kind, port: int, seconds: float) -> int:
-    """Calls for so long, on the cores of this process; gives how many were answered.
+    """Calls for so many seconds, on the cores of this process. Returns how many were answered.
 
     Raises CallsFailedError, GhzError.
     """

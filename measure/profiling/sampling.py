@@ -1,4 +1,4 @@
-"""Where a process is, 500 times a second, by py-spy. How it is done decides what it says:
+"""The stack of a process, 500 times a second, by py-spy. The options decide what is measured:
 
 - py-spy runs on the core of the process and does not stop it (`--nonblocking`): while the one runs the other does not,
   so a stack stands still while it is read, and is where the process was when the timer went. From another core it
@@ -60,7 +60,7 @@ class Sampled:
 
 
 class NotSampledError(Exception):
-    """py-spy gave no stacks; the text is what it said."""
+    """py-spy recorded no stacks. The text is its output."""
 
 
 @contextmanager
@@ -95,14 +95,14 @@ def sampling(pid: int, core: int) -> Iterator[Sampled]:
             yield sampled
             sampled.cpu, sampled.own = Cpu.of(pid, core).since(before), used(process.pid)
             process.send_signal(signal.SIGINT)
-            said, _ = process.communicate(timeout=_TO_END)
+            output, _ = process.communicate(timeout=_TO_END)
         finally:
             process.kill()
             process.wait()
         if raw.exists():
             sampled.stacks = read_raw(raw.read_text())
         if not sampled.stacks:
-            raise NotSampledError((begun + said).strip())
+            raise NotSampledError((begun + output).strip())
 
 
 def read_raw(text: str) -> Stacks:

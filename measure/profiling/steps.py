@@ -29,6 +29,7 @@ MODULES: dict[str, str | None] = {
     "rpc.health": REST,
     "rpc.reflection": REST,
     "rpc.thread_priority": REST,
+    "rpc.request_reader": DESERIALIZE,
     "reading": SHARE,
     "reading.result_cache": LOOK_UP,
     "concurrency_limit": SHARE,
@@ -44,9 +45,12 @@ MODULES: dict[str, str | None] = {
     "observability.access_log": LOG,
     "observability.logs": LOG,
     "observability.operations": REST,
+    "state": SHARE,
+    "watching": REST,
     "cancelling": REST,
     "process": REST,
     "app": REST,
+    "reloading": REST,
     # The event loop is run from here.
     "__main__": None,
     "commands": None,
@@ -64,13 +68,14 @@ OF_CALLER = {
     "deadline": SHARE,
     "errors": INTERCEPTOR,
     "observability.debounce": LOG,
+    "request_ids": INTERCEPTOR,
     "validation": LOOK_UP,
     "vendor_api.quirks": TRANSLATE,
 }
 """Modules that serve many: what they do belongs to the step that called them, and to this one when none did."""
 
 FUNCTIONS = {
-    ("rpc.interceptor", "_reader"): DESERIALIZE,
+    ("rpc.interceptor", "_decoder"): DESERIALIZE,
     ("rpc.interceptor", "_writer"): SERIALIZE,
     ("reading.results", "Results.cached"): LOOK_UP,
     ("reading.results", "Results.get"): LOOK_UP,

@@ -45,7 +45,7 @@ def _grow(copy: Path, part: int) -> None:
 
 
 def test_todays_contract_keeps_to_its_releases() -> None:
-    """What `make check` asks: no caller of the last release is broken, and the version says what changed."""
+    """No caller of the last release is broken, and the version grew with the change: `make check`."""
     assert contract.problems() == []
 
 
@@ -81,7 +81,7 @@ def test_the_descriptor_set_is_the_same_each_time(copy: Path) -> None:
 def test_what_breaks_a_caller_is_refused(
     copy: Path, proto: str, pattern: str, replacement: str, complaint: str
 ) -> None:
-    """Names, numbers and types that callers compiled against stay, whatever the version says."""
+    """Names, numbers and types that callers compiled against stay, whatever the version is."""
     _grow(copy, 1)
     _change(copy, proto, pattern, replacement)
     assert complaint in "\n".join(contract.problems(copy))
@@ -106,7 +106,7 @@ def test_what_breaks_a_caller_is_refused(
     ],
 )
 def test_what_is_added_needs_a_minor_version(copy: Path, proto: str, pattern: str, replacement: str) -> None:
-    """Additions pass once the second number grew; with the third alone, or none, a caller could not tell."""
+    """Additions pass once the second number grew; with the third alone, or none, a caller could not see them."""
     _change(copy, proto, pattern, replacement)
     assert "make contract/VERSION greater" in contract.problems(copy)[0]
     _grow(copy, 2)
@@ -149,7 +149,7 @@ def test_a_release_is_kept_and_holds_from_then_on(copy: Path) -> None:
 
 
 def test_a_release_that_breaks_callers_is_refused(copy: Path) -> None:
-    """Nothing is written, and the reason is said."""
+    """Nothing is written, and the reason is printed."""
     before = contract.releases(copy)
     _change(copy, RESULT, "optional string fax = 3;", "")
     with pytest.raises(SystemExit, match="fax"):
@@ -194,7 +194,7 @@ def test_a_missing_toolchain_is_named_and_fails_in_ci_alone(tmp_path: Path) -> N
 
 
 def test_what_is_built_can_be_checked_and_compiled(tmp_path: Path) -> None:
-    """SHA256SUMS names every file with its hash; protoc takes the descriptor set as contract/stubs/README.md says."""
+    """SHA256SUMS has every file; the command in contract/stubs/README.md compiles the descriptor set."""
     _build_java_without_java(tmp_path)
     named = {line.split()[1] for line in (tmp_path / "SHA256SUMS").read_text().splitlines()}
     assert named == {path.name for path in tmp_path.iterdir()} - {"SHA256SUMS"}

@@ -32,7 +32,7 @@ def test_the_stubs_need_nothing_of_the_server(tmp_path: Path) -> None:
 
 
 def test_a_blocking_caller_gets_a_typed_answer() -> None:
-    """The blocking stub sends the request of the contract and gives the response of the contract."""
+    """The blocking stub sends the request of the contract and returns the response of the contract."""
     channel = grpc_testing.channel([SERVICE], grpc_testing.strict_real_time())
     with ThreadPoolExecutor(1) as caller:
         request = pb.GetCallRequestResultRequest(call_request_id="77b2c4d5e6f7g890")

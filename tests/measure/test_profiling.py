@@ -1,4 +1,4 @@
-"""The profile itself: stacks belong to steps, every module to one, and the table says what was measured."""
+"""The profile itself: stacks belong to steps, every module to one, and the table has the figures."""
 
 import ast
 import re
@@ -117,7 +117,7 @@ def test_a_stack_belongs_to_the_step_of_its_innermost_frame_of_ours(stack: str, 
 def test_every_module_of_the_server_belongs_to_a_step(module: str) -> None:
     """Each module has a row, or its room has one; a module that serves many has no other row."""
     assert module not in MODULES or module not in OF_CALLER
-    assert {module, module.partition(".")[0]} & {*MODULES, *OF_CALLER}, "give it one row in measure/profiling/steps.py"
+    assert {module, module.partition(".")[0]} & {*MODULES, *OF_CALLER}, "add its row to measure/profiling/steps.py"
 
 
 def test_every_row_is_of_a_module_and_a_step_that_there_are() -> None:
@@ -219,11 +219,11 @@ def test_the_page_shows_a_dated_table_of_each_kind() -> None:
 def test_the_circumstances_name_nothing_personal(monkeypatch: pytest.MonkeyPatch) -> None:
     """The date, the machine and versions; no host, no path, and of settings the names alone."""
     monkeypatch.setenv("GATEWAY_VENDOR_CLIENT_SECRET", "k9Zt")
-    said = circumstances(8)
-    assert "GATEWAY_VENDOR_CLIENT_SECRET" in said
-    assert "grpcio" in said
+    text = circumstances(8)
+    assert "GATEWAY_VENDOR_CLIENT_SECRET" in text
+    assert "grpcio" in text
     for personal in (socket.gethostname(), str(Path.home()), str(ROOT), "k9Zt"):
-        assert personal not in said
+        assert personal not in text
 
 
 @pytest.mark.timeout(900)  # ghz may have to be built

@@ -19,7 +19,7 @@ from tools import contract
 from tools.clients.toolchains import MissingToolchainError, commands_for
 from tools.examples.__main__ import PAGES, PROGRAMS
 from tools.examples.pages import Section, sections, with_programs
-from tools.examples.running import Page, page_under_way
+from tools.examples.running import Page, running_page
 from tools.reference import site
 
 EXAMPLES = {section.title: section for section in sections((ROOT / "docs/examples.md").read_text())}
@@ -46,7 +46,7 @@ def page() -> Iterator[Page]:
     """A gateway that the pages' commands are run against."""
     if missing := [name for name in ("grpcurl", "ghz", "grpc-health-probe") if not (BIN / name).exists()]:
         _lacking(f"build/bin has no {', '.join(missing)}: run tools/go/install")
-    with page_under_way() as running:
+    with running_page() as running:
         yield running
 
 
@@ -107,7 +107,7 @@ def _run(language: str, command: list[str | Path], folder: Path) -> None:
 
 
 def test_the_program_in_go_works() -> None:
-    """What docs/testing-against.md shows for Go passes, in the form that gofmt gives."""
+    """What docs/testing-against.md shows for Go passes, and gofmt leaves it as it is."""
     _run("go", ["go", "test", "-count=1", "./..."], PROGRAMS_OF / "go")
     _run("go", ["bash", "-c", "test -z $(gofmt -l .)"], PROGRAMS_OF / "go")
 
@@ -222,7 +222,7 @@ def test_the_references_links_lead_somewhere() -> None:
 
 
 def test_the_reference_loads_nothing_from_the_network() -> None:
-    """It can be read offline, and tells nobody that it is: its styles and scripts are files beside it, and small."""
+    """It can be read offline, and sends nothing: its styles and scripts are small files beside it."""
     written = [path for path in REFERENCE.rglob("*") if path.is_file()]
     loaded = {
         url

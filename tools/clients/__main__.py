@@ -63,7 +63,7 @@ def _column(language: str, contract: Path | None) -> dict[str, Finding]:
 
 
 def _check(language: str, contract: Path | None) -> dict[str, Finding]:
-    """Runs a language's check against servers of its own, and tells how it went."""
+    """Runs a language's check against servers of its own. Returns what was found for each check."""
     environment = {name: value for name, value in clean_environment().items() if name not in _OWN}
     environment["PATH"] = os.pathsep.join([*map(str, commands_for(language)), environment["PATH"]])
     folder = ROOT / "build" / "clients" / language
@@ -86,7 +86,7 @@ def _check(language: str, contract: Path | None) -> dict[str, Finding]:
 
 
 def _run(language: str, environment: dict[str, str], log: Path) -> str:
-    """Runs `check` with its output in a log. Gives what is wrong, nothing when all is well."""
+    """Runs `check` with its output in a log. Returns what is wrong, or nothing."""
     check = ROOT / "clients" / language / "check"
     if not check.exists():
         log.write_text("")

@@ -1,4 +1,4 @@
-"""What a JUnit report says of the checks, whatever framework wrote it."""
+"""The checks in a JUnit report, whatever framework wrote it."""
 
 import re
 from collections.abc import Iterator
@@ -73,7 +73,7 @@ def _cases(path: Path) -> Iterator[tuple[str, Finding]]:
 def _finding(case: ET.Element) -> Finding:
     for verdict, tags in ((Verdict.FAILED, ("failure", "error")), (Verdict.SKIPPED, ("skipped",))):
         for tag in tags:
-            if (told := case.find(tag)) is not None:
-                lines = f"{told.get('message') or ''}\n{told.text or ''}".strip().splitlines()
+            if (element := case.find(tag)) is not None:
+                lines = f"{element.get('message') or ''}\n{element.text or ''}".strip().splitlines()
                 return Finding(verdict, lines[0].strip() if lines else tag)
     return Finding(Verdict.PASSED)

@@ -19,7 +19,7 @@ _SETTINGS = {
     "GATEWAY_METRICS_LISTEN": "",
     "GATEWAY_DEFAULT_MAX_AGE": "0",  # what a test changes in the sandbox is seen by its next read
     "GATEWAY_FINAL_MAX_AGE": "0",
-    "GATEWAY_DRAIN_DELAY": "0",  # nobody is left to be served when a check is over
+    "GATEWAY_DRAIN_DELAY": "0",  # a check leaves no callers
     "GATEWAY_WATCH_PENDING_INTERVAL": "0.2",  # nor does a watch of a call request that lives for seconds
     "GATEWAY_WATCH_IN_PROGRESS_INTERVAL": "0.2",
 }
@@ -78,7 +78,7 @@ def _secured_gateway(folder: Path) -> Iterator[dict[str, str]]:
     tokens = {name: secrets.token_urlsafe(32) for name in ("CALL_REQUEST_TOKEN", "CALL_REQUEST_READER_TOKEN")}
     hashes = {name: hashlib.sha256(token.encode()).hexdigest() for name, token in tokens.items()}
     address = _free_address()
-    named = address.replace("127.0.0.1", "localhost")  # as its certificate says
+    named = address.replace("127.0.0.1", "localhost")  # the name in its certificate
     with tempfile.TemporaryDirectory(prefix="clients-") as made:
         authority, certificate, key, callers = (Path(made, name) for name in ("ca", "certificate", "key", "callers"))
         authority.write_bytes(ca.cert_pem.bytes())

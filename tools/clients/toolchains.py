@@ -24,7 +24,7 @@ _LINKS = {
 
 
 class MissingToolchainError(Exception):
-    """A language cannot be built here; the text says what it lacks."""
+    """A language cannot be built here; the text names what is missing."""
 
 
 def commands_for(language: str) -> list[Path]:
@@ -57,13 +57,13 @@ def install() -> Path:
     return COMMANDS
 
 
-def _has(command: list[str], least: tuple[int, ...]) -> bool:
-    """Whether a command tells a version that is late enough."""
+def _has(command: list[str], minimum: tuple[int, ...]) -> bool:
+    """Whether a command prints a version that is new enough."""
     if shutil.which(command[0]) is None:
         return False
-    told = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)  # noqa: S603 (our own)
-    found = re.search(r"\d+(\.\d+)*", told.stdout + told.stderr)
-    return found is not None and tuple(map(int, found[0].split("."))) >= least
+    ended = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)  # noqa: S603 (our own)
+    found = re.search(r"\d+(\.\d+)*", ended.stdout + ended.stderr)
+    return found is not None and tuple(map(int, found[0].split("."))) >= minimum
 
 
 if __name__ == "__main__":

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from testkit.server_process import ROOT, DidNotStartError
 from tools.examples.pages import sections, with_programs
-from tools.examples.running import PageError, page_under_way
+from tools.examples.running import PageError, running_page
 
 PAGES = (ROOT / "docs/examples.md", ROOT / "docs/tools.md")
 PROGRAMS = ROOT / "docs/testing-against.md"
@@ -30,7 +30,7 @@ def main() -> None:
 
 
 def _run(path: Path) -> str:
-    with page_under_way() as page:
+    with running_page() as page:
         return "".join(section.showing(page.run(section)) for section in sections(path.read_text()))
 
 

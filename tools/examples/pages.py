@@ -22,7 +22,7 @@ _VOLATILE = (
 
 @dataclass(frozen=True)
 class Block:
-    """A command, and what the page says that it prints; None when it says nothing."""
+    """A command and its output on the page; None when the page shows none."""
 
     command: str
     output: str | None

@@ -26,7 +26,7 @@ _END = "-- end of block"
 
 
 class PageError(Exception):
-    """A page cannot be run; the text says why."""
+    """A page cannot be run. The text has the reason."""
 
 
 class Ports:
@@ -39,7 +39,7 @@ class Ports:
         return Ports(self._free)
 
     def take(self, address: str) -> None:
-        """Has another free port stand for that of an address."""
+        """Replaces the port of an address by a free one."""
         (port,) = free_ports(1)
         self._free[address.rpartition(":")[2]] = str(port)
 
@@ -78,7 +78,7 @@ class Shell:
         self._process.communicate()
 
     def run(self, command: str) -> tuple[str, int]:
-        """Gives what a block prints, and its exit code. Raises PageError when it ends the shell."""
+        """Runs a block. Returns its output and its exit code. Raises PageError when it ends the shell."""
         assert self._process.stdin is not None
         assert self._process.stdout is not None
         self._process.stdin.write(f"{{\n{command}}} < /dev/null\nprintf '\\n{_END} %s\\n' $?\n".encode())
@@ -99,7 +99,7 @@ class Page:
         self._ports = ports
 
     def run(self, section: Section) -> list[str | None]:
-        """Gives what each block prints, None for those that the page shows no output of.
+        """Runs all blocks. Returns the output of each; None for those of which the page shows none.
 
         Raises PageError when one of these fails.
         """
@@ -121,7 +121,7 @@ class Page:
         return outputs
 
     def _reset(self) -> None:
-        """Has the sandbox forget what other sections did, but no token: the gateway would not replace a young one."""
+        """Resets the sandbox, but for its tokens: the gateway does not replace a young one."""
         url = self._ports.real(f"http://{_SANDBOX}/sandbox/reset")
         with urllib.request.urlopen(urllib.request.Request(url, b'{"keep_tokens": true}'), timeout=5):  # noqa: S310 (our own server)
             pass
@@ -133,7 +133,7 @@ def _settings(assignments: str) -> dict[str, str]:
 
 
 @contextmanager
-def page_under_way() -> Iterator[Page]:
+def running_page() -> Iterator[Page]:
     """Starts a gateway of the usual settings, and ends it."""
     ports = Ports()
     with gateway({}, ports):
@@ -142,10 +142,10 @@ def page_under_way() -> Iterator[Page]:
 
 @contextmanager
 def gateway(settings: Mapping[str, str], ports: Ports) -> Iterator[None]:
-    """Starts a gateway with these settings, on free ports that stand for its own from then on; and ends it."""
+    """Runs a gateway with these settings until the block is left, on free ports in place of those of the page."""
     environment = {**_ADDRESSES, **settings}
     if "GATEWAY_VENDOR_URL" in settings:
-        del environment["GATEWAY_SANDBOX_LISTEN"]  # it has none; the page's sandbox keeps its port
+        del environment["GATEWAY_SANDBOX_LISTEN"]  # that gateway has no sandbox; the page's keeps its port
     for name in filter(environment.get, _ADDRESSES):
         ports.take(environment[name])
     real = {name: ports.real(value) for name, value in environment.items()}

@@ -36,7 +36,7 @@ def annotate(contract: FileDescriptorSet, examples: str) -> None:
 
 
 def oneof_comments(file: FileDescriptorProto) -> Iterator[tuple[str, str]]:
-    """What is said of each oneof, by `Message.oneof`."""
+    """The comment of each oneof, by `Message.oneof`."""
     comments = {tuple(location.path): location.leading_comments for location in file.source_code_info.location}
     for place, message in enumerate(file.message_type):
         for index, oneof in enumerate(message.oneof_decl):

@@ -27,7 +27,7 @@ markdown-extensions = ["fenced_code", "md_in_html", "sane_lists"]
 
 
 class SiteError(Exception):
-    """sabledocs could not be installed, or failed; the text says how."""
+    """sabledocs could not be installed, or failed; the text has its output."""
 
 
 def build(into: Path) -> None:
@@ -45,7 +45,7 @@ def build(into: Path) -> None:
 
 
 def _facts(contract: FileDescriptorSet) -> str:
-    """What the templates need and sabledocs does not tell them, as variables of Jinja."""
+    """Variables of Jinja that the templates need and sabledocs does not set."""
     methods = [method for file in contract.file for service in file.service for method in service.method]
     facts = {
         "version": version(),

@@ -99,7 +99,7 @@ def test_the_report_names_missed_thresholds() -> None:
 
 
 def test_a_run_of_little_has_a_report_too() -> None:
-    """A gateway elsewhere tells no counts, and some scenarios may have been left out, or have had no answer."""
+    """A gateway elsewhere may have no counts, and some scenarios may have been left out, or have had no answer."""
     nothing = Measured(Calls.of([], 1.0))
     scenarios = {
         "hot": nothing,

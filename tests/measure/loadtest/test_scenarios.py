@@ -36,7 +36,7 @@ def test_every_configuration_belongs_to_a_scenario_and_to_the_page() -> None:
 
 @pytest.mark.parametrize("name", CONFIGS)
 def test_every_configuration_is_bounded_in_time_and_in_calls(name: str) -> None:
-    """It ends by its duration, holds its rate, gives up on a call, and has no total, which ghz would forget."""
+    """It ends by its duration, holds its rate, ends each call, and has no total, which ghz would forget."""
     config = read_config(name)
     assert 0 < seconds_of(config["duration"]) <= LONGEST
     assert 0 < most_calls(config) <= MAX_CALLS
@@ -90,7 +90,7 @@ def test_a_fitted_configuration_is_shorter_and_as_bounded(name: str, length: flo
 
 
 def test_ids_and_additions_of_the_user_are_in_every_call() -> None:
-    """Given ids are read as the file reads its own, and what is added to ghz's configuration holds."""
+    """Ids of the user are read as the file reads its own, and what is added to ghz's configuration holds."""
     fit = Fit("host:1", ids=("aaaaaaaaaaaaaaa1", "aaaaaaaaaaaaaaa2"), also=(("insecure", False),))
     fitted = fit.of(read_config("passed-through"))
     assert fitted["data"] == [{"call_request_id": each, "max_age": "0s"} for each in fit.ids]
