@@ -6,7 +6,7 @@ from collections.abc import Awaitable, Callable
 
 from testkit.gateway_process import serving
 from testkit.http2_connection import Ended, connected
-from testkit.scripted_vendor import Answer, pending, raw, reset, send, trickle
+from testkit.scripted_vendor import Answer, failed, pending, raw, reset, send, trickle
 
 from .calls import counted, identifier, within_deadline
 from .fault_case import FaultCase, Findings, Form
@@ -64,6 +64,12 @@ _REPLIES: dict[str, tuple[str, Callable[[], Answer], str]] = {
     "headers": ("headers without end", lambda: endless(_OK, b"x: " + b"y" * 1000 + b"\r\n"), _MALFORMED),
     "header": ("one header without end", lambda: endless(_OK + b"x: ", b"y" * (64 << 10)), _MALFORMED),
     "html": ("HTML page at 200", lambda: send(HTML), _MALFORMED),
+    "nested": ("JSON nested 500 000 deep", lambda: send("[" * 500_000 + "]" * 500_000), _MALFORMED),
+    "prose": (
+        "error message of 900 KB, searched for a reason",
+        lambda: send(failed("CANCELLATION_NOT_ALLOWED", "check in " * 100_000)),
+        "CANCELLATION_NOT_ALLOWED",
+    ),
 }
 
 CASES = tuple(
