@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Self
 
 from ..observability.logs import get_log
+from .signal_mask import unblock_signals
 
 MAX_MEMORY = "256mb"
 RESTART_AFTER = 5.0
@@ -80,13 +81,14 @@ class OwnEngine:
                 stdout=subprocess.DEVNULL,
                 stderr=subprocess.DEVNULL,
                 process_group=0,  # a terminal's Ctrl-C ends the supervisor, which ends this after the workers
-                preexec_fn=_end_with_parent,  # noqa: PLW1509 (this process has no locks that a thread could hold)
+                preexec_fn=_prepare,  # noqa: PLW1509 (it takes no lock that another thread could hold)
             )
         except OSError as error:
             get_log().error("the workers' engine could not be started", error=type(error).__name__)
 
 
-def _end_with_parent() -> None:
-    """Has the kernel kill this process when the supervisor is gone. Only Linux can."""
+def _prepare() -> None:
+    """Lets signals end the engine again, and has the kernel kill it when the supervisor is gone, as Linux can."""
+    unblock_signals()
     if sys.platform == "linux":
         ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)

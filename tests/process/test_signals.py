@@ -6,6 +6,7 @@ import signal
 import subprocess
 import sys
 from collections.abc import AsyncIterator
+from pathlib import Path
 
 import pytest
 
@@ -73,3 +74,16 @@ def test_sigterm_that_came_before_the_first_instruction_is_handled() -> None:
     )
     assert ended.returncode == 0
     assert "draining" in ended.stdout
+
+
+async def test_the_workers_engine_is_ended_by_a_signal() -> None:
+    """It inherits no blocked signals: it would not end when asked, and take a part of GRACE."""
+    async with serving("", WORKERS=2) as gateway:
+        statuses = _statuses_of_children(gateway.process.pid)
+        (engine,) = [status for status in statuses if "valkey" in status.splitlines()[0]]
+        assert "\nSigBlk:\t0000000000000000\n" in engine
+
+
+def _statuses_of_children(process: int) -> list[str]:
+    children = Path(f"/proc/{process}/task/{process}/children").read_text().split()
+    return [Path(f"/proc/{child}/status").read_text() for child in children]
