@@ -54,7 +54,7 @@ class ScriptedVendor:
         return [asked for asked in self.asked if asked.operation == operation]
 
     def asked_on(self, connection: asyncio.StreamWriter) -> Asked:
-        """The request that is being answered on a connection."""
+        """The request that a connection is waiting for an answer to."""
         return self._asking[connection]
 
     async def __aenter__(self) -> Self:
@@ -112,7 +112,7 @@ class ScriptedVendor:
     async def until(self, condition: Callable[[], object]) -> None:
         """Waits until the condition is true, at most 5 s."""
         async with asyncio.timeout(5):
-            while not condition():  # noqa: ASYNC110 (what is waited for is told by no event)
+            while not condition():  # noqa: ASYNC110 (there is no event for it)
                 await asyncio.sleep(0.01)
 
 

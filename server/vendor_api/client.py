@@ -28,7 +28,6 @@ from .translate import Envelope, malformed, read_cancellation, read_envelope, re
 
 _Answer = TypeVar("_Answer")
 
-
 _ANY_ID = "0" * 16  # where the id goes in the path of a cancel
 
 
@@ -85,7 +84,7 @@ class VendorClient:
     ) -> CallRequestResult:
         """Reads a result. Raises GatewayError with a vendor's reason, or DEADLINE_EXCEEDED.
 
-        for_cancel: on a connection that other reads cannot take. The caller has awaited `ready_to_read`, or `ready`
+        for_cancel: on a connection that other reads cannot use. The caller has awaited `ready_to_read`, or `ready`
         for a cancel: they take the rate limit.
         """
         exchanges = self._reserved if for_cancel else self._reads
@@ -156,7 +155,10 @@ class VendorClient:
             stream=alike.stream,
             extensions={"target": (self._read_path % call_request_id).encode()},
         )
-        return await exchanges.exchange("result", request, deadline, self._attempt_timeout)
+        reply = await exchanges.exchange("result", request, deadline, self._attempt_timeout)
+        if reply.status != 401:
+            self._tokens.served = token
+        return reply
 
     def _answer(
         self,

@@ -1,4 +1,4 @@
-"""A rate_limiter on requests to the vendor, for contracts that set one."""
+"""A limit on the rate of requests to the vendor, for contracts that set one."""
 
 import asyncio
 
@@ -11,10 +11,10 @@ from ..errors import GatewayError
 
 
 class RateLimiter:
-    """Lets so many requests a second go to the vendor, in bursts of one second's worth; None: as many as come.
+    """Allows max_per_second requests to the vendor, in bursts of one second's worth; None: no limit.
 
-    What does not fit waits, reads behind cancels. A read that could not go before its deadline is refused at once:
-    waiting for nothing would only take the place of others.
+    Requests above the limit wait, reads behind cancels. A read whose turn would come after its deadline is refused at
+    once: it would only delay others.
     """
 
     def __init__(self, max_per_second: float | None) -> None:
@@ -27,11 +27,11 @@ class RateLimiter:
         self._reads_waiting = 0
 
     def is_idle(self) -> bool:
-        """Whether a request could go at once, without taking the place of one that waits."""
+        """Whether a request could be sent at once, without taking the turn of one that waits."""
         return self._limiter is None or (not self._reads_waiting and self._limiter.has_capacity())
 
     async def acquire_read(self, deadline: Deadline) -> None:
-        """Waits until a read may go. Raises VENDOR_RATE_LIMITED when that is not before the deadline."""
+        """Waits until a read may be sent. Raises VENDOR_RATE_LIMITED when that would be after the deadline."""
         if self._limiter is None:
             return
         expected = self._reads_waiting / self._rate
@@ -39,14 +39,14 @@ class RateLimiter:
             raise _limited(expected)
         self._reads_waiting += 1
         try:
-            # One read at a time stands in the limiter's queue, so that a cancel is never far back.
+            # One read at a time is in the limiter's queue, so that a cancel is at most second in it.
             async with self._turn:
                 await self._acquire(deadline)
         finally:
             self._reads_waiting -= 1
 
     async def acquire_cancel(self, deadline: Deadline) -> None:
-        """Waits until a request of a cancel may go. Raises VENDOR_RATE_LIMITED when that is not before the deadline."""
+        """Waits until a request of a cancel may be sent. Raises VENDOR_RATE_LIMITED when that is after the deadline."""
         if self._limiter is not None:
             await self._acquire(deadline)
 
@@ -58,7 +58,7 @@ class RateLimiter:
                     await self._limiter.acquire()
                 return
             except TimeoutError:
-                if deadline.remaining() <= MIN_SECONDS:  # else a more patient reader has come meanwhile
+                if deadline.remaining() <= MIN_SECONDS:  # else a reader with a later deadline has come meanwhile
                     raise _limited(1 / self._rate) from None
 
 

@@ -1,7 +1,10 @@
-"""Tells a token that is refused (401) from a call request that is refused with any token."""
+"""Distinguishes a token that is refused (401) from a call request that is refused with any token."""
 
 MIN_AGE = 5.0
-"""Seconds for which a token that replaced a refused one is not replaced again."""
+"""Seconds for which a token that replaced a refused one is not replaced again because of one call request."""
+
+MIN_AGE_FOR_SEVERAL = 1.0
+"""The same when several are refused with it, and none is served in between."""
 
 MAX_PAUSE = 60.0
 """Seconds after which a call request that was refused with two tokens may cost a third, at most."""
@@ -21,12 +24,17 @@ class Refusals:
         self._replaced_at = float("-inf")  # when a token was fetched because of a refusal
         self._known: dict[str, tuple[float, float]] = {}  # until when, and for how many seconds
 
-    def may_be_the_tokens(self, call_request_id: str, moment: float) -> bool:
-        """Whether this refusal is a reason to replace the token."""
+    def may_be_the_tokens(self, call_request_id: str, moment: float, *, served: bool) -> bool:
+        """Whether this refusal is a reason to replace the token. served: whether it served another since the last."""
         until, pause = self._known.get(call_request_id, (float("-inf"), 0.0))
         if moment < until:
             return False
-        if moment - self._replaced_at < MIN_AGE:
+        if served:
+            self._first = None
+        age = moment - self._replaced_at
+        several = self._first not in (None, call_request_id)
+        if age < (MIN_AGE_FOR_SEVERAL if several else MIN_AGE):
+            self._first = call_request_id
             self._remember(call_request_id, moment, min(max(2 * pause, MIN_AGE), MAX_PAUSE))
             return False
         return True

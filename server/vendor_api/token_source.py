@@ -19,7 +19,10 @@ RENEWAL_PAUSE = 30.0
 
 
 class TokenSource:
-    """The current token. fetch: requests one from the token endpoint, once; raises GatewayError."""
+    """The current token. fetch: requests one from the token endpoint, once; raises GatewayError.
+
+    served: the token of the latest answer that was no 401; the client sets it.
+    """
 
     def __init__(self, fetch: Callable[[], Awaitable[Token]]) -> None:
         self._fetch = fetch
@@ -30,6 +33,7 @@ class TokenSource:
         self._retry_at = self._renew_at = float("-inf")  # not before: with no token, while the old one serves
         self._generation = 0  # of the credentials
         self._refusals = Refusals()
+        self.served = ""
 
     async def get(self, deadline: Deadline) -> str:
         """A token that has not expired.
@@ -59,7 +63,8 @@ class TokenSource:
         token, moment = self._token, now()
         if token is None or token.value != value:
             return True  # it is already replaced, or will be
-        if not self._refusals.may_be_the_tokens(call_request_id, moment):
+        served, self.served = self.served == value, ""
+        if not self._refusals.may_be_the_tokens(call_request_id, moment, served=served):
             return False
         if self._refusals.is_another(call_request_id) or drop:
             self._token = None
@@ -75,7 +80,7 @@ class TokenSource:
         self._retry_at = self._renew_at = float("-inf")
 
     async def aclose(self) -> None:
-        """Ends a fetch that is under way."""
+        """Ends a fetch in progress."""
         if self._fetching is not None:
             self._fetching.cancel()
             await asyncio.wait({self._fetching})

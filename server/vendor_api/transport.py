@@ -21,7 +21,7 @@ KEEP_IDLE = 15.0
 """Seconds after which an idle connection is closed: servers and proxies seldom close one sooner."""
 
 AGE_JITTER = 0.1
-"""The share of max_age by which connections expire at different times, so that they are not all made anew at once."""
+"""The share of max_age by which connections expire at different times, so that not all are made again at once."""
 
 
 class Http1Transport(httpx.AsyncBaseTransport):

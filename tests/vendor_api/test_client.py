@@ -50,11 +50,12 @@ CANCEL = CancelCallRequestRequest(call_request_id=RESULT_ID)
 
 
 async def test_a_read_asks_as_the_page_says(client: "CallRequestServiceAsyncStub", vendor: ScriptedVendor) -> None:
-    """GET of the page's path with a Bearer token, plain encoding, our version, and nothing else."""
+    """GET of the page's path with a Bearer token, plain encoding, our version, the request's id, and nothing else."""
     await client.GetCallRequestResult(GET)
     (asked,) = vendor.requests("result")
     assert (asked.method, asked.path, asked.body) == ("GET", f"/api/v1/call-request/{RESULT_ID}/result", b"")
     assert asked.headers.pop("host").startswith("127.0.0.1:")
+    assert asked.headers.pop("x-request-id")
     assert asked.headers == {
         "authorization": "Bearer token-1",
         "accept": "application/json",

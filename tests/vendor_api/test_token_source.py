@@ -228,6 +228,42 @@ def test_a_token_that_two_ids_are_refused_with_serves_nobody() -> None:
     virtual_time.run(test())
 
 
+def test_a_token_that_is_revoked_soon_after_another_is_replaced_all_the_same() -> None:
+    """Two ids in a row that are refused with it, none served between them, are not two that are refused with any."""
+
+    async def test() -> None:
+        endpoint = _Endpoint()
+        assert await endpoint.get() == "token-1"
+        assert endpoint.source.reject("token-1", "A")
+        assert await endpoint.source.replacement(Deadline.after(5)) == "token-2"
+        await asyncio.sleep(2)
+        assert not endpoint.source.reject("token-2", "B")
+        assert endpoint.source.reject("token-2", "C")
+        assert await endpoint.get() == "token-3"
+
+    virtual_time.run(test())
+
+
+def test_ids_that_are_refused_while_others_are_served_do_not_drop_a_token() -> None:
+    """A few that are refused with any token, each for itself."""
+
+    async def test() -> None:
+        endpoint = _Endpoint()
+        assert await endpoint.get() == "token-1"
+        for call_request_id in ("A", "B", "C"):
+            assert endpoint.source.reject("token-1", call_request_id)
+            endpoint.source.served = "token-1"
+            assert await endpoint.get() == "token-1"
+        assert await endpoint.source.replacement(Deadline.after(5)) == "token-2"
+        await asyncio.sleep(2)
+        for call_request_id in ("A", "B", "C", "D"):
+            endpoint.source.served = "token-2"
+            assert not endpoint.source.reject("token-2", call_request_id)
+        assert len(endpoint.fetched_at) == 2
+
+    virtual_time.run(test())
+
+
 def test_a_token_that_is_to_be_dropped_serves_nobody() -> None:
     """For a cancel: its second POST must not carry the refused token."""
 
@@ -300,13 +336,13 @@ def test_a_refused_token_without_another_is_kept_for_the_other_ids() -> None:
 def test_the_refused_ids_that_are_remembered_are_bounded() -> None:
     """The oldest is forgotten."""
     refusals = Refusals()
-    assert refusals.may_be_the_tokens("first", 0)
+    assert refusals.may_be_the_tokens("first", 0, served=False)
     refusals.is_another("first")
     refusals.token_replaced(0)
     for number in range(MAX_IDS + 1):
-        assert not refusals.may_be_the_tokens(f"{number}", 1)
-    assert refusals.may_be_the_tokens("0", 1 + MIN_AGE)
-    assert not refusals.may_be_the_tokens(f"{MAX_IDS}", 0.9 + MIN_AGE)
+        assert not refusals.may_be_the_tokens(f"{number}", 1, served=True)
+    assert refusals.may_be_the_tokens("0", 1 + MIN_AGE, served=True)
+    assert not refusals.may_be_the_tokens(f"{MAX_IDS}", 0.9 + MIN_AGE, served=True)
 
 
 @pytest.mark.parametrize(
