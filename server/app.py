@@ -8,7 +8,7 @@ from collections.abc import Callable
 from contextlib import AsyncExitStack
 from functools import partial
 from itertools import product
-from typing import Any, Self
+from typing import TYPE_CHECKING, Any, Self
 
 from grpc_health.v1.health_pb2_grpc import add_HealthServicer_to_server
 
@@ -47,7 +47,7 @@ from .vendor_api.credential_files import CLIENT_ID, CLIENT_SECRET, CredentialFil
 from .vendor_api.exchange import MAX_BYTES, OPERATIONS, OUTCOMES
 from .vendor_api.mapping import UNREADABLE_FIELDS
 from .vendor_api.proxy import Proxy
-from .vendor_api.quirks import Quirk
+from .vendor_api.quirks import Observations, Quirk
 from .vendor_api.rate_limit import RateLimiter
 from .vendor_api.tls_files import TlsFiles
 from .vendor_api.token_endpoint import Credentials, TokenRequest
@@ -56,6 +56,10 @@ from .watching.ended import CAUSES
 from .watching.pace import Pace
 from .watching.poll_limit import PollLimit
 from .watching.watches import Watches
+from .webhook.outcomes import OUTCOMES as PUSH_OUTCOMES
+
+if TYPE_CHECKING:
+    from .state.shared_results import SharedResults
 
 CLOSE_MARGIN = 0.5
 """Seconds of GRACE that are left to close what remains after the calls."""
@@ -70,6 +74,7 @@ KNOWN_LABELS = KnownLabels(
     sources=SOURCES,
     settled_by=SETTLED_BY,
     watch_causes=CAUSES,
+    webhook_outcomes=PUSH_OUTCOMES,
 )
 """The series that every gateway has from its start."""
 
@@ -97,6 +102,7 @@ class Gateway:
         self.reloads: list[Callable[[], None]] = []
         self.address: Address
         self.metrics_address: Address | None = None
+        self.webhook_address: str | None = None
         self.sandbox_url: str | None = None
 
     async def __aenter__(self) -> Self:
@@ -133,7 +139,7 @@ class Gateway:
         await stack.enter_async_context(cache)
         reading = ConcurrencyLimit(settings.max_reads, metrics.in_flight("read"))
         results = Results(vendor, cache, reading, metrics)
-        await self._share(stack, results, metrics)
+        shared = await self._share(stack, results, metrics)
         await stack.enter_async_context(results)
         cancelling = ConcurrencyLimit(settings.max_cancels, metrics.in_flight("cancel"))
 
@@ -149,6 +155,7 @@ class Gateway:
         add_HealthServicer_to_server(self._health, interceptor)
         if settings.reflection:
             add_reflection([SERVICE, HEALTH], interceptor)
+        await self._open_webhook(stack, results, shared, metrics)
         self.address = self._listen(server, listen, metrics)
         if settings.metrics_listen:
             from .observability.operations import OperationsServer  # a worker has no use for an HTTP server
@@ -240,17 +247,33 @@ class Gateway:
             names = "GATEWAY_LISTEN" + (", GATEWAY_TLS_CERTIFICATE, GATEWAY_TLS_KEY" if settings.tls_key else "")
             raise SettingsError([f"{names}: cannot listen on {settings.listen}; is the port taken?"]) from None
 
-    async def _share(self, stack: AsyncExitStack, results: Results, metrics: Metrics) -> None:
+    async def _share(self, stack: AsyncExitStack, results: Results, metrics: Metrics) -> "SharedResults | None":
         """Has the results read through what several processes share, if the settings name an engine for that."""
         url = self._settings.state_url
         if url is None or url.get_secret_value() == "memory://":
-            return
+            return None
         try:
             from .state.opening import open_state  # its libraries are an extra
         except ImportError:
             raise SettingsError(["GATEWAY_STATE_URL: needs the extra `state` of call-request-gateway"]) from None
         state = await stack.enter_async_context(open_state(self._settings, results, metrics.state_up))
         results.share(state.results)
+        return state.results
+
+    async def _open_webhook(
+        self, stack: AsyncExitStack, results: Results, shared: "SharedResults | None", metrics: Metrics
+    ) -> None:
+        if self._settings.webhook_listen is None:
+            return
+        from .webhook.opening import open_webhook  # a gateway without it has no use for its modules
+
+        def observed(observations: Observations) -> None:
+            metrics.vendor_reply(observations.quirks, [field for field, _ in observations.unrecognized])
+
+        webhook = open_webhook(self._settings, results, shared, observed, metrics.webhook_taken)
+        stack.push_async_callback(webhook.aclose)
+        self.webhook_address = await webhook.start()
+        get_log().info("webhook", address=self.webhook_address)
 
     async def _callers(self, stack: AsyncExitStack, metrics: Metrics) -> Callers | AnyCertificate | None:
         settings, certificates = self._settings, None

@@ -17,12 +17,6 @@ from pydantic_settings import SettingsError as SourceError
 
 PREFIX = "GATEWAY_"
 
-NOT_BUILT = {
-    "WEBHOOK_LISTEN": "",
-    "WEBHOOK_SECRETS": "",
-}
-"""Settings of later versions that must not be ignored in silence, and the value of each that asks for nothing."""
-
 
 class SettingsError(Exception):
     """Settings are wrong or missing: one line for each, naming it; of values none but an address to listen on."""
@@ -234,6 +228,18 @@ class Settings(BaseSettings):
     state_keys: Secret | None = None
     state_allow_unencrypted: bool = False
 
+    webhook_listen: Listen | None = None
+    webhook_secrets: Secret | None = None
+    webhook_tokens: Secret | None = None
+    webhook_token_header: Annotated[str, Field(pattern=r"^[A-Za-z0-9!#$%&'*+.^_`|~-]{1,64}$")] = "Authorization"  # noqa: S105 (a name)
+    webhook_basic: Secret | None = None
+    webhook_allow_unsigned: bool = False
+    webhook_sources: str | None = None
+    webhook_trusted_proxies: str | None = None
+    webhook_tls_certificate: Path | None = None
+    webhook_tls_key: Path | None = None
+    webhook_tls_client_ca: Path | None = None
+
     io_niceness: Annotated[int, Field(ge=0, le=19)] = 10
     workers: Annotated[int, Field(ge=1, le=64)] = 1
     max_reads: Annotated[int, Field(ge=1, le=100_000)] = 1000
@@ -349,16 +355,9 @@ def read_secret(path: Path) -> str:
 
 def load_settings(workers: str | None = None) -> Settings:
     """Reads the environment and the files of GATEWAY_SECRETS_DIR. workers: instead of theirs. Raises SettingsError."""
-    lines = [
-        f"{PREFIX}{name}: is not available in this version"
-        for name, nothing in NOT_BUILT.items()
-        if os.environ.get(f"{PREFIX}{name}", nothing) not in (nothing, "")
-    ]
     secrets = os.environ.get(f"{PREFIX}SECRETS_DIR") or None
     if secrets and not Path(secrets).is_dir():
-        lines.append(f"{PREFIX}SECRETS_DIR: is no directory")
-    if lines:
-        raise SettingsError(lines)
+        raise SettingsError([f"{PREFIX}SECRETS_DIR: is no directory"])
     try:
         return Settings(_secrets_dir=secrets, **({} if workers is None else {"workers": workers}))  # type: ignore[arg-type]
     except ValidationError as error:
@@ -380,7 +379,7 @@ def tune_grpc() -> None:
 
 def unused_settings() -> list[str]:
     """Names in the environment that begin like ours and change nothing: misspelt, or for a later version."""
-    ours = {f"{PREFIX}{name.upper()}" for name in Settings.model_fields} | {f"{PREFIX}{name}" for name in NOT_BUILT}
+    ours = {f"{PREFIX}{name.upper()}" for name in Settings.model_fields}
     names = {name.upper() for name in os.environ if name.upper().startswith(PREFIX)}
     return sorted(names - ours)
 

@@ -108,6 +108,7 @@ KNOWN_IN = {
     "pydantic": {"settings", "commands"},
     "pydantic_settings": {"settings"},
     "redis": {"state"},
+    "standardwebhooks": {"webhook"},
     "structlog": {"observability.logs"},
     "uvloop": {"commands"},
 }

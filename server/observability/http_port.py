@@ -1,6 +1,7 @@
 """An HTTP port that its clients cannot exhaust: few connections at once, and few seconds for each."""
 
 import asyncio
+import ssl
 from typing import cast
 
 from aiohttp import web
@@ -34,19 +35,26 @@ class HttpPort:
         self._connections: dict[_Connection, None] = {}
         self._servers: list[asyncio.Server] = []
 
-    async def start(self, setting: str, address: Address) -> Address:
+    async def start(
+        self, setting: str, address: Address, *, tls: ssl.SSLContext | None = None, shared: bool = False
+    ) -> Address:
         """Listens, for a wildcard on both families. Returns the address with the port that was taken.
 
-        Raises SettingsError, which names the setting.
+        tls: None: plaintext. shared: other workers listen there, too. Raises SettingsError, which names the setting.
         """
         await self._runner.setup()
         loop = asyncio.get_running_loop()
         try:
-            sockets = open_sockets(address)
+            sockets = open_sockets(address, shared=shared)
         except OSError as error:
             raise cannot_listen(setting, address, error) from None
         port = sockets[0].getsockname()[1]
-        self._servers = [await loop.create_server(self._accept, sock=each) for each in sockets]
+        self._servers = [
+            await loop.create_server(
+                self._accept, sock=each, ssl=tls, ssl_handshake_timeout=self._connection_timeout if tls else None
+            )
+            for each in sockets
+        ]
         return Address((address[0], port))
 
     async def aclose(self) -> None:

@@ -36,21 +36,21 @@ def addresses_of(address: Address) -> list[SocketAddress]:
     return list(dict.fromkeys(found))
 
 
-def open_sockets(address: Address) -> list[socket.socket]:
+def open_sockets(address: Address, *, shared: bool = False) -> list[socket.socket]:
     """Listens on them, all with one port; port 0 takes a free one. Raises OSError.
 
-    What this machine has no address for is left out, unless nothing is left.
+    What this machine has no address for is left out, unless nothing is left. shared: other workers listen there, too.
     """
     for _ in range(_ATTEMPTS - 1 if address[1] == 0 else 0):
         try:
-            return _open(address)
+            return _open(address, shared=shared)
         except OSError as error:
             if error.errno != errno.EADDRINUSE:  # the port that one family took was not free in the other
                 raise
-    return _open(address)
+    return _open(address, shared=shared)
 
 
-def _open(address: Address) -> list[socket.socket]:
+def _open(address: Address, *, shared: bool) -> list[socket.socket]:
     port, opened, absent = address[1], list[socket.socket](), OSError()
     with ExitStack() as stack:
         for family, (host, _, *scope) in addresses_of(address):
@@ -58,6 +58,8 @@ def _open(address: Address) -> list[socket.socket]:
                 listener = socket.socket(family, socket.SOCK_STREAM)
                 stack.callback(listener.close)
                 listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+                if shared:
+                    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
                 if family == socket.AF_INET6:  # else it takes the port of IPv4, too
                     listener.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
                 listener.bind((host, port, *scope))

@@ -37,7 +37,7 @@ class KnownLabels:
 
     quirks: of the vendor, by number. fields: of ours that may be unreadable in the vendor's replies. requests: to the
     vendor, by operation and outcome. sources: of answers to reads. settled_by: what settles a cancel. watch_causes:
-    what ends a watch.
+    what ends a watch. webhook_outcomes: what becomes of a push.
     """
 
     quirks: Collection[str] = ()
@@ -46,6 +46,7 @@ class KnownLabels:
     sources: Collection[str] = ()
     settled_by: Collection[str] = ()
     watch_causes: Collection[str] = ()
+    webhook_outcomes: Collection[str] = ()
 
 
 class Metrics:
@@ -95,6 +96,7 @@ class Metrics:
         self._rate_limited = self._counter(
             "caller_rate_limited", "Calls above their caller's max_per_second, refused or not.", "caller"
         )
+        self._pushes = self._counter("webhook_pushes", "Requests to the webhook, by what became of them.", "outcome")
         self._state_up = Gauge(
             "state_up",
             "1 while results are shared with other processes, 0 while the engine is down, or none is set.",
@@ -143,6 +145,7 @@ class Metrics:
             (self._unrecognized, known.fields),
             (self._cancellations, known.settled_by),
             (self._watches_ended, known.watch_causes),
+            (self._pushes, known.webhook_outcomes),
             (self._items_failed, REASONS),
         ):
             for value in values:
@@ -250,6 +253,10 @@ class Metrics:
     def watch_ended(self, cause: str) -> None:
         """Counts the end of a watch. cause: one of watching.ended.CAUSES."""
         self._watches_ended.labels(cause).inc()
+
+    def webhook_taken(self, outcome: str) -> None:
+        """Counts a push. outcome: one of webhook.outcomes.OUTCOMES."""
+        self._pushes.labels(outcome).inc()
 
     def batch_item_failed(self, reason: str) -> None:
         """Counts an item of a batch that is an error. reason: its ErrorReason's name."""

@@ -2,8 +2,6 @@
 
 from typing import TYPE_CHECKING, Protocol, Self
 
-from callrequest.v1.call_request_pb2 import CallRequestResult
-
 from ..concurrency_limit import ConcurrencyLimit
 from ..deadline import DEFAULT_SECONDS, Deadline, now
 from ..state.values import Message, OwnResult
@@ -112,10 +110,17 @@ class Results:
         self._metrics.read("coalesced" if coalesced else reading.source)
         return reading
 
-    def replace(self, call_request_id: str, result: CallRequestResult) -> None:
-        """Puts a result that did not come by a read, a webhook's say, in place of what is known and being read."""
+    def replace_older(self, call_request_id: str, reading: Reading) -> bool:
+        """Puts a reading that did not come by a read, a webhook's say, in place of an older one, and of what is read.
+
+        Returns whether it did: a final one beats one that is not, whatever their times, and never the other way.
+        """
+        known = self._cache.get(call_request_id)
+        if known is not None and (known.final, known.read_at) >= (reading.final, reading.read_at):
+            return False
         self._coalescer.drop(call_request_id)
-        self._store(call_request_id, Reading.of(result))
+        self._store(call_request_id, reading)
+        return True
 
     def invalidate(self, call_request_id: str) -> None:
         """Forgets what was read and what is being read, here and in other processes: a cancel may have changed it."""
@@ -125,8 +130,11 @@ class Results:
 
     def published(self, message: Message) -> None:
         """Another process, or this one, has published what it read or changed: what is known here may be older."""
+        if message.kind == "released":
+            return
         known = self._cache.get(message.call_request_id)
-        if message.kind == "released" or (known is not None and (known.final or known.t >= message.t > 0)):
+        # A push has whole seconds, so that a final one may look older than what it replaces.
+        if known is not None and (known.final or (known.t >= message.t > 0 and message.kind != "final")):
             return
         if not self._cache.keeps:
             return  # each read asks the vendor: a process that read at every publication would cause the next one

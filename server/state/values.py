@@ -48,7 +48,8 @@ class OwnResult(NamedTuple, Generic[Read]):
 class Message(NamedTuple):
     """What a process published. t: when the result was read or the change was made, by the engine's clock in ms.
 
-    kind: result: a result was stored; changed: what is known may not be true any more; released: a lease ended.
+    kind: result, final: a result was stored, which may still change, or cannot; changed: what is known may not be true
+    any more; released: a lease ended.
     """
 
     call_request_id: str

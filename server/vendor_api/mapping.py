@@ -12,7 +12,7 @@ from callrequest.v1 import error_reason_pb2 as reasons
 
 from .document import Keys
 from .quirks import Quirk
-from .readers import Alias, EnumReader, PhraseFinder, Reader, Text, read_flag, read_reference
+from .readers import Alias, EnumReader, PhraseFinder, Reader, Text, read_flag, read_object, read_reference
 from .times import read_time
 
 STATUS_ENUM = EnumReader(
@@ -166,12 +166,19 @@ CANCELLATION = (
 CANCELLED_OBJECT = FieldMapping("", "results", also=(Key("result", Quirk.RESULT_OR_RESULTS),), rows=CANCELLATION)
 REFERENCE = FieldMapping("vendor_reference", "results", read_reference, also=(Key("result", None),))
 
+EVENT_ID = FieldMapping("event_id", "eventId", Text(100))
+EVENT_TYPE = FieldMapping("event_type", "eventType", Text(100))
+EVENT_TIMES = (FieldMapping("occurred_at", "occurredAt", read_time), FieldMapping("sent_at", "sentAt", read_time))
+EVENT_DATA = FieldMapping("data", "data", read_object)
+EVENT = (EVENT_ID, EVENT_TYPE, *EVENT_TIMES, EVENT_DATA)
+"""The webhook's envelope; `data` has the id, the status, and the outcome in an object of its own or beside them."""
+
 
 def _keys(rows: Iterable[FieldMapping]) -> set[str]:
     return {name for row in rows for name in (*dict(row.names), *_keys(row.rows))}
 
 
-KNOWN_KEYS = Keys(_keys((ID, SUCCESS, ERROR, *RESULT, CANCELLED_OBJECT, REFERENCE)))
+KNOWN_KEYS = Keys(_keys((ID, SUCCESS, ERROR, *RESULT, *OUTCOME, CANCELLED_OBJECT, REFERENCE, *EVENT)))
 """Every key that a row names."""
 
 

@@ -5,7 +5,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from .document import clean
+from .document import Object, clean
 from .quirks import Observations, Quirk, UnreadableValue
 
 Reader = Callable[[Any, Observations], Any]
@@ -128,3 +128,10 @@ def read_reference(value: Any, observations: Observations) -> str:
         raise UnreadableValue(Quirk.VALUE_OF_WRONG_TYPE)
     observations.quirks.add(Quirk.REFERENCE_FOR_RESULT)
     return clean(value)
+
+
+def read_object(value: Any, observations: Observations) -> Object:
+    """Reads an object, whole. Raises UnreadableValue for anything else (Q19)."""
+    if not isinstance(value, Object):
+        raise UnreadableValue(Quirk.VALUE_OF_WRONG_TYPE)
+    return value

@@ -30,11 +30,11 @@ def malformed() -> GatewayError:
 
 def read_envelope(document: Object, http_status: int, observations: Observations) -> Envelope:
     """Reads whether the reply is a success or the vendor's error body: the body decides, then the HTTP status (Q10)."""
-    success = _read(SUCCESS, document, observations)
+    success = read_value(SUCCESS, document, observations)
     error = _find(ERROR, document, observations)
     code = message = None
     if isinstance(error, Object):
-        code, message = (_read(row, error, observations) for row in ERROR.rows)
+        code, message = (read_value(row, error, observations) for row in ERROR.rows)
     failed = success is False or (error is not None and bool(document.objects_in(error)))
     if failed and (success is not False or http_status < 400):
         observations.quirks.add(Quirk.ERROR_BODY_AND_FLAG_OR_STATUS_DISAGREE)
@@ -140,11 +140,11 @@ def _search(row: FieldMapping, document: Object, observations: Observations) -> 
     return None
 
 
-def _read(row: FieldMapping, document: Object, observations: Observations) -> Any:
-    """The value of a row that is part of no message; None when there is none that can be read."""
+def read_value(row: FieldMapping, document: Object, observations: Observations) -> Any:
+    """Returns the value of a row that is part of no message; None when there is none that can be read."""
     value = _find(row, document, observations)
     try:
-        return None if value is None or row.read is None else row.read(value, observations)
+        return value if value is None or row.read is None else row.read(value, observations)
     except UnreadableValue as unreadable:
         observations.quirks.add(unreadable.quirk)
         return None

@@ -21,8 +21,11 @@ class Snapshot:
     read_at: float
 
     def is_as_new_as(self, reading: Reading) -> bool:
-        """Whether it is of this reading or of a later one. The clock has milliseconds: equal times say nothing."""
-        return self.message is reading.answer or self.read_at > reading.read_at
+        """Whether it is of this reading or of a later one. The clock has milliseconds: equal times say nothing.
+
+        A final reading is newer than one that is not, whatever their times: a push has whole seconds.
+        """
+        return self.message is reading.answer or (self.read_at > reading.read_at and not reading.final)
 
     @classmethod
     def of(cls, reading: Reading) -> "Snapshot":

@@ -91,7 +91,7 @@ def test_observers_learn_of_every_reading_whoever_made_it() -> None:
             await asyncio.sleep(0.1)
             vendor.rule = lambda _: bare(404)
             await outcome_of(results, RESULT_ID, max_age=0)
-            results.replace(RESULT_ID, pb.CallRequestResult(status=pb.CALL_REQUEST_STATUS_CANCELLED))
+            results.replace_older(RESULT_ID, Reading.of(pb.CallRequestResult(status=pb.CALL_REQUEST_STATUS_CANCELLED)))
         return observer.changes
 
     assert run(observed()) == ["PENDING_TO_CALL", "IN_PROGRESS", "CANCELLED"]
@@ -123,7 +123,7 @@ def test_a_replaced_result_is_given_and_what_was_under_way_does_not_undo_it() ->
             older = asyncio.create_task(outcome_of(results, RESULT_ID))
             await asyncio.sleep(0.01)
             pushed = pb.CallRequestResult(call_request_id=RESULT_ID, status=pb.CALL_REQUEST_STATUS_IN_PROGRESS)
-            results.replace(RESULT_ID, pushed)
+            assert results.replace_older(RESULT_ID, Reading.of(pushed))
             assert await outcome_of(results, RESULT_ID) == "IN_PROGRESS"
             assert await older == "PENDING_TO_CALL"
             assert await outcome_of(results, RESULT_ID) == "IN_PROGRESS"
@@ -140,7 +140,8 @@ def test_a_final_result_is_not_undone() -> None:
         async with reading_from(VirtualVendor()) as results:
             results.observe(observer)
             for status in (pb.CALL_REQUEST_STATUS_CANCELLED, pb.CALL_REQUEST_STATUS_IN_PROGRESS):
-                results.replace(RESULT_ID, pb.CallRequestResult(call_request_id=RESULT_ID, status=status))
+                pushed = pb.CallRequestResult(call_request_id=RESULT_ID, status=status)
+                results.replace_older(RESULT_ID, Reading.of(pushed))
             assert await outcome_of(results, RESULT_ID) == "CANCELLED"
             assert await outcome_of(results, RESULT_ID, max_age=0) == "PENDING_TO_CALL"
             assert await outcome_of(results, RESULT_ID) == "CANCELLED"

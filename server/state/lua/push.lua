@@ -17,5 +17,5 @@ redis.call('HSET', KEYS[1], 'v', ARGV[2], 't', string.format('%.0f', t), 'f', AR
 redis.call('PEXPIRE', KEYS[1], ARGV[4])
 redis.call('SET', KEYS[3], ARGV[5], 'PX', ARGV[6])
 redis.call('DEL', KEYS[2])
-redis.call('PUBLISH', ARGV[7], ARGV[8] .. ' ' .. string.format('%.0f', t) .. ' result')
+redis.call('PUBLISH', ARGV[7], ARGV[8] .. ' ' .. string.format('%.0f', t) .. (ARGV[3] == '1' and ' final' or ' result'))
 return 1

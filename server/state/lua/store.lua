@@ -23,7 +23,7 @@ if (redis.call('GET', KEYS[3]) or '') == ARGV[3] then
   end
 end
 if kept == 1 then
-  redis.call('PUBLISH', ARGV[7], ARGV[8] .. ' ' .. ARGV[2] .. ' result')
+  redis.call('PUBLISH', ARGV[7], ARGV[8] .. ' ' .. ARGV[2] .. (ARGV[5] == '1' and ' final' or ' result'))
 elseif ended then
   redis.call('PUBLISH', ARGV[7], ARGV[8] .. ' 0 released')
 end

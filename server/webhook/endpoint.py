@@ -1,0 +1,72 @@
+"""The webhook's port: `POST /webhooks/call-request-completed`, of at most 64 KiB, answered within a second."""
+
+import asyncio
+import ssl
+from collections.abc import Callable
+
+from aiohttp import web
+
+from ..observability.http_port import HttpPort
+from ..settings import Address
+from .outcomes import STATUS_BY_OUTCOME, TOO_LARGE, UNAVAILABLE, UNKNOWN_SENDER
+from .pushes import Pushes
+from .senders import Senders, UnknownSenderError
+from .sources import Sources
+
+PATH = "/webhooks/call-request-completed"
+MAX_BODY_BYTES = 64 << 10
+MAX_CONNECTIONS = 256
+TAKE_TIMEOUT = 0.9
+"""Seconds to take a push in; then the sender is asked to send it again."""
+RETRY_AFTER = "5"
+
+
+class Webhook:
+    """Serves the vendor's pushes.
+
+    taken: receives the outcome of each and the call request's id, for metrics and log.
+    """
+
+    def __init__(self, senders: Senders, sources: Sources, pushes: Pushes, taken: Callable[[str, str], None]) -> None:
+        self._senders = senders
+        self._sources = sources
+        self._pushes = pushes
+        self._taken = taken
+        app = web.Application(client_max_size=MAX_BODY_BYTES)
+        app.router.add_post(PATH, self._post)
+        self._port = HttpPort(app, max_connections=MAX_CONNECTIONS)
+
+    async def start(self, address: Address, tls: ssl.SSLContext | None, *, shared: bool) -> Address:
+        """Listens; returns the address with the port that was taken. shared: other workers listen there, too.
+
+        tls: None: plaintext. Raises SettingsError.
+        """
+        return await self._port.start("GATEWAY_WEBHOOK_LISTEN", address, tls=tls, shared=shared)
+
+    async def aclose(self) -> None:
+        """Ends it with all its connections."""
+        await self._port.aclose()
+
+    async def _post(self, request: web.Request) -> web.Response:
+        outcome, call_request_id = await self._outcome(request)
+        self._taken(outcome, call_request_id)
+        headers = {"Retry-After": RETRY_AFTER} if outcome == UNAVAILABLE else {}
+        return web.Response(status=STATUS_BY_OUTCOME[outcome], headers=headers)
+
+    async def _outcome(self, request: web.Request) -> tuple[str, str]:
+        peer = request.remote or ""
+        if not self._sources.allow(peer, request.headers.getall("X-Forwarded-For", [])):
+            return UNKNOWN_SENDER, ""
+        try:
+            body = await request.read()
+        except web.HTTPRequestEntityTooLarge:
+            return TOO_LARGE, ""
+        try:
+            trust = self._senders.trust(request.headers, body)
+        except UnknownSenderError:
+            return UNKNOWN_SENDER, ""
+        try:
+            async with asyncio.timeout(TAKE_TIMEOUT):
+                return await self._pushes.take(body, trust)
+        except TimeoutError:
+            return UNAVAILABLE, ""

@@ -1,0 +1,137 @@
+"""From settings to a webhook."""
+
+import ssl
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+from ..observability.logs import get_log
+from ..reading.results import Results
+from ..settings import PREFIX, Settings, SettingsError, parse_address
+from ..vendor_api.quirks import Observations
+from .endpoint import Webhook
+from .hints import Hints
+from .outcomes import UNKNOWN_SENDER
+from .pushes import Pushes
+from .senders import SenderRules, Senders, parse_secrets
+from .sources import Network, Sources, parse_networks
+from .stores import LocalStore, SharedStore
+
+if TYPE_CHECKING:
+    from ..state.shared_results import SharedResults
+
+
+class OpenedWebhook:
+    """A webhook of these settings: start it, and end it with `aclose`."""
+
+    def __init__(self, webhook: Webhook, hints: Hints, tls: ssl.SSLContext | None, settings: Settings) -> None:
+        self._webhook = webhook
+        self._hints = hints
+        self._tls = tls
+        self._settings = settings
+
+    async def start(self) -> str:
+        """Listens; returns the address. Raises SettingsError."""
+        address = parse_address(self._settings.webhook_listen)
+        return str(await self._webhook.start(address, self._tls, shared=self._settings.workers > 1))
+
+    async def aclose(self) -> None:
+        """Takes nothing any more, and reads nothing again."""
+        await self._webhook.aclose()
+        await self._hints.aclose()
+
+
+def open_webhook(
+    settings: Settings,
+    results: Results,
+    shared: "SharedResults | None",
+    observed: Callable[[Observations], None],
+    counted: Callable[[str], None],
+) -> OpenedWebhook:
+    """Raises SettingsError, a line for each wrong setting. observed, counted: receive what metrics count of a push."""
+    lines: list[str] = []
+    rules = _rules(settings, lines)
+    networks = _networks("WEBHOOK_SOURCES", settings.webhook_sources, lines)
+    proxies = _networks("WEBHOOK_TRUSTED_PROXIES", settings.webhook_trusted_proxies, lines)
+    if not rules.know_anybody and not lines:
+        lines.append(
+            f"{PREFIX}WEBHOOK_SECRETS: needed, or another way to know senders ({PREFIX}WEBHOOK_TOKENS, "
+            f"{PREFIX}WEBHOOK_BASIC, {PREFIX}WEBHOOK_TLS_CLIENT_CA), or {PREFIX}WEBHOOK_ALLOW_UNSIGNED=true"
+        )
+    tls = _tls(settings, lines)
+    if lines:
+        raise SettingsError(lines)
+
+    def taken(outcome: str, call_request_id: str) -> None:
+        counted(outcome)
+        if outcome != UNKNOWN_SENDER:  # strangers must not fill the log
+            known = {"call_request_id": call_request_id} if call_request_id else {}
+            get_log().info("webhook", outcome=outcome, **known)
+
+    hints = Hints(results.read)
+    pushes = Pushes(LocalStore(results) if shared is None else SharedStore(shared), hints, observed)
+    webhook = Webhook(Senders(rules), Sources(networks, proxies), pushes, taken)
+    return OpenedWebhook(webhook, hints, tls, settings)
+
+
+def _rules(settings: Settings, lines: list[str]) -> SenderRules:
+    secrets: list[str] = []
+    try:
+        secrets = parse_secrets(settings.webhook_secrets.get_secret_value()) if settings.webhook_secrets else []
+    except ValueError as error:
+        lines.append(f"{PREFIX}WEBHOOK_SECRETS: {error}")
+    tokens = settings.webhook_tokens.get_secret_value().split(",") if settings.webhook_tokens else []
+    if any(len(token.strip()) < MIN_TOKEN for token in tokens):
+        lines.append(f"{PREFIX}WEBHOOK_TOKENS: must be tokens of at least {MIN_TOKEN} characters, comma-separated")
+    basic = settings.webhook_basic.get_secret_value() if settings.webhook_basic else None
+    if basic is not None and not all(basic.partition(":")):
+        lines.append(f"{PREFIX}WEBHOOK_BASIC: must be user:password")
+    return SenderRules(
+        secrets,
+        [token.strip() for token in tokens],
+        settings.webhook_token_header,
+        basic,
+        certificate=settings.webhook_tls_client_ca is not None,
+        unsigned=settings.webhook_allow_unsigned,
+    )
+
+
+MIN_TOKEN = 16
+"""Characters of a token at least: a shorter one can be guessed."""
+
+
+def _networks(name: str, value: str | None, lines: list[str]) -> list[Network]:
+    try:
+        return parse_networks(value) if value else []
+    except ValueError as error:
+        lines.append(f"{PREFIX}{name}: {error}")
+        return []
+
+
+def _tls(settings: Settings, lines: list[str]) -> ssl.SSLContext | None:
+    certificate, key, ca = (
+        settings.webhook_tls_certificate,
+        settings.webhook_tls_key,
+        settings.webhook_tls_client_ca,
+    )
+    names = f"{PREFIX}WEBHOOK_TLS_CERTIFICATE, {PREFIX}WEBHOOK_TLS_KEY"
+    if certificate is None or key is None:
+        if certificate is not None or key is not None:
+            lines.append(f"{names}: set both or neither")
+        elif ca is not None:
+            lines.append(f"{PREFIX}WEBHOOK_TLS_CLIENT_CA: needs {names}")
+        elif not parse_address(settings.webhook_listen).is_loopback and not settings.allow_plaintext:
+            lines.append(f"{PREFIX}WEBHOOK_LISTEN: beyond loopback it needs {names}, or {PREFIX}ALLOW_PLAINTEXT=true")
+        return None
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.minimum_version = ssl.TLSVersion.TLSv1_2
+    try:
+        context.load_cert_chain(certificate, key, password="")  # without one it would ask on a terminal
+    except (ssl.SSLError, OSError):
+        lines.append(f"{names}: are no certificate and its key in PEM")
+    if ca is not None:
+        try:
+            context.load_verify_locations(ca)
+            context.verify_mode = ssl.CERT_REQUIRED
+        except (ssl.SSLError, OSError):
+            lines.append(f"{PREFIX}WEBHOOK_TLS_CLIENT_CA: holds no certificates in PEM")
+    return context

@@ -1,0 +1,246 @@
+"""The webhook of a running gateway, over real sockets."""
+
+import asyncio
+import base64
+import json
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import aiohttp
+import pytest
+from standardwebhooks import Webhook
+
+from callrequest.v1 import call_request_pb2 as pb
+from callrequest.v1.call_request_service_pb2 import GetCallRequestResultRequest, WatchCallRequestResultRequest
+from server.app import Gateway
+from server.settings import SettingsError
+from testkit.engine import engine
+from testkit.gateway import connected, metrics_of, started
+from testkit.scripted_vendor import RESULT_ID, ScriptedVendor, send, with_status
+from testkit.server_process import free_ports
+
+SECRET = "whsec_" + base64.b64encode(bytes(range(32))).decode()
+TOKEN = "a-token-of-the-vendor"
+PATH = "/webhooks/call-request-completed"
+OUTCOME = {
+    "callType": "BOOKING_VERIFICATION",
+    "callStatus": "SUCCESS",
+    "outcomeSummary": "confirmed",
+    "outcomeDetails": "by the front desk",
+}
+
+
+def event(
+    event_id: str = "evt-1", *, status: str = "COMPLETED", nested: bool = True, occurred: float = 0, **changed: Any
+) -> bytes:
+    """A push; occurred: seconds ago."""
+    moment = (datetime.now(UTC) - timedelta(seconds=occurred)).strftime("%Y-%m-%dT%H:%M:%SZ")
+    outcome = {"result": OUTCOME} if nested else OUTCOME
+    data = {"callRequestId": RESULT_ID, "callRequestStatus": status, **outcome}
+    document = {"eventId": event_id, "eventType": "call.request.completed", "occurredAt": moment, "sentAt": moment}
+    return json.dumps({**document, "data": data, **changed}).encode()
+
+
+def signature(body: bytes, minutes: float = 0) -> dict[str, str]:
+    """The headers by which it is signed."""
+    moment = datetime.now(UTC) - timedelta(minutes=minutes)
+    signed = Webhook(SECRET).sign("msg-1", moment, body.decode())
+    return {"webhook-id": "msg-1", "webhook-timestamp": str(int(moment.timestamp())), "webhook-signature": signed}
+
+
+async def post(gateway: Gateway, body: bytes, headers: dict[str, str] | None = None, path: str = PATH) -> int:
+    """Sends a push; signed unless there are other headers. Returns the HTTP status."""
+    headers = signature(body) if headers is None else headers
+    url = f"http://{gateway.webhook_address}{path}"
+    async with aiohttp.ClientSession() as session, session.post(url, data=body, headers=headers) as reply:
+        assert await reply.read() == b"" or reply.status in (404, 405, 413)
+        return reply.status
+
+
+@asynccontextmanager
+async def gateway_of(vendor: ScriptedVendor, **settings: Any) -> AsyncIterator[Gateway]:
+    """A gateway with a webhook, with ages as by default."""
+    usual = {"webhook_listen": "127.0.0.1:0", "webhook_secrets": SECRET, "webhook_tokens": TOKEN}
+    ages = {"default_max_age": 1.0, "final_max_age": 3600.0}
+    async with started(vendor.url, **(usual | ages | settings)) as gateway:
+        yield gateway
+
+
+async def status_of(gateway: Gateway) -> str:
+    """The status that a caller gets."""
+    async with connected(gateway) as client:
+        reply = await client.GetCallRequestResult(GetCallRequestResultRequest(call_request_id=RESULT_ID), timeout=5)
+    return pb.CallRequestStatus.Name(reply.call_request_result.status)
+
+
+@pytest.mark.parametrize("nested", [pytest.param(True, id="in result"), pytest.param(False, id="beside the status")])
+async def test_a_signed_push_is_the_result_from_then_on(vendor: ScriptedVendor, nested: bool) -> None:
+    """The vendor is not asked; the outcome is there wherever it stood."""
+    async with gateway_of(vendor) as gateway, connected(gateway) as client:
+        assert await post(gateway, event(nested=nested)) == 200
+        reply = await client.GetCallRequestResult(GetCallRequestResultRequest(call_request_id=RESULT_ID), timeout=5)
+        assert reply.call_request_result.status == pb.CALL_REQUEST_STATUS_COMPLETED
+        assert reply.call_request_result.outcome.outcome_details == "by the front desk"
+        assert reply.call_request_result.HasField("observed_at")
+        assert not vendor.requests("result")
+
+
+async def test_a_watcher_learns_of_a_push_at_once(vendor: ScriptedVendor) -> None:
+    """Long before its next poll."""
+    vendor.answer("result", send(with_status("PENDING_TO_CALL")))
+    async with gateway_of(vendor) as gateway, connected(gateway) as client:
+        watch = client.WatchCallRequestResult(WatchCallRequestResultRequest(call_request_id=RESULT_ID), timeout=20)
+        first: Any = await watch.read()
+        assert first.call_request_result.status == pb.CALL_REQUEST_STATUS_PENDING_TO_CALL
+        assert await post(gateway, event()) == 200
+        second: Any = await watch.read()
+        assert second.call_request_result.status == pb.CALL_REQUEST_STATUS_COMPLETED
+
+
+async def test_a_replay_changes_nothing_and_another_body_is_a_conflict(vendor: ScriptedVendor) -> None:
+    """Each event is applied once; the sender may send it again for as long as it likes."""
+    async with gateway_of(vendor) as gateway:
+        body = event(occurred=20 * 3600)
+        assert [await post(gateway, body) for _ in range(3)] == [200, 200, 200]
+        assert await post(gateway, event(occurred=5)) == 409
+        metrics = await metrics_of(gateway)
+        for outcome, count in (("applied", 1), ("duplicate", 2), ("conflict", 1), ("malformed", 0)):
+            assert f'webhook_pushes_total{{outcome="{outcome}"}} {count}.0' in metrics
+
+
+async def test_a_push_that_is_older_than_what_is_known_changes_nothing(vendor: ScriptedVendor) -> None:
+    """Pushes come in any order; a final result never goes back."""
+    async with gateway_of(vendor) as gateway:
+        assert await post(gateway, event("evt-2")) == 200
+        assert await post(gateway, event("evt-1", status="IN_PROGRESS", nested=False)) == 200
+        assert await status_of(gateway) == "CALL_REQUEST_STATUS_COMPLETED"
+        assert 'webhook_pushes_total{outcome="stale"} 1.0' in await metrics_of(gateway)
+
+
+async def test_an_unsigned_push_is_a_hint(vendor: ScriptedVendor) -> None:
+    """Its content is not believed: the result is read again, and an event id of its is not remembered."""
+    vendor.answer("result", send(with_status("IN_PROGRESS")))
+    headers = {"Authorization": f"Bearer {TOKEN}"}
+    async with gateway_of(vendor) as gateway:
+        assert await post(gateway, event(), headers) == 202
+        async with asyncio.timeout(10):
+            while not vendor.requests("result"):  # noqa: ASYNC110 (nothing to wait for)
+                await asyncio.sleep(0.01)
+        assert await status_of(gateway) == "CALL_REQUEST_STATUS_IN_PROGRESS"
+        assert await post(gateway, event()) == 200, "a forged event id does not block the true one"
+        assert await status_of(gateway) == "CALL_REQUEST_STATUS_COMPLETED"
+
+
+async def test_a_flood_of_hints_costs_few_reads(vendor: ScriptedVendor) -> None:
+    """Hints about one call request join; those about many wait for their turn, and beyond the bound are refused."""
+    vendor.answer("result", send(with_status("IN_PROGRESS")))
+    headers = {"Authorization": f"Bearer {TOKEN}"}
+    async with gateway_of(vendor) as gateway:
+        statuses = await asyncio.gather(*(post(gateway, event(f"evt-{number}"), headers) for number in range(100)))
+        assert set(statuses) == {202}
+        await asyncio.sleep(0.3)
+        assert len(vendor.requests("result")) < 60
+
+
+@pytest.mark.parametrize(
+    ("body", "status"),
+    [
+        pytest.param(b"", 400, id="nothing"),
+        pytest.param(b"[]", 400, id="no object"),
+        pytest.param(b"\xff", 401, id="no UTF-8: no signature can be right"),
+        pytest.param(b'{"eventId": "1"}', 400, id="no data"),
+        pytest.param(event(eventId=""), 400, id="no event id"),
+        pytest.param(event(eventId="x" * 300), 400, id="an event id without end"),
+        pytest.param(event(eventId=17), 400, id="an event id that is a number"),
+        pytest.param(event(data={"callRequestId": "../etc"}), 400, id="an id that is none"),
+        pytest.param(event(data={"callRequestId": RESULT_ID}), 400, id="no status"),
+        pytest.param(event(data=[]), 400, id="data that is a list"),
+        pytest.param(event(occurredAt="yesterday", sentAt=None), 200, id="no time: now"),
+        pytest.param(event(eventType="call.request.archived"), 200, id="another event: ignored"),
+        pytest.param(event(eventType="Call_Request_Completed"), 200, id="the event in another spelling"),
+        pytest.param(b"[" * 5000, 400, id="deep"),
+    ],
+)
+async def test_a_push_is_taken_or_refused_by_its_form(vendor: ScriptedVendor, body: bytes, status: int) -> None:
+    """4xx for what is malformed, never 500."""
+    async with gateway_of(vendor) as gateway:
+        headers: dict[str, str] | None = {} if body == b"\xff" else None
+        assert await post(gateway, body, headers) == status
+
+
+async def test_strangers_are_refused_before_anything_is_read(vendor: ScriptedVendor) -> None:
+    """401 without a right signature, an old one, and from another source; nothing reaches the vendor or the log."""
+    async with gateway_of(vendor) as gateway:
+        assert await post(gateway, event(), {}) == 401
+        assert await post(gateway, event(), signature(event(), minutes=6)) == 401
+        assert await post(gateway, event("2"), signature(event("1"))) == 401
+        assert await post(gateway, event(), path="/webhooks/other") == 404
+        assert await post(gateway, b" " * 70_000, {"Authorization": f"Bearer {TOKEN}"}) == 413
+    async with gateway_of(vendor, webhook_sources="192.0.2.0/24", webhook_trusted_proxies="127.0.0.0/8") as gateway:
+        body = event()
+        assert await post(gateway, body) == 401
+        assert await post(gateway, body, signature(body) | {"X-Forwarded-For": "192.0.2.7"}) == 200
+    assert not vendor.requests("result")
+
+
+async def test_senders_that_never_finish_hold_nobody_up(vendor: ScriptedVendor) -> None:
+    """200 connections with half a request: a whole one is answered."""
+    async with gateway_of(vendor) as gateway:
+        host, _, port = str(gateway.webhook_address).rpartition(":")
+        halves = [await asyncio.open_connection(host, int(port)) for _ in range(200)]
+        for _, writer in halves:
+            writer.write(b"POST /webhooks/call-request-completed HTTP/1.1\r\nContent-Length: 100\r\n\r\n{")
+        async with asyncio.timeout(10):
+            assert await post(gateway, event()) == 200
+        for _, writer in halves:
+            writer.close()
+
+
+async def test_a_push_at_one_gateway_is_known_at_the_other(vendor: ScriptedVendor) -> None:
+    """Through the shared state; a replay at the other is a duplicate there; without the engine it is sent again."""
+    (port,) = free_ports(1)
+    vendor.answer("result", send(with_status("PENDING_TO_CALL")))
+    with engine(port) as running:
+        shared = {"state_url": running.url}
+        async with (
+            gateway_of(vendor, **shared) as one,
+            gateway_of(vendor, **shared) as other,
+            connected(other) as client,
+        ):
+            async with asyncio.timeout(10):
+                while "state_up 1.0" not in await metrics_of(one) + await metrics_of(other):  # noqa: ASYNC110
+                    await asyncio.sleep(0.05)
+            watch = client.WatchCallRequestResult(WatchCallRequestResultRequest(call_request_id=RESULT_ID), timeout=20)
+            await watch.read()
+            body = event()
+            assert await post(one, body) == 200
+            changed: Any = await watch.read()
+            assert changed.call_request_result.status == pb.CALL_REQUEST_STATUS_COMPLETED
+            assert await post(other, body) == 200
+            assert 'webhook_pushes_total{outcome="duplicate"} 1.0' in await metrics_of(other)
+            assert await post(other, event(occurred=9)) == 409
+            running.kill()
+            assert await post(one, event("evt-9")) == 503
+
+
+@pytest.mark.parametrize(
+    ("settings", "named"),
+    [
+        pytest.param({"webhook_secrets": None, "webhook_tokens": None}, "WEBHOOK_SECRETS", id="no way to know senders"),
+        pytest.param({"webhook_secrets": "whsec_AAAA"}, "WEBHOOK_SECRETS", id="a short secret"),
+        pytest.param({"webhook_tokens": "short"}, "WEBHOOK_TOKENS", id="a short token"),
+        pytest.param({"webhook_basic": "user"}, "WEBHOOK_BASIC", id="no password"),
+        pytest.param({"webhook_sources": "anywhere"}, "WEBHOOK_SOURCES", id="no network"),
+        pytest.param({"webhook_listen": "0.0.0.0:0"}, "WEBHOOK_LISTEN", id="plaintext beyond loopback"),
+    ],
+)
+async def test_a_webhook_that_is_not_safe_does_not_start(
+    vendor: ScriptedVendor, settings: dict[str, Any], named: str
+) -> None:
+    """The setting is named."""
+    with pytest.raises(SettingsError) as caught:
+        async with gateway_of(vendor, **settings):
+            pass
+    assert named in str(caught.value)
