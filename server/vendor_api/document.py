@@ -154,10 +154,12 @@ def _merged(pairs: Iterable[tuple[str, Any]]) -> dict[str, Any]:
     """One value for each key, the empty ones left out: Repeated when there are several."""
     merged: dict[str, list[Any]] = {}
     for key, value in pairs:
-        if not is_empty(value):
-            values = merged.setdefault(key, [])
-            if len(values) < MAX_REPEATS and value not in values:
-                values.append(value)
+        values = merged.get(key)
+        if values is None:
+            if not is_empty(value):
+                merged[key] = [value]
+        elif len(values) < MAX_REPEATS and not is_empty(value) and value not in values:
+            values.append(value)
     return {key: values[0] if len(values) == 1 else Repeated(values) for key, values in merged.items()}
 
 
