@@ -20,6 +20,19 @@ if TYPE_CHECKING:
 
 URI, DNS, MAIL = x509.UniformResourceIdentifier, x509.DNSName, x509.RFC822Name
 
+# What Python 3.13 demands of a CA and its certificates beyond 3.11: key usage and key identifiers (RFC 5280).
+_MAY_SIGN = x509.KeyUsage(
+    digital_signature=False,
+    content_commitment=False,
+    key_encipherment=False,
+    data_encipherment=False,
+    key_agreement=False,
+    key_cert_sign=True,
+    crl_sign=True,
+    encipher_only=False,
+    decipher_only=False,
+)
+
 
 @dataclass(frozen=True)
 class Issued:
@@ -40,9 +53,13 @@ class Authority:
     def __init__(self) -> None:
         self._key = ec.generate_private_key(ec.SECP256R1())
         self._name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, f"Tests {x509.random_serial_number()}")])
-        constraints = x509.BasicConstraints(ca=True, path_length=None)
+        self._key_identifier = x509.SubjectKeyIdentifier.from_public_key(self._key.public_key())
         built = (
-            _builder(self._name, self._key, days=1).issuer_name(self._name).add_extension(constraints, critical=True)
+            _builder(self._name, self._key, days=1)
+            .issuer_name(self._name)
+            .add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=True)
+            .add_extension(_MAY_SIGN, critical=True)
+            .add_extension(self._key_identifier, critical=False)
         )
         self.pem = built.sign(self._key, hashes.SHA256()).public_bytes(serialization.Encoding.PEM)
 
@@ -59,7 +76,8 @@ class Authority:
         """
         key = ec.generate_private_key(ec.SECP256R1())
         subject = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, common_name)])
-        builder = _builder(subject, key, days).issuer_name(self._name)
+        issuer = x509.AuthorityKeyIdentifier.from_issuer_subject_key_identifier(self._key_identifier)
+        builder = _builder(subject, key, days).issuer_name(self._name).add_extension(issuer, critical=False)
         if names:
             builder = builder.add_extension(x509.SubjectAlternativeName(names), critical=False)
         for extension in more:
