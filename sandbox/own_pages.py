@@ -1,6 +1,6 @@
 """Keeps pages of other sites away. A browser on this machine reaches the sandbox for any page that it shows.
 
-Such a page gives itself away by its Origin, or, when its name was made to resolve to this machine (DNS rebinding), by
+Such a page is recognized by its Origin, or, when its name was made to resolve to this machine (DNS rebinding), by
 the name in Host: it is a public name, and never an address.
 """
 

@@ -110,22 +110,22 @@ SEED_DATA: Mapping[str, tuple[Seed, ...]] = {
     "Cancelling": (
         Seed("cancelAccepted01", "Can be cancelled.", pending()),
         Seed("cancelBareYes001", "Can be cancelled; the reply has only success.", pending(cancellation_key=None)),
-        Seed("cancelCompleted1", "CancelRefused: the call is completed.", completed()),
-        Seed("cancelInProgress", "CancelRefused: the call is in progress.", Plan(status=Status.IN_PROGRESS)),
+        Seed("cancelCompleted1", "Refused: the call is completed.", completed()),
+        Seed("cancelInProgress", "Refused: the call is in progress.", Plan(status=Status.IN_PROGRESS)),
         Seed(
             "cancelCheckedIn1",
-            "CancelRefused: pending, but the check-in is in the past.",
+            "Refused: pending, but the check-in is in the past.",
             Plan(status=Status.PENDING_TO_CALL, check_in_in=-_DAY),
         ),
-        Seed("cancelAgain00001", "CancelRefused: already cancelled.", Plan(status=Status.CANCELLED)),
+        Seed("cancelAgain00001", "Refused: already cancelled.", Plan(status=Status.CANCELLED)),
         Seed(
             "cancelBareWords1",
-            "CancelRefused while pending, in words that do not say why.",
+            "Refused while pending, in words without a reason.",
             Plan(status=Status.PENDING_TO_CALL, refusal="Cancellation not allowed."),
         ),
         Seed(
             "cancelRefused409",
-            "CancelRefused for its check-in, at HTTP status 409.",
+            "Refused for its check-in, at HTTP status 409.",
             Plan(status=Status.PENDING_TO_CALL, refusal=CHECK_IN_PAST_MESSAGE, error_status=409),
         ),
     ),

@@ -6,7 +6,7 @@ import (
 	pb "callrequest.internal/callrequest/v1"
 )
 
-// Standing tells where a call request stands and what came of its call.
+// Standing describes where a call request stands and what came of its call.
 func Standing(result *pb.CallRequestResult) string {
 	switch status := result.GetStatus(); status {
 	case pb.CallRequestStatus_CALL_REQUEST_STATUS_PENDING_TO_CALL:
@@ -47,19 +47,19 @@ func toDo(required *pb.ActionRequired) string {
 	}
 }
 
-// Effect tells how a call request came to be cancelled.
+// Effect describes how a call request came to be cancelled.
 func Effect(cancellation *pb.Cancellation) string {
 	switch outcome := cancellation.GetOutcome(); outcome {
 	case pb.CancellationOutcome_CANCELLATION_OUTCOME_CANCELLED:
 		return "cancelled now"
 	case pb.CancellationOutcome_CANCELLATION_OUTCOME_ALREADY_CANCELLED:
 		return "cancelled before"
-	default: // a value of a later version; OK says that it is cancelled
+	default: // a value of a later version; OK means that it is cancelled
 		return fmt.Sprintf("cancelled, %v", outcome)
 	}
 }
 
-// Hindrance tells why a call request cannot be cancelled any more.
+// Hindrance describes why a call request cannot be cancelled any more.
 func Hindrance(rejected *pb.CancellationRejected) string {
 	switch reason := rejected.GetReason(); reason {
 	case pb.CancellationRejectionReason_CANCELLATION_REJECTION_REASON_CHECK_IN_PASSED:
@@ -68,7 +68,7 @@ func Hindrance(rejected *pb.CancellationRejected) string {
 		return "the hotel is being phoned"
 	case pb.CancellationRejectionReason_CANCELLATION_REJECTION_REASON_CALL_COMPLETED:
 		return "the hotel was phoned: read what came of it"
-	default: // the vendor did not say, or a value of a later version
+	default: // the vendor sent no reason, or a value of a later version
 		return fmt.Sprintf("unknown reason %v", reason)
 	}
 }

@@ -41,7 +41,7 @@ func TestReadsATypedOutcome(t *testing.T) {
 	}
 }
 
-// A word of the vendor's without an enum value leaves UNSPECIFIED, and is told with its field.
+// A word of the vendor's without an enum value leaves UNSPECIFIED, and is listed with its field.
 func TestShowsUnrecognizedValues(t *testing.T) {
 	result, err := plaintext(t).Read(soon(t), "q14NewStatus0001")
 	if err != nil {
@@ -56,7 +56,7 @@ func TestShowsUnrecognizedValues(t *testing.T) {
 	}
 }
 
-// OK tells whether this cancel did it or an earlier one.
+// OK has whether this cancel did it or an earlier one.
 func TestCancelsOnceAndAgain(t *testing.T) {
 	id := freshSandbox(t).Make(map[string]any{"status": "PENDING_TO_CALL"})
 	client := plaintext(t)

@@ -9,7 +9,7 @@ import (
 
 // Client reads and cancels call requests. Every error of its methods is a *Failure.
 //
-// Give each call a context with a deadline of your own. Without one the service config's timeout holds.
+// Pass a context with a deadline for each call. Without one the service config's timeout holds.
 type Client struct {
 	service pb.CallRequestServiceClient
 }
@@ -19,7 +19,7 @@ func NewClient(channel grpc.ClientConnInterface) *Client {
 	return &Client{pb.NewCallRequestServiceClient(channel)}
 }
 
-// Read gives the latest result of a call request. The channel tries again by itself, within the deadline.
+// Read returns the latest result of a call request. The channel tries again by itself, within the deadline.
 func (client *Client) Read(ctx context.Context, id string) (*pb.CallRequestResult, error) {
 	answer, err := client.service.GetCallRequestResult(ctx, &pb.GetCallRequestResultRequest{CallRequestId: id})
 	if err != nil {
@@ -35,7 +35,7 @@ type Item struct {
 	Failure *Failure
 }
 
-// ReadMany gives an item for each of 1 to 100 ids, in their order. It fails only when all of it does.
+// ReadMany returns an item for each of 1 to 100 ids, in their order. It fails only when all of it does.
 func (client *Client) ReadMany(ctx context.Context, ids []string) ([]Item, error) {
 	request := &pb.BatchGetCallRequestResultsRequest{CallRequestIds: ids}
 	answer, err := client.service.BatchGetCallRequestResults(ctx, request)

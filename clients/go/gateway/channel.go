@@ -21,7 +21,7 @@ import (
 //go:embed service_config.json
 var serviceConfig string
 
-// Settings say where the gateway is and who calls it.
+// Settings has the address of the gateway and the identity of the caller.
 type Settings struct {
 	Address string // host:port
 	CA      string // PEM file of the CAs that may vouch for the gateway; empty: plaintext, good for loopback only

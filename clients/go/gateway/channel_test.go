@@ -26,7 +26,7 @@ func TestKeepsItsDeadline(t *testing.T) {
 	}
 }
 
-// The token goes with each call, over TLS only, and the gateway tells who may do what by it.
+// The token goes with each call, over TLS only, and the gateway checks permissions by it.
 func TestSendsItsIdentity(t *testing.T) {
 	address := surroundings.Variable(t, "CALL_REQUEST_GATEWAY_TLS")
 	ca := surroundings.Variable(t, "CALL_REQUEST_CA")
@@ -91,7 +91,7 @@ func TestSendsACancelOnce(t *testing.T) {
 	}
 }
 
-// Only a gateway that says it is serving is called.
+// Only a gateway whose health is SERVING is called.
 func TestWatchesHealth(t *testing.T) {
 	channel := connect(t, Settings{Address: surroundings.Variable(t, "CALL_REQUEST_GATEWAY")})
 	becomes(t, channel, connectivity.Ready)

@@ -44,7 +44,7 @@ func TestDecodesErrorDetails(t *testing.T) {
 	}
 }
 
-// Every reason of the contract has a decision, which the README tells, too. What has none is decided by its code.
+// Every reason of the contract has a decision. A failure without a reason is decided by its code.
 // A cancel that may have been sent is looked at again.
 func TestDecidesForEveryReason(t *testing.T) {
 	reasons := pb.ErrorReason(0).Descriptor().Values()

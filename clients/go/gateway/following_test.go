@@ -17,7 +17,7 @@ const (
 	completed = pb.CallRequestStatus_CALL_REQUEST_STATUS_COMPLETED
 )
 
-// followed gives the statuses that a follower sees, and how it ended.
+// followed returns the statuses that a follower sees, and how it ended.
 func followed(t *testing.T, client *Client, id string) (statuses []pb.CallRequestStatus, err error) {
 	t.Helper()
 	err = client.Follow(within(t, 30*time.Second), id, func(result *pb.CallRequestResult) error {

@@ -10,7 +10,7 @@ import (
 	"google.golang.org/grpc"
 )
 
-// connect gives a channel that ends with the test.
+// connect returns a channel that ends with the test.
 func connect(t *testing.T, settings Settings, more ...grpc.DialOption) *grpc.ClientConn {
 	t.Helper()
 	channel, err := Connect(settings, more...)
@@ -21,13 +21,13 @@ func connect(t *testing.T, settings Settings, more ...grpc.DialOption) *grpc.Cli
 	return channel
 }
 
-// plaintext gives a client of the gateway that has the sandbox behind it.
+// plaintext returns a client of the gateway that has the sandbox behind it.
 func plaintext(t *testing.T, more ...grpc.DialOption) *Client {
 	t.Helper()
 	return NewClient(connect(t, Settings{Address: surroundings.Variable(t, "CALL_REQUEST_GATEWAY")}, more...))
 }
 
-// freshSandbox gives a sandbox as at its start, and a gateway that has forgotten earlier failures: three good reads in
+// freshSandbox returns a sandbox as at its start, and a gateway that has forgotten earlier failures: three good reads in
 // a row end its holding back.
 func freshSandbox(t *testing.T) *surroundings.Sandbox {
 	t.Helper()
@@ -54,7 +54,7 @@ func within(t *testing.T, limit time.Duration) context.Context {
 	return ctx
 }
 
-// failureIn gives the *Failure that an error is.
+// failureIn returns the *Failure that an error is.
 func failureIn(t *testing.T, err error) *Failure {
 	t.Helper()
 	var failure *Failure

@@ -47,7 +47,7 @@ class Failure:
     @classmethod
     def of(cls, error: grpc.RpcError) -> Self:
         """Decodes the error of a blocking call or of one of asyncio."""
-        status = rpc_status.from_call(error)  # type: ignore[arg-type]  # each such error is a call; its types say it not
+        status = rpc_status.from_call(error)  # type: ignore[arg-type]  # each such error is a call, which its types lack
         packed = status.details if status else ()
 
         def find(kind: type[Detail]) -> Detail | None:

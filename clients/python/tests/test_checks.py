@@ -49,7 +49,7 @@ def test_reads_a_typed_outcome(gateway: Gateway, connect: Connect) -> None:
 
 
 def test_shows_unrecognized_values(gateway: Gateway, connect: Connect) -> None:
-    """What the gateway cannot read leaves its field UNSPECIFIED and is told in the vendor's words."""
+    """What the gateway cannot read leaves its field UNSPECIFIED and is listed in the vendor's words."""
     result = connect(gateway).read("q14NewStatus0001")
     assert result.status == results.CALL_REQUEST_STATUS_UNSPECIFIED
     assert [(value.field, value.value) for value in result.unrecognized_values] == [("status", "ON_HOLD")]
@@ -69,7 +69,7 @@ def test_cancels_once_and_again(gateway: Gateway, sandbox: Sandbox, connect: Con
 
 
 @pytest.mark.parametrize(
-    ("call_request_id", "reason", "told"),
+    ("call_request_id", "reason", "text"),
     [
         ("cancelCheckedIn1", cancellations.CANCELLATION_REJECTION_REASON_CHECK_IN_PASSED, "The check-in is past."),
         (
@@ -86,14 +86,14 @@ def test_tells_rejections_apart(
     connect: Connect,
     call_request_id: str,
     reason: cancellations.CancellationRejectionReason.ValueType,
-    told: str,
+    text: str,
 ) -> None:
-    """A cancel that is too late says why."""
+    """A cancel that is too late has a reason."""
     failed = failure(connect(gateway).cancel, call_request_id)
     assert (failed.code, failed.reason) == (grpc.StatusCode.FAILED_PRECONDITION, "CANCELLATION_NOT_ALLOWED")
     assert failed.rejected is not None
     assert failed.rejected.reason == reason
-    assert describe_rejection(failed.rejected) == told
+    assert describe_rejection(failed.rejected) == text
     assert failed.decide(cancelling=True) == Decision.READ_RESULT
 
 
@@ -127,7 +127,7 @@ def test_decides_for_every_reason() -> None:
 
 @pytest.mark.parametrize("reason", ["", "UNSPECIFIED", "OF_TOMORROW"])
 def test_decides_by_code_without_a_known_reason(reason: str) -> None:
-    """Some codes are worth repeating, some say that the request is wrong, the rest is for a person."""
+    """Some codes may be retried, some mean a wrong request, all others are for operators."""
     decisions = {code: Failure(code, "", reason).decide(cancelling=False) for code in grpc.StatusCode}
     codes = grpc.StatusCode
     for code in (codes.UNAVAILABLE, codes.RESOURCE_EXHAUSTED, codes.DEADLINE_EXCEEDED):
@@ -144,7 +144,7 @@ def test_decides_by_code_without_a_known_reason(reason: str) -> None:
     "code", [grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.DEADLINE_EXCEEDED, grpc.StatusCode.CANCELLED]
 )
 def test_a_cancel_without_an_answer_may_have_been_sent(code: grpc.StatusCode) -> None:
-    """The transport's own failure says nothing of the cancel; one with a reason says that the gateway answered."""
+    """A failure of the transport leaves the cancel in doubt; one with a reason is the gateway's answer."""
     assert Failure(code, "").decide(cancelling=True) == Decision.READ_RESULT
     answered = Failure(code, "", "OF_TOMORROW")
     assert answered.decide(cancelling=True) == answered.decide(cancelling=False) != Decision.READ_RESULT

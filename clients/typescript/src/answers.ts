@@ -16,7 +16,7 @@ import { status } from "@grpc/grpc-js";
 import type { CallFailed } from "./failures.js";
 
 // Each switch has a default: a later gateway may send a number that these stubs have no name for. It arrives as that
-// number, not as UNRECOGNIZED, which only JSON gives.
+// number, not as UNRECOGNIZED, which only JSON has.
 
 export function describeResult(result: CallRequestResult): string {
   const unrecognized = result.unrecognizedValues.map(({ field, value }) => `not understood: ${field} "${value}"`);

@@ -65,7 +65,7 @@ async function unary<Request, Answer>(
   }
 }
 
-/** A field that the contract says is always set. Proto3 has no required messages, so its type has undefined. */
+/** A field that is always set, by the contract. Proto3 has no required messages, so its type has undefined. */
 export function present<Field>(field: Field | undefined): Field {
   if (field === undefined) {
     throw new TypeError("the gateway's answer is empty");

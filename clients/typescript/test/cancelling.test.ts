@@ -11,7 +11,7 @@ import { closing, scenario } from "./environment.js";
 import { failing } from "./failing.js";
 import { Sandbox } from "./sandbox.js";
 
-// The first cancel and a repeated one are both OK, and can be told apart.
+// The first cancel and a repeated one are both OK, with different outcomes.
 scenario("cancels_once_and_again", ["CALL_REQUEST_GATEWAY", "CALL_REQUEST_SANDBOX"], async (env, t) => {
   const gateway = closing(t, connect(env.CALL_REQUEST_GATEWAY));
   const id = await new Sandbox(env.CALL_REQUEST_SANDBOX).make({ call_in: 3600 });

@@ -13,7 +13,7 @@ import { closing, scenario } from "./environment.js";
 import { failing } from "./failing.js";
 import { Sandbox } from "./sandbox.js";
 
-// Over TLS the token tells who calls: nobody without it, and a reader may not cancel.
+// Over TLS the token identifies the caller: no call without it, and a reader may not cancel.
 scenario(
   "sends_its_identity",
   ["CALL_REQUEST_GATEWAY_TLS", "CALL_REQUEST_CA", "CALL_REQUEST_TOKEN", "CALL_REQUEST_READER_TOKEN"],

@@ -1,4 +1,4 @@
-/** What the tests run against. Environment variables say where it is; a test without its own is skipped and says so. */
+/** What the tests run against. Environment variables have its addresses; a test without its own is skipped with a message. */
 
 import { type TestContext, test } from "node:test";
 

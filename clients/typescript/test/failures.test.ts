@@ -12,7 +12,7 @@ import { closing, scenario } from "./environment.js";
 import { failing } from "./failing.js";
 import { Sandbox } from "./sandbox.js";
 
-// The details say which field is wrong, how long to wait, and why, for programs.
+// The details have the wrong field, the time to wait and the reason, for programs.
 scenario("decodes_error_details", ["CALL_REQUEST_GATEWAY", "CALL_REQUEST_SANDBOX"], async (env, t) => {
   const gateway = closing(t, connect(env.CALL_REQUEST_GATEWAY));
 

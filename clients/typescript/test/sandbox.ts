@@ -14,7 +14,7 @@ export class Sandbox {
     await this.#control("POST", "reset", { keep_tokens: true });
   }
 
-  /** Makes a call request and gives its id. */
+  /** Creates a call request and returns its id. */
   async make(fields: object): Promise<string> {
     const { id } = (await this.#control("POST", "call-requests", fields)) as { id: string };
     return id;

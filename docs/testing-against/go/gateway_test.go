@@ -16,7 +16,7 @@ import (
 	"time"
 )
 
-// Gateway is one on free ports, and what the sandbox behind it can be told.
+// Gateway is a gateway on free ports, with control of the sandbox behind it.
 type Gateway struct {
 	address, sandbox string
 	process          *exec.Cmd
@@ -48,25 +48,25 @@ func start() (*Gateway, error) {
 // CallRequest makes a call request; its fields are in docs/sandbox.md.
 func (gateway *Gateway) CallRequest(t *testing.T, id string, fields map[string]any) {
 	t.Helper()
-	gateway.tell(t, http.MethodPut, "/call-requests/"+id, fields)
+	gateway.control(t, http.MethodPut, "/call-requests/"+id, fields)
 }
 
 // Advance moves the sandbox's clock, and with it every call request's life.
 func (gateway *Gateway) Advance(t *testing.T, by time.Duration) {
 	t.Helper()
-	gateway.tell(t, http.MethodPost, "/clock", map[string]any{"advance": by.Seconds()})
+	gateway.control(t, http.MethodPost, "/clock", map[string]any{"advance": by.Seconds()})
 }
 
 // Fault has the vendor fail.
 func (gateway *Gateway) Fault(t *testing.T, fields map[string]any) {
 	t.Helper()
-	gateway.tell(t, http.MethodPost, "/faults", fields)
+	gateway.control(t, http.MethodPost, "/faults", fields)
 }
 
 // Reset brings the sandbox back to its start.
 func (gateway *Gateway) Reset(t *testing.T) {
 	t.Helper()
-	gateway.tell(t, http.MethodPost, "/reset", map[string]any{})
+	gateway.control(t, http.MethodPost, "/reset", map[string]any{})
 }
 
 func (gateway *Gateway) stop() {
@@ -74,7 +74,7 @@ func (gateway *Gateway) stop() {
 	gateway.process.Wait()
 }
 
-func (gateway *Gateway) tell(t *testing.T, method, path string, fields map[string]any) {
+func (gateway *Gateway) control(t *testing.T, method, path string, fields map[string]any) {
 	t.Helper()
 	body, err := json.Marshal(fields)
 	if err != nil {
@@ -156,6 +156,6 @@ func read(t *testing.T, id string) string {
 	t.Helper()
 	request := fmt.Sprintf(`{"call_request_id": %q}`, id)
 	method := "callrequest.v1.CallRequestService/GetCallRequestResult"
-	said, _ := exec.Command("grpcurl", "-plaintext", "-d", request, gateway.address, method).CombinedOutput()
-	return string(said)
+	output, _ := exec.Command("grpcurl", "-plaintext", "-d", request, gateway.address, method).CombinedOutput()
+	return string(output)
 }

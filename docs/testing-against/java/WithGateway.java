@@ -14,7 +14,7 @@ import java.util.concurrent.TimeUnit;
 /** Tests against a gateway of their own, whose vendor is the sandbox. */
 class WithGateway {
 
-  /** A gateway on free ports, and what the sandbox behind it can be told. In JUnit: a static field, made once. */
+  /** A gateway on free ports, with control of the sandbox behind it. In JUnit: a static field, made once. */
   static final class Gateway implements AutoCloseable {
     private static final HttpClient HTTP = HttpClient.newHttpClient();
 
@@ -41,22 +41,22 @@ class WithGateway {
 
     /** Makes a call request; its fields are in docs/sandbox.md. */
     void callRequest(String id, String fields) throws IOException, InterruptedException {
-      tell("PUT", "/call-requests/" + id, fields);
+      control("PUT", "/call-requests/" + id, fields);
     }
 
     /** Moves the sandbox's clock, and with it every call request's life. */
     void advance(Duration by) throws IOException, InterruptedException {
-      tell("POST", "/clock", "{\"advance\": " + by.toSeconds() + "}");
+      control("POST", "/clock", "{\"advance\": " + by.toSeconds() + "}");
     }
 
     /** Has the vendor fail. */
     void fault(String fields) throws IOException, InterruptedException {
-      tell("POST", "/faults", fields);
+      control("POST", "/faults", fields);
     }
 
     /** Brings the sandbox back to its start. */
     void reset() throws IOException, InterruptedException {
-      tell("POST", "/reset", "{}");
+      control("POST", "/reset", "{}");
     }
 
     @Override
@@ -65,7 +65,7 @@ class WithGateway {
       process.waitFor(35, TimeUnit.SECONDS);
     }
 
-    private void tell(String method, String path, String body) throws IOException, InterruptedException {
+    private void control(String method, String path, String body) throws IOException, InterruptedException {
       URI uri = URI.create(sandbox + path);
       var request = HttpRequest.newBuilder(uri).method(method, BodyPublishers.ofString(body)).build();
       var answer = HTTP.send(request, BodyHandlers.ofString());
@@ -126,9 +126,9 @@ class WithGateway {
   static String read(Gateway gateway, String id) throws IOException {
     String request = "{\"call_request_id\": \"" + id + "\"}";
     String method = "callrequest.v1.CallRequestService/GetCallRequestResult";
-    Process said = new ProcessBuilder("grpcurl", "-plaintext", "-d", request, gateway.address, method)
+    Process output = new ProcessBuilder("grpcurl", "-plaintext", "-d", request, gateway.address, method)
         .redirectErrorStream(true).start();
-    return new String(said.getInputStream().readAllBytes());
+    return new String(output.getInputStream().readAllBytes());
   }
 
   public static void main(String[] arguments) throws Exception {

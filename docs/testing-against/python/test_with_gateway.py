@@ -15,7 +15,7 @@ import pytest
 
 
 class Gateway:
-    """A gateway on free ports, and what the sandbox behind it can be told."""
+    """A gateway on free ports, with control of the sandbox behind it."""
 
     def __init__(self) -> None:
         self.address, ready, sandbox = (_free_address() for _ in range(3))

@@ -6,7 +6,7 @@ import { type AddressInfo, createServer } from "node:net";
 import { after, before, beforeEach, test } from "node:test";
 import { setTimeout as pause } from "node:timers/promises";
 
-/** A gateway on free ports, and what the sandbox behind it can be told. */
+/** A gateway on free ports, with control of the sandbox behind it. */
 class Gateway {
   private constructor(
     readonly address: string,
@@ -32,22 +32,22 @@ class Gateway {
 
   /** Makes a call request; its fields are in docs/sandbox.md. */
   callRequest(id: string, fields: object): Promise<void> {
-    return this.tell("PUT", `/call-requests/${id}`, fields);
+    return this.control("PUT", `/call-requests/${id}`, fields);
   }
 
   /** Moves the sandbox's clock, and with it every call request's life. */
   advance(seconds: number): Promise<void> {
-    return this.tell("POST", "/clock", { advance: seconds });
+    return this.control("POST", "/clock", { advance: seconds });
   }
 
   /** Has the vendor fail. */
   fault(fields: object): Promise<void> {
-    return this.tell("POST", "/faults", fields);
+    return this.control("POST", "/faults", fields);
   }
 
   /** Brings the sandbox back to its start. */
   reset(): Promise<void> {
-    return this.tell("POST", "/reset", {});
+    return this.control("POST", "/reset", {});
   }
 
   async stop(): Promise<void> {
@@ -55,7 +55,7 @@ class Gateway {
     await once(this.process, "exit");
   }
 
-  private async tell(method: string, path: string, fields: object): Promise<void> {
+  private async control(method: string, path: string, fields: object): Promise<void> {
     const answer = await fetch(this.sandbox + path, { method, body: JSON.stringify(fields) });
     assert.ok(answer.ok, `${method} ${path}: ${await answer.text()}`);
   }
@@ -93,7 +93,7 @@ test("the result follows the call", async () => {
   assert.match(read("hotelIsPhoned001"), /CALL_STATUS_SUCCESS/);
 });
 
-test("an outage of the vendor is told", async () => {
+test("an outage of the vendor is an error", async () => {
   await gateway.callRequest("hotelIsPhoned001", { status: "COMPLETED" });
   await gateway.fault({ operation: "result", fault: "unavailable" });
   assert.match(read("hotelIsPhoned001"), /VENDOR_UNAVAILABLE/);
@@ -103,6 +103,6 @@ test("an outage of the vendor is told", async () => {
 function read(id: string): string {
   const request = JSON.stringify({ call_request_id: id });
   const method = "callrequest.v1.CallRequestService/GetCallRequestResult";
-  const said = spawnSync("grpcurl", ["-plaintext", "-d", request, gateway.address, method], { encoding: "utf8" });
-  return said.stdout + said.stderr;
+  const output = spawnSync("grpcurl", ["-plaintext", "-d", request, gateway.address, method], { encoding: "utf8" });
+  return output.stdout + output.stderr;
 }

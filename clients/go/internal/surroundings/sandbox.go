@@ -22,7 +22,7 @@ type Fault struct {
 	Seconds   float64 `json:"seconds,omitempty"` // of those that wait, or ask to
 }
 
-// FreshSandbox gives the sandbox as it was at its start, and leaves it so.
+// FreshSandbox returns the sandbox as it was at its start, and leaves it so.
 func FreshSandbox(t testing.TB) *Sandbox {
 	t.Helper()
 	sandbox := &Sandbox{t, Variable(t, "CALL_REQUEST_SANDBOX")}
@@ -31,7 +31,7 @@ func FreshSandbox(t testing.TB) *Sandbox {
 	return sandbox
 }
 
-// Make gives the id of a new call request. plan has fields of docs/sandbox.md.
+// Make returns the id of a new call request. plan has fields of docs/sandbox.md.
 func (sandbox *Sandbox) Make(plan map[string]any) string {
 	sandbox.t.Helper()
 	var made struct{ ID string }

@@ -6,7 +6,7 @@ import (
 	"testing"
 )
 
-// Variable gives an environment variable. Without it the test is skipped, or fails where nothing may be skipped.
+// Variable returns an environment variable. Without it the test is skipped, or fails where nothing may be skipped.
 func Variable(t testing.TB, name string) string {
 	t.Helper()
 	value := os.Getenv(name)

@@ -8,7 +8,7 @@ import internal.callrequest.v1.UnrecognizedValue;
 import java.util.StringJoiner;
 
 /**
- * Says for a person what an answer means.
+ * Describes an answer for a person.
  *
  * <p>Each switch has a default. It is met by UNSPECIFIED and by UNRECOGNIZED, which is Java's for a
  * value that came with a later version of the contract.

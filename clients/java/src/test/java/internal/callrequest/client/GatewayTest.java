@@ -42,7 +42,7 @@ import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.function.Executable;
 
-/** Against a running gateway, which environment variables name. The README says how to start it. */
+/** Against a running gateway, which environment variables name. How to start it: README. */
 class GatewayTest {
   private static final Duration DEADLINE = Duration.ofSeconds(10);
 
@@ -86,7 +86,7 @@ class GatewayTest {
     assertTrue(Answers.describe(result).contains("outcome.call_type is new: GROUP_VERIFICATION"));
   }
 
-  /** The second cancel of a call request succeeds, and says that it was the second. */
+  /** The second cancel of a call request succeeds, with ALREADY_CANCELLED as its outcome. */
   @Test
   void cancels_once_and_again() throws Exception {
     String id = sandbox().callRequest(Map.of());
@@ -99,7 +99,7 @@ class GatewayTest {
     assertEquals("It had been cancelled before.", Answers.describe(second));
   }
 
-  /** A cancel that comes too late says why. */
+  /** A cancel that comes too late has a reason. */
   @Test
   void tells_rejections_apart() {
     CancellationRejected checkedIn = rejectionOf("cancelCheckedIn1");
@@ -259,7 +259,7 @@ class GatewayTest {
     }
   }
 
-  /** No call goes to a gateway that does not say that it is healthy. */
+  /** No call goes to a gateway whose health is not SERVING. */
   @Test
   void watches_health() throws Exception {
     assertTrue(gateway().result("statusPending001").hasObservedAt());

@@ -13,7 +13,7 @@ import java.net.http.HttpResponse.BodyHandlers;
 import java.time.Duration;
 import java.util.Map;
 
-/** The vendor that the gateway's sandbox plays: sets the scene, and tells what it was asked. */
+/** Controls the gateway's sandbox, and reports its requests. */
 final class Sandbox {
   private final HttpClient http = HttpClient.newHttpClient();
   private final String url;
@@ -22,7 +22,7 @@ final class Sandbox {
     this.url = url;
   }
 
-  /** Makes a call request and tells its id. */
+  /** Creates a call request and returns its id. */
   String callRequest(Map<String, ?> plan) throws IOException, InterruptedException {
     return send("POST", "call-requests", json(plan)).get("id").getAsString();
   }
