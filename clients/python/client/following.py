@@ -11,7 +11,8 @@ from callrequest.v1.call_request_pb2 import CallRequestResult
 from callrequest.v1.call_request_service_pb2 import WatchCallRequestResultRequest
 from callrequest.v1.call_request_service_pb2_grpc import CallRequestServiceStub
 
-from .decisions import Decision, Failure
+from .decision import Decision
+from .decisions import Failure
 
 if TYPE_CHECKING:
     from callrequest.v1.call_request_service_pb2_grpc import CallRequestServiceAsyncStub
