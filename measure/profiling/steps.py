@@ -47,6 +47,7 @@ MODULES: dict[str, str | None] = {
     "observability.operations": REST,
     "state": SHARE,
     "watching": REST,
+    "webhook": REST,
     "cancelling": REST,
     "process": REST,
     "app": REST,
