@@ -65,7 +65,7 @@ class _Files:
         self.authority.issue(DNS("gateway.example")).write(self.certificate, self.key)
 
     def certify(self, context: ssl.SSLContext, authority: Authority) -> None:
-        """Gives the vendor a certificate of that authority, for the handshakes to come."""
+        """Has the vendor use a certificate of that authority from the next handshake on."""
         authority.issue(DNS("localhost")).write(self.folder / "server.pem", self.folder / "server.key")
         context.load_cert_chain(self.folder / "server.pem", self.folder / "server.key")
 

@@ -1,4 +1,4 @@
-"""What keeps the vendor from answering is told in the log: each cause by its name, once, and that it is over."""
+"""The log names why the vendor cannot be reached: each cause once, and its end."""
 
 import asyncio
 import json
@@ -25,7 +25,7 @@ GET = GetCallRequestResultRequest(call_request_id=RESULT_ID)
 
 @pytest.fixture
 def log() -> Iterator[Callable[[], list[tuple[str, ...]]]]:
-    """Gives what was logged since it was last called, calls aside: the level, the event and the error of each line."""
+    """Returns what was logged since the last call, without calls: level, event and error of each line."""
     stream = Lines()
 
     def lines() -> list[tuple[str, ...]]:

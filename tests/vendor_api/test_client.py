@@ -49,8 +49,8 @@ GET = GetCallRequestResultRequest(call_request_id=RESULT_ID)
 CANCEL = CancelCallRequestRequest(call_request_id=RESULT_ID)
 
 
-async def test_a_read_asks_as_the_page_says(client: "CallRequestServiceAsyncStub", vendor: ScriptedVendor) -> None:
-    """GET of the page's path with a Bearer token, plain encoding, our version, the request's id, and nothing else."""
+async def test_a_read_is_requested_as_documented(client: "CallRequestServiceAsyncStub", vendor: ScriptedVendor) -> None:
+    """GET of the documented path with a Bearer token, plain encoding, our version, an id, and nothing else."""
     await client.GetCallRequestResult(GET)
     (asked,) = vendor.requests("result")
     assert (asked.method, asked.path, asked.body) == ("GET", f"/api/v1/call-request/{RESULT_ID}/result", b"")
@@ -65,8 +65,8 @@ async def test_a_read_asks_as_the_page_says(client: "CallRequestServiceAsyncStub
 
 
 @pytest.mark.parametrize("method", ["POST", "GET"])
-async def test_a_token_is_asked_for_as_the_page_says(vendor: ScriptedVendor, method: str) -> None:
-    """Client credentials in the query, by the method and at the path that the settings say."""
+async def test_a_token_is_requested_as_documented(vendor: ScriptedVendor, method: str) -> None:
+    """Client credentials in the query, with the method and at the path of the settings."""
     async with (
         started(vendor.url, vendor_token_method=method, vendor_token_path="/v2/token") as gateway,
         connected(gateway) as client,
@@ -262,7 +262,7 @@ async def test_reads_that_hang_take_no_connection_from_cancels(vendor: ScriptedV
 
 
 async def test_a_connection_that_takes_all_the_time_leaves_no_doubt() -> None:
-    """A vendor that never accepts: the cancel was not sent, and its caller is not told otherwise."""
+    """A vendor that never accepts: the cancel was not sent, and its failure shows that."""
     with socket.socket() as full:
         full.bind(("127.0.0.1", 0))
         full.listen(0)
@@ -307,7 +307,7 @@ async def test_the_vendors_certificate_is_verified(authority: trustme.CA, tmp_pa
         assert wrong.asked == []
 
 
-async def test_the_transport_says_exactly_what_was_not_sent(vendor: ScriptedVendor) -> None:
+async def test_the_transports_errors_distinguish_what_was_not_sent(vendor: ScriptedVendor) -> None:
     """ConnectError and ConnectTimeout mean that nothing was sent; every other error that it may have arrived."""
     vendor.answer("result", hang_up(), reset(), raw(b"garbage\r\n\r\n", close=True))
     url = f"{vendor.url}/api/v1/call-request/{RESULT_ID}/result"
@@ -334,7 +334,7 @@ def test_secrets_show_in_no_repr() -> None:
 
 
 async def test_a_connection_that_was_idle_for_long_is_not_used_again(vendor: ScriptedVendor) -> None:
-    """Something on the way may have dropped it: what is sent on it, a cancel say, would be in doubt."""
+    """A firewall may have dropped it: a cancel that is sent on it would be in doubt."""
     url = f"{vendor.url}/api/v1/call-request/{RESULT_ID}/result"
     async with Http1Transport(url, ssl.create_default_context(), 10, 1 << 20, keep_idle=0.1) as transport:
         for pause in (0, 0.3, 0):
@@ -398,7 +398,7 @@ async def test_an_id_that_is_refused_with_any_token_harms_no_other(vendor: Scrip
 async def test_a_cancel_that_is_refused_with_any_token_is_sent_no_third_time(
     client: "CallRequestServiceAsyncStub", vendor: ScriptedVendor
 ) -> None:
-    """Once more with a new token; when none is to be had, not even that."""
+    """Once more with a new token; not at all when no other token may help."""
     vendor.answer("cancel", send("", 401))
     vendor.answer("token", *(send(TOKEN | {"access_token": f"token-{number}"}) for number in range(100)))
     for expected in (2, 3, 4):
@@ -416,7 +416,7 @@ async def test_a_cancel_that_is_refused_with_any_token_is_sent_no_third_time(
     ("auth", "method"), [("query", "POST"), ("query", "GET"), ("body", "POST"), ("basic", "POST"), ("basic", "GET")]
 )
 async def test_credentials_stand_where_the_setting_says(vendor: ScriptedVendor, auth: str, method: str) -> None:
-    """In the query, in a form, or in the Authorization header; nowhere else, and encoded as RFC 6749 says."""
+    """In the query, in a form, or in the Authorization header; nowhere else, and encoded as RFC 6749 requires."""
     login = {"client_id": ["a:b c+ä"], "client_secret": ["%&=ü /"]}
     async with (
         started(

@@ -23,7 +23,7 @@ CHUNKED = b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n"
 
 
 def reply(body: bytes = b"this", *headers: bytes, version: bytes = b"1.1") -> bytes:
-    """A whole reply, its length said."""
+    """A whole reply with its Content-Length."""
     lines = b"".join(b"%b\r\n" % header for header in headers)
     return b"HTTP/%b 200 OK\r\n%bcontent-length: %d\r\n\r\n%b" % (version, lines, len(body), body)
 
@@ -65,7 +65,7 @@ class _Server:
     async def until(self, condition: Callable[[], object]) -> None:
         """Waits, at most 2 s, until something of the server's is so."""
         async with asyncio.timeout(2):
-            while not condition():  # noqa: ASYNC110 (what is waited for is told by no event)
+            while not condition():  # noqa: ASYNC110 (there is no event for it)
                 await asyncio.sleep(0.005)
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -89,7 +89,7 @@ class _Server:
 async def _to(
     server: _Server, most: int = 5, context: ssl.SSLContext | None = None
 ) -> AsyncIterator[Callable[..., "asyncio.Task[tuple[int, bytes]]"]]:
-    """What asks the server over `most` connections: `await ask("/path", read=2)` gives the status and the body."""
+    """Yields a function that asks over `most` connections: `await ask("/path", read=2)` returns status and body."""
     async with Http1Transport(server.url, context or ssl.create_default_context(), most, MAX_BYTES) as transport:
         yield _asker(transport, server.url)
 
@@ -177,7 +177,7 @@ async def test_requests_at_the_same_time_have_connections_of_their_own() -> None
     ],
 )
 async def test_a_connection_that_the_server_does_not_keep_is_not_used_again(content: bytes) -> None:
-    """The reply says it is the last; we close, though the server leaves the connection open."""
+    """The reply is the last one by its own headers: we close the connection, though the server leaves it open."""
     async with _Server(raw(content)) as server, _to(server) as ask:
         for _ in range(3):
             assert await ask() == (200, b"this")
@@ -224,8 +224,8 @@ async def test_a_body_in_chunks_is_put_together(pieces: list[bytes]) -> None:
 @pytest.mark.parametrize("status", [204, 304])
 @pytest.mark.parametrize("header", [b"", b"content-length: 4\r\n"], ids=["bare", "with-a-length"])
 async def test_a_reply_that_never_has_a_body_is_whole_with_its_head(status: int, header: bytes) -> None:
-    """204 and 304: nothing more is waited for, whatever length they say, and the connection serves on."""
-    answer = raw(b"HTTP/1.1 %d Said\r\n%b\r\n" % (status, header))
+    """204 and 304: nothing more is waited for, whatever their Content-Length, and the connection stays in use."""
+    answer = raw(b"HTTP/1.1 %d Status\r\n%b\r\n" % (status, header))
     async with _Server(answer, raw(OTHER)) as server, _to(server) as ask:
         assert await ask(read=0.5) == (status, b"")
         assert await ask() == (200, b"other")
@@ -321,7 +321,7 @@ async def test_what_a_parser_refused_and_kept_is_forgotten() -> None:
         pytest.param(b"HTTP/1.1 200", id="half-a-head"),
     ],
 )
-async def test_a_reply_with_more_behind_it_is_given_and_the_connection_is_not_used_again(behind: bytes) -> None:
+async def test_a_reply_with_more_behind_it_is_returned_and_the_connection_is_not_used_again(behind: bytes) -> None:
     """What nobody asked for must not pass for the next reply."""
     async with _Server(raw(THIS + behind), raw(THIS)) as server, _to(server) as ask:
         assert await ask() == (200, b"this")
@@ -384,7 +384,7 @@ async def test_a_reply_that_is_cut_short_is_no_reply(answer: Answer) -> None:
         pytest.param(b"HTTP/1.1 101 Go\r\nupgrade: h2c\r\nconnection: upgrade\r\n\r\n", id="another-protocol-agreed"),
     ],
 )
-async def test_a_reply_that_is_no_http_is_said_so(content: bytes) -> None:
+async def test_a_reply_that_is_not_http_is_a_protocol_error(content: bytes) -> None:
     """RemoteProtocolError at once, and the connection is closed."""
     async with _Server(raw(content), raw(THIS)) as server, _to(server, most=1) as ask:
         with pytest.raises(httpx.RemoteProtocolError):
@@ -403,7 +403,7 @@ async def test_a_reply_that_is_no_http_is_said_so(content: bytes) -> None:
         pytest.param(CHUNKED + b"4\r\nthis\r\n0\r\n", b"x: %b\r\n" % (b"a" * 1000), id="trailers"),
     ],
 )
-async def test_a_head_without_end_is_given_up(begin: bytes, block: bytes) -> None:
+async def test_a_head_without_end_is_a_protocol_error(begin: bytes, block: bytes) -> None:
     """No memory is spent on it, nor all the time that the request has."""
     async with _Server(_endless(begin, block), raw(THIS)) as server, _to(server, most=1) as ask:
         with pytest.raises(httpx.RemoteProtocolError):
@@ -421,7 +421,7 @@ async def test_a_head_without_end_is_given_up(begin: bytes, block: bytes) -> Non
     ],
 )
 async def test_a_body_beyond_the_bound_is_cut_off(begin: bytes, block: bytes) -> None:
-    """Somewhere beyond it, so that it can be told from one that fits; no more is read."""
+    """Somewhere beyond it, so that it differs from one that fits; no more is read."""
     async with _Server(_endless(begin, block), raw(THIS)) as server, _to(server, most=1) as ask:
         status, body = await ask(read=5)
         assert status == 200
@@ -430,7 +430,7 @@ async def test_a_body_beyond_the_bound_is_cut_off(begin: bytes, block: bytes) ->
         assert await ask() == (200, b"this")
 
 
-async def test_a_body_as_long_as_the_bound_is_given_whole() -> None:
+async def test_a_body_as_long_as_the_bound_is_returned_whole() -> None:
     """The bound itself is within it, and the connection serves on."""
     body = b"a" * MAX_BYTES
     async with _Server(raw(reply(body))) as server, _to(server) as ask:
@@ -462,7 +462,7 @@ async def test_the_time_to_read_is_for_the_whole_reply(answer: Answer) -> None:
 
 @pytest.mark.parametrize("answer", [pytest.param(SILENT, id="silence"), pytest.param(raw(THIS[:-2]), id="a-part")])
 async def test_whoever_leaves_in_the_midst_closes_the_connection(answer: Answer) -> None:
-    """Its reply can never be taken for another's, and its place is given back."""
+    """Its reply can never be taken for another's, and its place is free again."""
     async with _Server(answer, raw(THIS)) as server, _to(server, most=1) as ask:
         leaving = ask()
         await server.until(lambda: server.requests)
@@ -585,7 +585,7 @@ async def test_a_line_break_in_a_head_is_refused(place: str, end: str) -> None:
 
 
 async def test_at_the_end_no_connection_is_left(contexts: tuple[ssl.SSLContext | None, ssl.SSLContext]) -> None:
-    """Idle ones are closed, and those in use; who waits for a reply then is told, not left waiting."""
+    """Idle ones are closed, and those in use: whoever waits for a reply gets ReadError at once."""
     theirs, ours = contexts
     async with _Server(raw(THIS), raw(THIS), SILENT, tls=theirs) as server:
         async with _to(server, context=ours) as ask:

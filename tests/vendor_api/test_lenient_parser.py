@@ -125,7 +125,7 @@ def test_a_reply_whose_end_nobody_can_tell_is_refused(reply: bytes) -> None:
     ],
 )
 def test_without_a_length_the_body_ends_with_the_connection(reply: bytes, body: bytes) -> None:
-    """RFC 9112, 6.3: when chunked is not the last coding, too, whatever a length says."""
+    """RFC 9112, 6.3: when chunked is not the last coding, too, whatever its Content-Length."""
     read = _Read(reply)
     assert isinstance(read.parser, LenientParser)
     assert read.parser.until_closed

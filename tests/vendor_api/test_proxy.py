@@ -183,7 +183,7 @@ async def test_what_no_proxy_should_answer_is_not_the_vendor(
 
 
 async def test_what_fails_behind_the_proxy_is_the_vendors(secured: ScriptedVendor, log: Callable[[], str]) -> None:
-    """Its certificate, say, which is not one of the system's CAs."""
+    """For example its certificate, which is of none of the system's CAs."""
     async with (
         http_proxy() as port,
         started(secured.url, vendor_proxy=_proxy(port)) as gateway,

@@ -28,7 +28,7 @@ CREDENTIALS, TLS = "GATEWAY_VENDOR_CLIENT_SECRET", "GATEWAY_VENDOR_CA, GATEWAY_V
 async def _until_reloaded(gateway: Gateway, settings: str, outcome: str, times: int = 1) -> None:
     counted = f'file_reloads_total{{outcome="{outcome}",settings="{settings}"}}'
     async with asyncio.timeout(10):
-        while await _value(gateway, counted) < times:  # noqa: ASYNC110 (no event tells it)
+        while await _value(gateway, counted) < times:  # noqa: ASYNC110 (there is no event for it)
             await asyncio.sleep(0.05)
 
 
@@ -64,6 +64,15 @@ async def test_the_next_token_is_fetched_with_the_new_secret(vendor: ScriptedVen
         _revoke(vendor, "token-2")
         await client.GetCallRequestResult(GET)
     assert _secrets(vendor) == [SECRET, "new-secret"]
+
+
+async def test_sighup_reads_secrets_again_that_have_not_changed(vendor: ScriptedVendor, tmp_path: Path) -> None:
+    """At once: the log and the metric show that they were read."""
+    (tmp_path / SECRET_FILE).write_text(SECRET)
+    async with started(vendor.url, secrets_dir=tmp_path) as gateway:
+        for times in (1, 2):
+            gateway.reload()
+            await _until_reloaded(gateway, CREDENTIALS, "loaded", times)
 
 
 async def test_rejected_credentials_are_mended_without_a_restart(vendor: ScriptedVendor, tmp_path: Path) -> None:
@@ -132,7 +141,7 @@ class _Site:
         return x509.load_pem_x509_certificate(issued.certificate).serial_number
 
     def certify(self, context: ssl.SSLContext, authority: Authority) -> None:
-        """Gives the vendor a certificate of that authority, for the handshakes to come."""
+        """Has the vendor use a certificate of that authority from the next handshake on."""
         authority.issue(DNS("localhost")).write(self._folder / "server.pem", self._folder / "server.key")
         context.load_cert_chain(self._folder / "server.pem", self._folder / "server.key")
 
