@@ -7,7 +7,6 @@ import (
 	"time"
 
 	pb "callrequest.internal/callrequest/v1"
-	"callrequest.internal/client/internal/surroundings"
 	"google.golang.org/genproto/googleapis/rpc/errdetails"
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/status"
@@ -33,8 +32,9 @@ func TestDecodesErrorDetails(t *testing.T) {
 	}
 
 	// So long a wait that the gateway leaves it to the caller. The channel's retries end soon after.
-	sandbox.Plan(surroundings.Fault{Operation: "result", Fault: "too_many_requests", Seconds: 30})
-	_, err = client.Read(soon(t), "statusPending001")
+	// An id of its own: the gateway holds back its reads for as long as the vendor asked.
+	id := sandbox.Make(map[string]any{"fault": "too_many_requests", "seconds": 30})
+	_, err = client.Read(soon(t), id)
 	limited := failureIn(t, err)
 	if limited.Code != codes.ResourceExhausted || limited.Reason != "VENDOR_RATE_LIMITED" || limited.Decision != RetryLater {
 		t.Errorf("got %v and %s", limited, limited.Decision)
