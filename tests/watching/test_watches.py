@@ -505,3 +505,26 @@ def test_after_a_restart_first_polls_go_before_others_which_still_have_their_par
     assert len(begun) == 80
     assert [sum(begun[at : at + 8]) for at in (0, 8, 16, 24, 32)] == [7] * 5
     assert all(begun.index(True) < 8 and not each for each in begun[-20:])
+
+
+def test_who_comes_after_a_failure_is_not_given_it_again() -> None:
+    """A watcher that is still being written to keeps the failed poll; a new one has a poll of its own."""
+
+    async def watching() -> tuple[GatewayError, list[int]]:
+        world, slow, new = World(pace=(5.0, 5.0)), Caller(seconds=30), Caller()
+        task = world.watch(slow)
+        await asyncio.sleep(0)
+        world.failures = [GatewayError(reasons.ERROR_REASON_CALL_REQUEST_NOT_FOUND)]
+        world.watches.on_reading(ID, world.reading())
+        await asyncio.sleep(20)
+        assert not world.failures
+        assert not task.done()
+        other = world.watch(new)
+        error = await failed(task)
+        assert not other.done(), "it was given the old failure"
+        await leave(other)
+        return error, new.statuses
+
+    error, statuses = run(watching())
+    assert error.reason == reasons.ERROR_REASON_CALL_REQUEST_NOT_FOUND
+    assert statuses == [PENDING]
