@@ -174,7 +174,9 @@ def test_a_secret_may_come_from_a_file(monkeypatch: pytest.MonkeyPatch, tmp_path
     assert "from-a-file" not in repr(load_settings())
 
 
-@pytest.mark.parametrize("text", ["{}\n", "{}\r\n", " {}\t", "\ufeff{}", "\ufeff {}\n\n", "\u00a0{}\u2028", "{}"])
+@pytest.mark.parametrize(
+    "text", ["{}\n", "{}\r\n", " {}\t", "\ufeff{}", "\ufeff {}\n\n", "{}\ufeff", "\u00a0{}\u2028", "{}"]
+)
 @pytest.mark.parametrize("name", ["vendor_client_id", "vendor_client_secret"])
 @pytest.mark.parametrize("by_file", [True, False], ids=["by a file", "by the environment"])
 def test_what_stands_around_a_secret_is_no_part_of_it(

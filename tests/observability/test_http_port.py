@@ -3,7 +3,7 @@
 import asyncio
 import time
 from collections.abc import AsyncIterator
-from contextlib import suppress
+from contextlib import asynccontextmanager, suppress
 
 import pytest
 from aiohttp import web
@@ -15,17 +15,25 @@ MOST, SECONDS = 4, 0.3
 REQUEST = b"GET /metrics HTTP/1.1\r\nHost: here\r\n\r\n"
 
 
-@pytest.fixture
-async def port() -> AsyncIterator[int]:
+@asynccontextmanager
+async def serving(connection_timeout: float) -> AsyncIterator[int]:
+    """A port with few connections; yields its number."""
+
     async def answer(request: web.Request) -> web.Response:
         return web.Response(text="well\n")
 
     app = web.Application()
     app.router.add_get("/metrics", answer)
-    http_port = HttpPort(app, MOST, SECONDS)
+    http_port = HttpPort(app, MOST, connection_timeout)
     _, number = await http_port.start("GATEWAY_METRICS_LISTEN", Address(("127.0.0.1", 0)))
     yield number
     await http_port.aclose()
+
+
+@pytest.fixture
+async def port() -> AsyncIterator[int]:
+    async with serving(SECONDS) as number:
+        yield number
 
 
 async def exchange(port: int, sent: bytes) -> bytes:
@@ -72,9 +80,9 @@ async def test_a_request_that_trickles_is_ended(port: int) -> None:
     reader, writer = await asyncio.open_connection("127.0.0.1", port)
 
     async def trickle() -> None:
-        writer.write(b"GET /metrics HTTP/1.1\r\nHost: here\r\n")
+        writer.write(b"GET /metrics HTTP/1.1\r\nHost: here\r\nA: ")
         while True:
-            writer.write(b"A: b\r\n")
+            writer.write(b"b")
             await asyncio.sleep(SECONDS / 10)
 
     trickling = asyncio.create_task(trickle())
@@ -88,10 +96,14 @@ async def test_a_request_that_trickles_is_ended(port: int) -> None:
     writer.close()
 
 
-async def test_more_connections_than_the_bound_end_the_oldest(port: int) -> None:
-    """Nobody is kept out by those who send nothing."""
-    idle = [await asyncio.open_connection("127.0.0.1", port) for _ in range(MOST)]
-    assert (await exchange(port, REQUEST)).endswith(b"well\n")
-    assert await idle[0][0].read() == b"" or idle[0][0].at_eof()
-    for _, writer in idle:
-        writer.close()
+async def test_more_connections_than_the_bound_end_the_oldest() -> None:
+    """Nobody is kept out by those who send nothing; the others of them stay until their time is over."""
+    async with serving(3600) as port:
+        idle = [await asyncio.open_connection("127.0.0.1", port) for _ in range(MOST)]
+        assert (await exchange(port, REQUEST)).endswith(b"well\n")
+        async with asyncio.timeout(20):
+            with suppress(ConnectionResetError):
+                assert await idle[0][0].read() == b""
+        assert not any(reader.at_eof() for reader, _ in idle[1:])
+        for _, writer in idle:
+            writer.close()

@@ -4,7 +4,6 @@ import asyncio
 import os
 import signal
 import subprocess
-import sys
 from collections.abc import AsyncIterator
 from pathlib import Path
 
@@ -14,7 +13,7 @@ from measure.faults.vendor import Vendor, after
 from server.process.signal_mask import DRAIN, HANDLED, LOGGED
 from testkit.gateway_process import serving
 from testkit.http2_connection import connected
-from testkit.server_process import ROOT
+from testkit.server_process import ROOT, SERVE, gateway_environment
 
 FATAL = {getattr(signal, f"SIG{name}") for name in ("ABRT", "BUS", "FPE", "ILL", "KILL", "SEGV", "SYS", "TRAP")}
 STOPPING = {getattr(signal, f"SIG{name}") for name in ("STOP", "TSTP", "TTIN", "TTOU")}
@@ -60,13 +59,40 @@ async def test_no_signal_but_those_that_drain_loses_a_call(vendor: Vendor, worke
 
 def test_sigterm_that_came_before_the_first_instruction_is_handled() -> None:
     """It is pending as the process begins, blocked by whoever started it, as in the image: exit code 0, soon."""
-    environment = {name: value for name, value in os.environ.items() if not name.startswith("GATEWAY_")}
-    environment |= {f"GATEWAY_{name}LISTEN": "127.0.0.1:0" for name in ("", "METRICS_", "SANDBOX_")}
     pending = ["env", "--block-signal=TERM", "sh", "-c", 'kill -TERM $$; exec "$@"', "sh"]
     ended = subprocess.run(
-        [*pending, sys.executable, "-m", "server", "serve"],
+        [*pending, *SERVE],
         cwd=ROOT,
-        env=environment | {"GATEWAY_DRAIN_DELAY": "600", "GATEWAY_GRACE": "900"},
+        env=gateway_environment(DRAIN_DELAY=600, GRACE=900),
+        capture_output=True,
+        text=True,
+        timeout=55,
+        check=False,
+    )
+    assert ended.returncode == 0
+    assert "draining" in ended.stdout
+
+
+SIGTERM_WHILE_IMPORTING = """
+import os, signal, sys
+
+class Finder:
+    def find_spec(self, name, path=None, target=None):
+        if name == "server.commands":
+            sys.meta_path.remove(self)
+            os.kill(os.getpid(), signal.SIGTERM)
+
+sys.meta_path.insert(0, Finder())
+"""
+
+
+def test_sigterm_while_the_modules_load_is_handled(tmp_path: Path) -> None:
+    """In the half second before the command begins: exit code 0, as later."""
+    (tmp_path / "sitecustomize.py").write_text(SIGTERM_WHILE_IMPORTING)
+    ended = subprocess.run(
+        SERVE,
+        cwd=ROOT,
+        env=gateway_environment(DRAIN_DELAY=600, GRACE=900) | {"PYTHONPATH": str(tmp_path)},
         capture_output=True,
         text=True,
         timeout=55,
