@@ -34,6 +34,7 @@ from .rpc.callers import SETTING as CALLERS
 from .rpc.callers import AnyCertificate, Callers
 from .rpc.callers_file import Rules
 from .rpc.channel_options import channel_options
+from .rpc.core_log import OTHER, REASONS, CoreLog
 from .rpc.health import NAME as HEALTH
 from .rpc.health import Health
 from .rpc.interceptor import Interceptor
@@ -75,6 +76,7 @@ KNOWN_LABELS = KnownLabels(
     settled_by=SETTLED_BY,
     watch_causes=CAUSES,
     webhook_outcomes=PUSH_OUTCOMES,
+    handshake_failures=[*REASONS.values(), OTHER],
 )
 """The series that every gateway has from its start."""
 
@@ -84,17 +86,22 @@ class Gateway:
 
     Entering raises SettingsError when a setting turns out to be wrong: a port is taken, a file holds no certificate.
 
-    lines_lost: returns how many lines of the log were lost, for the metrics.
+    lines_lost: returns how many lines of the log were lost, for the metrics. handshakes: reports those of TLS that fail.
 
     reloads: what SIGHUP calls, in the event loop: each reads the files again that its part of the gateway was made of,
     and keeps the old contents if the new ones are broken. Parts add theirs as they start.
     """
 
     def __init__(
-        self, settings: Settings, access_log: AccessLog | None = None, lines_lost: Callable[[], int] = int
+        self,
+        settings: Settings,
+        access_log: AccessLog | None = None,
+        lines_lost: Callable[[], int] = int,
+        handshakes: CoreLog | None = None,
     ) -> None:
         self._settings = settings
         self._lines_lost = lines_lost
+        self._handshakes = handshakes
         self._access_log = access_log or AccessLog(settings.log_level, None)
         self._stack = AsyncExitStack()
         self._health = Health([SERVICE])
@@ -120,6 +127,8 @@ class Gateway:
         settings = self._settings
         await stack.enter_async_context(MemoryTrim())
         metrics = Metrics(KNOWN_LABELS, self._lines_lost)
+        if self._handshakes is not None:
+            self._handshakes.on_failure = metrics.handshake_failed
         vendor = await self._vendor(stack, metrics)
         if settings.workers == 1:
             listen, server_group = stack.enter_context(reserved_port(settings.listen)), DEFAULT_SERVERS

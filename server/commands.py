@@ -9,6 +9,7 @@ import faulthandler
 import signal
 import sys
 from collections.abc import Callable, Coroutine
+from contextlib import AbstractContextManager, nullcontext
 from typing import TYPE_CHECKING, Any
 
 import uvloop
@@ -27,6 +28,7 @@ from .settings import (
     Settings,
     SettingsError,
     cannot_listen,
+    let_grpc_report_handshakes,
     load_settings,
     parse_address,
     tune_grpc,
@@ -35,6 +37,7 @@ from .settings import (
 
 if TYPE_CHECKING:
     from .app import Gateway
+    from .rpc.core_log import CoreLog
 
 WRONG_SETTINGS = 2
 LOG_CLOSE_TIMEOUT = 0.3
@@ -163,18 +166,24 @@ def _command(options: argparse.Namespace, settings: Settings, logs: Logs) -> Cor
 
 
 async def _serve(settings: Settings, logs: Logs) -> int:
-    from .app import Gateway
+    with _handshakes(settings) as handshakes:
+        from .app import Gateway
 
-    signals = _signals(settings.grace, logs)
-    async with Gateway(settings, logs.access_log, logs.lines_lost) as gateway:
-        signals.on_reload = gateway.reload
-        _log_serving(settings, gateway.address, gateway.metrics_address, gateway.sandbox_url)
-        code = await _until_drained(gateway, signals, signals.get)  # a second signal ends the drain
+        signals = _signals(settings.grace, logs)
+        async with Gateway(settings, logs.access_log, logs.lines_lost, handshakes) as gateway:
+            signals.on_reload = gateway.reload
+            _log_serving(settings, gateway.address, gateway.metrics_address, gateway.sandbox_url)
+            code = await _until_drained(gateway, signals, signals.get)  # a second signal ends the drain
     get_log().info("stopped")
     return code
 
 
 async def _worker(options: argparse.Namespace, settings: Settings, logs: Logs) -> int:
+    with _handshakes(settings) as handshakes:
+        return await _work(options, settings, logs, handshakes)
+
+
+async def _work(options: argparse.Namespace, settings: Settings, logs: Logs, handshakes: "CoreLog | None") -> int:
     from .app import Gateway
     from .observability.worker_metrics import count_in_slot
     from .process.embedded_sandbox import of_sandbox
@@ -197,7 +206,7 @@ async def _worker(options: argparse.Namespace, settings: Settings, logs: Logs) -
     with shared_folder(options.metrics, options.lock):
         try:
             async with (
-                Gateway(settings.model_copy(update=changed), logs.access_log, logs.lines_lost) as gateway,
+                Gateway(settings.model_copy(update=changed), logs.access_log, logs.lines_lost, handshakes) as gateway,
                 Heartbeat(options.control, settings.grace) as control,
             ):
                 signals.on_reload = gateway.reload
@@ -206,6 +215,15 @@ async def _worker(options: argparse.Namespace, settings: Settings, logs: Logs) -
             # Not on stderr alone: a file that is broken by now keeps a running gateway's worker from being replaced.
             get_log().error("a worker cannot start", worker=options.slot, error=error.lines)
             raise
+
+
+def _handshakes(settings: Settings) -> AbstractContextManager["CoreLog | None"]:
+    """Returns what counts failed TLS handshakes from gRPC's own lines; without TLS there are none. Before grpc."""
+    if settings.tls_key is None or not let_grpc_report_handshakes():
+        return nullcontext()
+    from .rpc.core_log import CoreLog
+
+    return CoreLog()
 
 
 async def _supervise(settings: Settings, logs: Logs) -> int:

@@ -366,6 +366,9 @@ def load_settings(workers: str | None = None) -> Settings:
         raise SettingsError([f"{PREFIX}SECRETS_DIR: a file in it cannot be read, or is no UTF-8"]) from None
 
 
+_VERBOSITY, _SILENT = "GRPC_VERBOSITY", "NONE"
+
+
 def tune_grpc() -> None:
     """Has gRPC's core listen as it did before its EventEngine, unless GRPC_EXPERIMENTS is set: before grpc is imported.
 
@@ -374,7 +377,18 @@ def tune_grpc() -> None:
     """
     os.environ.setdefault("GRPC_EXPERIMENTS", "-event_engine_listener")
     # Its own lines on stderr are about what clients do: handshakes that fail, headers that are too large.
-    os.environ.setdefault("GRPC_VERBOSITY", "NONE")
+    os.environ.setdefault(_VERBOSITY, _SILENT)
+
+
+def let_grpc_report_handshakes() -> bool:
+    """Has gRPC's core write a line for each TLS handshake that fails, unless GRPC_VERBOSITY is set; whether it does.
+
+    Before grpc is imported. For CoreLog, which reads those lines.
+    """
+    if os.environ.get(_VERBOSITY) != _SILENT:
+        return False
+    os.environ[_VERBOSITY] = "INFO"
+    return True
 
 
 def unused_settings() -> list[str]:

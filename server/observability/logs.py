@@ -25,6 +25,7 @@ FIELDS = frozenset(
         *("worker", "pid", "exit"),  # one of several workers
         *("thread", "lines"),  # a stack, lines that were lost
         *("cause", "messages"),  # the end of a watch
+        "failures",  # of TLS handshakes, by reason
     }
 )
 """The fields that may be logged. None of them ever holds what the vendor sent, nor a caller's text."""

@@ -37,7 +37,7 @@ class KnownLabels:
 
     quirks: of the vendor, by number. fields: of ours that may be unreadable in the vendor's replies. requests: to the
     vendor, by operation and outcome. sources: of answers to reads. settled_by: what settles a cancel. watch_causes:
-    what ends a watch. webhook_outcomes: what becomes of a push.
+    what ends a watch. webhook_outcomes: what becomes of a push. handshake_failures: reasons.
     """
 
     quirks: Collection[str] = ()
@@ -47,6 +47,7 @@ class KnownLabels:
     settled_by: Collection[str] = ()
     watch_causes: Collection[str] = ()
     webhook_outcomes: Collection[str] = ()
+    handshake_failures: Collection[str] = ()
 
 
 class Metrics:
@@ -93,6 +94,9 @@ class Metrics:
             "grpc_server_calls_by_caller", "Calls ended, by who called.", "caller", "grpc_method", "grpc_code"
         )
 
+        self._handshakes_failed = self._counter(
+            "tls_handshakes_failed", "TLS handshakes with clients that failed, by the reason.", "reason"
+        )
         self._rate_limited = self._counter(
             "caller_rate_limited", "Calls above their caller's max_per_second, refused or not.", "caller"
         )
@@ -146,6 +150,7 @@ class Metrics:
             (self._cancellations, known.settled_by),
             (self._watches_ended, known.watch_causes),
             (self._pushes, known.webhook_outcomes),
+            (self._handshakes_failed, known.handshake_failures),
             (self._items_failed, REASONS),
         ):
             for value in values:
@@ -202,6 +207,10 @@ class Metrics:
         if lost > self._lines_lost_counted:
             self._lost.inc(lost - self._lines_lost_counted)
             self._lines_lost_counted = lost
+
+    def handshake_failed(self, reason: str) -> None:
+        """Counts a TLS handshake that failed, in any thread."""
+        self._handshakes_failed.labels(reason).inc()
 
     def caller_limited(self, caller: str, calls: int = 1) -> None:
         """Counts calls above the rate of a caller of the file; 0 calls: begins its series."""
