@@ -86,7 +86,7 @@ class Gateway:
 
     Entering raises SettingsError when a setting turns out to be wrong: a port is taken, a file holds no certificate.
 
-    lines_lost: returns how many lines of the log were lost, for the metrics. handshakes: reports those of TLS that fail.
+    lines_lost: returns how many lines of the log were lost, for the metrics. handshakes: reports TLS failures.
 
     reloads: what SIGHUP calls, in the event loop: each reads the files again that its part of the gateway was made of,
     and keeps the old contents if the new ones are broken. Parts add theirs as they start.

@@ -31,7 +31,7 @@ from .callers import PERMISSION_BY_METHOD, AnyCertificate, Callers
 from .callers_file import ANONYMOUS, UNKNOWN, Caller
 from .channel_options import MAX_METADATA_BYTES
 from .open_calls import OpenCalls
-from .request_reader import RequestReader
+from .request_reader import RequestReader, ServerEndsError
 from .server_group import ServerGroup
 from .status import pushback_of, status_of
 from .stream import ResponseStream
@@ -272,6 +272,9 @@ class _Call:
         elif isinstance(error, _MetadataTooLargeError):  # as grpc's core does with clients that know its bound
             self.ended("RESOURCE_EXHAUSTED")
             await self._context.abort(grpc.StatusCode.RESOURCE_EXHAUSTED, "The metadata has more than 8 KiB.")
+        elif isinstance(error, ServerEndsError):  # as grpc's core ends what is left after GRACE
+            self.ended("UNAVAILABLE")
+            await self._context.abort(grpc.StatusCode.UNAVAILABLE, "The gateway shuts down.")
         elif isinstance(error, grpc.aio.InternalError):  # a write failed: the caller is gone
             self.ended("CANCELLED")
         # A CancelledError that nobody asked for would leave the caller waiting until its deadline (grpc#29248).

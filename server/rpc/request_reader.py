@@ -18,8 +18,12 @@ Context: TypeAlias = "grpc.aio.ServicerContext[Any, Any]"
 
 MAX_SECONDS = 29.0
 """Seconds for one message to arrive whole; with the way to the client the call has ended within 30 s."""
-MAX_SECONDS_IN_DRAIN = 1.0
-"""The same once the drain has closed the port."""
+MAX_SECONDS_IN_DRAIN = 3.0
+"""The same once the drain has closed the port: enough for what is on its way to a busy process."""
+
+
+class ServerEndsError(Exception):
+    """The drain did not wait any longer for a request's message. The call may be repeated elsewhere."""
 
 
 class RequestReader:
@@ -29,13 +33,16 @@ class RequestReader:
     """
 
     def __init__(self) -> None:
-        self._bound = MAX_SECONDS
+        self._bound, self._drains = MAX_SECONDS, False
         self._reading: dict[asyncio.Task[Any], float] = {}  # when each began, the oldest first
         self._overdue: set[asyncio.Task[Any]] = set()
         self._timer: asyncio.TimerHandle | None = None
 
     async def read(self, context: Context) -> bytes:
-        """Returns the next message. Raises INVALID_REQUEST when none arrives whole in time or before the end."""
+        """Returns the next message. Raises INVALID_REQUEST when none arrives whole in time or before the end.
+
+        In the drain one that is not in time raises ServerEndsError.
+        """
         task: asyncio.Task[Any] = asyncio.current_task()  # type: ignore[assignment]  # a handler runs in a task
         loop = task.get_loop()
         self._reading[task] = now = loop.time()
@@ -45,7 +52,7 @@ class RequestReader:
             message = await context.read()
         except asyncio.CancelledError:
             if task in self._overdue and not task.uncancel():
-                raise _IncompleteError from None
+                raise (ServerEndsError if self._drains else _IncompleteError) from None
             raise
         finally:
             del self._reading[task]
@@ -66,7 +73,7 @@ class RequestReader:
                 message = await self.read(context)
             except _EndedError:
                 return
-            except _IncompleteError:
+            except (_IncompleteError, ServerEndsError):
                 if received:
                     return
                 raise
@@ -75,7 +82,7 @@ class RequestReader:
 
     def hurry(self) -> None:
         """From now on messages have MAX_SECONDS_IN_DRAIN, those that are waited for included."""
-        self._bound = MAX_SECONDS_IN_DRAIN
+        self._bound, self._drains = MAX_SECONDS_IN_DRAIN, True
         if self._timer is not None:
             self._timer.cancel()
             self._check()
