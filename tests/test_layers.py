@@ -147,6 +147,13 @@ def test_nothing_imports_the_tests(package: str) -> None:
     assert users == []
 
 
+@pytest.mark.parametrize("package", ["server", "sandbox", "testkit", "tools"])
+def test_nothing_but_its_tests_imports_the_measurements(package: str) -> None:
+    """What a measurement shares with anything else stands in testkit."""
+    users = [path for path in _modules(package) if any(name.split(".")[0] == "measure" for name in _imports(path))]
+    assert users == []
+
+
 @pytest.mark.parametrize("package", ["testkit", "measure", "tools", "tests"])
 def test_the_product_imports_nothing_of_its_workshop(package: str) -> None:
     """Server and sandbox run without the folders that test and measure them."""

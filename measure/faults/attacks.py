@@ -11,9 +11,9 @@ from grpc_health.v1 import health_pb2
 
 from callrequest.v1.call_request_service_pb2 import GetCallRequestResultRequest
 from testkit import http2
+from testkit.calls import CHANNEL, client_of, code_of, counted, health_watch, identifier
 from testkit.http2_connection import SERVICE, Connection
 
-from .calls import CHANNEL, client_of, code_of, counted, health_watch, identifier
 from .fault_case import Form
 
 Attack = Callable[[int, Form], Awaitable[str]]

@@ -6,12 +6,12 @@ import ssl
 import time
 
 from callrequest.v1.call_request_service_pb2 import GetCallRequestResultRequest
+from testkit.calls import at_rate, code_of, counted, identifier
 from testkit.certificate_authority import URI, Authority, replace
+from testkit.stateful_vendor import Vendor
 
-from .calls import at_rate, code_of, counted, identifier
 from .fault_case import FaultCase, Findings, Form
 from .secured import Site, secured
-from .vendor import Vendor
 
 _DESK, _REPORTS = "spiffe://faults.example/desk", "spiffe://faults.example/reports"
 _TOKEN, _READ_TOKEN = "token-of-the-desk-0123456789abcdef", "token-of-reports-0123456789abcdef"

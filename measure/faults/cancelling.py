@@ -6,13 +6,14 @@ from collections.abc import Awaitable, Callable, Sequence
 from contextlib import suppress
 
 from callrequest.v1.call_request_service_pb2 import CancelCallRequestRequest
+from testkit.calls import client_of, counted, identifier
 from testkit.gateway_process import GatewayProcess, serving
 from testkit.http2_connection import Ended, connected
 from testkit.scripted_vendor import Answer, cancelled, failed, hang_up, later, never, reset, send
+from testkit.stateful_vendor import HTML, Vendor, always
 
-from .calls import client_of, counted, identifier, within_deadline
+from .deadlines import within_deadline
 from .fault_case import FaultCase, Findings, Form
-from .vendor import HTML, Vendor, always
 
 _DEADLINE = 6.0  # seconds
 _CALLS = 20

@@ -9,14 +9,14 @@ import grpc
 from grpc_health.v1 import health_pb2
 
 from callrequest.v1.call_request_service_pb2 import GetCallRequestResultRequest
+from testkit.calls import at_rate, client_of, code_of, counted, health_watch, identifier
 from testkit.gateway_process import GatewayProcess, serving
 from testkit.http2_connection import connected
 from testkit.scripted_vendor import Answer, never
 from testkit.server_process import free_ports
+from testkit.stateful_vendor import Vendor, after, always
 
-from .calls import at_rate, client_of, code_of, counted, health_watch, identifier
 from .fault_case import FaultCase, Findings, Form
-from .vendor import Vendor, after, always
 
 _RATE = 200.0  # calls a second
 _LATE = 0.5  # seconds that a process may need to end after its time

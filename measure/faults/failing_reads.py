@@ -7,13 +7,14 @@ import asyncio
 import time
 from collections.abc import Callable, Sequence
 
+from testkit.calls import at_rate, counted, identifier
 from testkit.gateway_process import serving
 from testkit.http2_connection import Connections, Ended, connected
 from testkit.scripted_vendor import Answer, never, send
+from testkit.stateful_vendor import HTML, Vendor, always
 
-from .calls import at_rate, counted, identifier, within_deadline
+from .deadlines import within_deadline
 from .fault_case import FaultCase, Findings, Form
-from .vendor import HTML, Vendor, always
 
 _DEFAULT = ""  # a setting that is empty is not set
 _DEADLINE = 3.0  # seconds

@@ -7,11 +7,11 @@ import time
 from pathlib import Path
 
 from callrequest.v1.call_request_service_pb2 import GetCallRequestResultRequest
+from testkit.calls import at_rate, client_of, code_of, counted, identifier, percentile
 from testkit.gateway_process import serving
+from testkit.stateful_vendor import Vendor
 
-from .calls import at_rate, client_of, code_of, counted, identifier, percentile
 from .fault_case import FaultCase, Findings, Form
-from .vendor import Vendor
 
 _RATE = 20.0  # calls a second that the file gives the greedy caller
 _SENT = 200.0  # and that it sends

@@ -6,13 +6,13 @@ from collections.abc import Awaitable, Callable
 from contextlib import suppress
 
 from callrequest.v1.call_request_service_pb2 import GetCallRequestResultRequest
+from testkit.calls import client_of, code_of, counted, identifier
 from testkit.gateway_process import GatewayProcess, serving
 from testkit.http2_connection import connected
+from testkit.stateful_vendor import Vendor
 
 from .attacks import ATTACKS, Attack
-from .calls import client_of, code_of, counted, identifier
 from .fault_case import FaultCase, Findings, Form
-from .vendor import Vendor
 
 _PAUSE = 2.0  # seconds after an attack, for its connections to end
 _TRIMMED = 25.0  # seconds in which freed memory goes back to the operating system

@@ -17,10 +17,9 @@ from dataclasses import dataclass, field
 import uvloop
 
 from callrequest.v1.call_request_service_pb2 import CancelCallRequestRequest, GetCallRequestResultRequest
+from testkit.calls import identifier, percentile
 from testkit.http2 import call_headers
 from testkit.http2_connection import SERVICE, Connection, Ended
-
-from .calls import identifier, percentile
 
 CONNECTIONS, AT_ONCE = 8, 128
 DEADLINE = 5.0

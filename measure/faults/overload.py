@@ -10,13 +10,13 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any
 
+from testkit.calls import counted, identifier
 from testkit.gateway_process import serving
 from testkit.http2_connection import Ended, connected
 from testkit.server_process import ROOT, free_ports
+from testkit.stateful_vendor import Vendor
 
-from .calls import counted, identifier
 from .fault_case import FaultCase, Findings, Form
-from .vendor import Vendor
 
 _ANSWERS = {"code 0", "OVERLOADED", "DEADLINE_EXCEEDED", "turned back"}
 

@@ -17,14 +17,14 @@ from pathlib import Path
 from typing import Any
 
 from server.process.signal_mask import DRAIN, HANDLED
+from testkit.calls import at_rate, counted, identifier
 from testkit.gateway_process import GatewayProcess, serving
 from testkit.http2_connection import Connection, Ended, connected
 from testkit.scripted_vendor import never
 from testkit.server_process import ROOT, gateway_environment
+from testkit.stateful_vendor import Vendor, after, always
 
-from .calls import at_rate, counted, identifier
 from .fault_case import FaultCase, Findings, Form
-from .vendor import Vendor, after, always
 
 _RATE = 100.0  # calls a second
 _SMALL_PIPE = 4096

@@ -5,13 +5,14 @@ import random
 import time
 
 from callrequest.v1.call_request_service_pb2 import GetCallRequestResultRequest
+from testkit.calls import at_rate, client_of, code_of, counted, identifier, percentile
 from testkit.gateway_process import serving
 from testkit.http2_connection import Ended, connected
 from testkit.scripted_vendor import Answer, never, send
+from testkit.stateful_vendor import Vendor, after, always
 
-from .calls import at_rate, client_of, code_of, counted, identifier, percentile, within_deadline
+from .deadlines import within_deadline
 from .fault_case import FaultCase, Findings, Form
-from .vendor import Vendor, after, always
 
 _RATE = 100.0  # calls a second
 _DEADLINE = 2.0  # seconds

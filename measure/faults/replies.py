@@ -4,13 +4,14 @@ import asyncio
 import json
 from collections.abc import Awaitable, Callable
 
+from testkit.calls import counted, identifier
 from testkit.gateway_process import serving
 from testkit.http2_connection import Ended, connected
 from testkit.scripted_vendor import Answer, failed, pending, raw, reset, send, trickle
+from testkit.stateful_vendor import HTML, Vendor, bomb, endless
 
-from .calls import counted, identifier, within_deadline
+from .deadlines import within_deadline
 from .fault_case import FaultCase, Findings, Form
-from .vendor import HTML, Vendor, bomb, endless
 
 _DEADLINE = 1.0  # seconds
 _MAX_MEMORY = 20.0  # MB

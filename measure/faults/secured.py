@@ -10,11 +10,10 @@ import grpc
 
 from callrequest.v1.call_request_service_pb2 import CancelCallRequestRequest, GetCallRequestResultRequest
 from callrequest.v1.call_request_service_pb2_grpc import CallRequestServiceStub
+from testkit.calls import CHANNEL, code_of
 from testkit.certificate_authority import DNS, Authority, Issued, replace
 from testkit.gateway_process import GatewayProcess, serving
-
-from .calls import CHANNEL, code_of
-from .vendor import Vendor
+from testkit.stateful_vendor import Vendor
 
 if TYPE_CHECKING:
     from callrequest.v1.call_request_service_pb2_grpc import CallRequestServiceAsyncStub

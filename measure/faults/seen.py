@@ -5,13 +5,13 @@ import re
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 
+from testkit.calls import identifier
 from testkit.gateway_process import serving
 from testkit.http2_connection import Connections, connected
 from testkit.scripted_vendor import Answer, hang_up, never, send
+from testkit.stateful_vendor import Vendor, after, always
 
-from .calls import identifier
 from .fault_case import FaultCase, Findings, Form
-from .vendor import Vendor, after, always
 
 _AT_ONCE = 5  # MAX_READS
 

@@ -9,13 +9,14 @@ from collections.abc import Callable, Sequence
 
 from callrequest.v1 import call_request_pb2 as pb
 from callrequest.v1.call_request_service_pb2 import GetCallRequestResultRequest
+from testkit.calls import at_rate, client_of, counted, identifier, percentile
 from testkit.gateway_process import serving
 from testkit.http2_connection import Connections, Ended, connected
 from testkit.scripted_vendor import Answer, later, send, with_status
+from testkit.stateful_vendor import Vendor, after, always
 
-from .calls import at_rate, client_of, counted, identifier, percentile, within_deadline
+from .deadlines import within_deadline
 from .fault_case import FaultCase, Findings, Form
-from .vendor import Vendor, after, always
 
 _DEFAULT = ""  # a setting that is empty is not set
 _MAX_AGE = 1.0  # seconds: the default

@@ -11,13 +11,13 @@ from dataclasses import dataclass, field
 
 import aiohttp
 
+from testkit.calls import at_rate, counted, identifier, percentile
 from testkit.gateway_process import GatewayProcess, serving
 from testkit.http2_connection import Connections, Ended, connected
 from testkit.scripted_vendor import Answer, hang_up, never, reset, send
+from testkit.stateful_vendor import HTML, Vendor, after, always
 
-from .calls import at_rate, counted, identifier, percentile
 from .fault_case import FaultCase, Findings, Form
-from .vendor import HTML, Vendor, after, always
 
 _RATE = 100.0  # calls a second
 _VENDOR_SECONDS = 0.02  # how long the vendor takes

@@ -8,15 +8,15 @@ from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontext
 from dataclasses import dataclass
 
 from callrequest.v1 import call_request_pb2 as pb
+from testkit.calls import counted, identifier
 from testkit.engine import EngineProcess, engine
 from testkit.gateway_process import GatewayProcess, serving
 from testkit.http2_connection import Connections, Ended, connected
 from testkit.scripted_vendor import later
 from testkit.server_process import free_ports
+from testkit.stateful_vendor import Vendor, after
 
-from .calls import counted, identifier
 from .fault_case import FaultCase, Findings, Form
-from .vendor import Vendor, after
 
 _REPLICAS = 4
 _KEYS = "AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8="  # 32 bytes: of the suite, and so no secret

@@ -8,13 +8,13 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from grpc_health.v1 import health_pb2
 
 from testkit import http2
+from testkit.calls import health_watch, identifier
 from testkit.gateway_process import GatewayProcess, serving
 from testkit.http2_connection import SERVICE, Connection
+from testkit.stateful_vendor import Vendor
 from testkit.unfinished_requests import ENDED, METHODS, OPEN, UNKNOWN, ends, send
 
-from .calls import health_watch, identifier
 from .fault_case import FaultCase, Findings, Form
-from .vendor import Vendor
 
 _PROMISED = 30.0  # seconds in which every call ends
 _LATE = 0.5

@@ -7,14 +7,14 @@ import time
 from contextlib import AsyncExitStack
 from pathlib import Path
 
+from testkit.calls import at_rate, counted, identifier
 from testkit.certificate_authority import DNS, Authority, replace
 from testkit.gateway_process import serving
 from testkit.http2_connection import Ended, connected
 from testkit.scripted_vendor import send
+from testkit.stateful_vendor import Vendor, after
 
-from .calls import at_rate, counted, identifier
 from .fault_case import FaultCase, Findings, Form
-from .vendor import Vendor, after
 
 _RATE = 100.0  # calls a second
 _DEADLINE = 2.0  # seconds

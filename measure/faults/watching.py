@@ -18,13 +18,13 @@ from callrequest.v1.call_request_service_pb2 import (
     GetCallRequestResultRequest,
     WatchCallRequestResultRequest,
 )
+from testkit.calls import client_of, counted, identifier
 from testkit.gateway_process import GatewayProcess, serving
 from testkit.scripted_vendor import never
+from testkit.stateful_vendor import Vendor
 from testkit.watch_connection import WatchConnection
 
-from .calls import client_of, counted, identifier
 from .fault_case import FaultCase, Findings, Form
-from .vendor import Vendor
 
 WATCHES_PER_CONNECTION = 96  # three quarters of MAX_STREAMS
 _ID = identifier("watched", 1)

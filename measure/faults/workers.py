@@ -11,22 +11,18 @@ import os
 import signal
 import time
 from collections import Counter
-from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager
+from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING
 
-import grpc
-
 from callrequest.v1.call_request_service_pb2 import GetCallRequestResultRequest
-from callrequest.v1.call_request_service_pb2_grpc import CallRequestServiceStub
+from testkit.calls import at_rate, code_of, counted, identifier, recommended_clients
 from testkit.gateway_process import GatewayProcess, serving
 from testkit.http2_connection import Connection, connected
 from testkit.server_process import ROOT
 from testkit.sockets import clients_of
+from testkit.stateful_vendor import Vendor, after
 
-from .calls import CHANNEL, at_rate, code_of, counted, identifier
 from .fault_case import FaultCase, Findings, Form
-from .vendor import Vendor, after
 
 if TYPE_CHECKING:
     from callrequest.v1.call_request_service_pb2_grpc import CallRequestServiceAsyncStub
@@ -36,19 +32,6 @@ _RATE = 100.0  # calls a second
 _SOON = 5.0  # seconds until a worker is replaced
 _ARRIVING = 0.01  # the share of calls that may be in the act of arriving
 _PROMISED = "no accepted call lost to clients that retry, at most 1 % not accepted"
-_CONFIG = (ROOT / "clients" / "service_config.json").read_text()
-
-
-@asynccontextmanager
-async def recommended_clients(target: str) -> "AsyncIterator[list[CallRequestServiceAsyncStub]]":
-    """Clients with the service config that clients/ recommends, each with a connection of its own."""
-    options = (*CHANNEL, ("grpc.service_config", _CONFIG))
-    channels = [grpc.aio.insecure_channel(target, options=options) for _ in range(_CLIENTS)]
-    try:
-        yield [CallRequestServiceStub(channel) for channel in channels]
-    finally:
-        for channel in channels:
-            await channel.close()
 
 
 class _Calls:
@@ -75,7 +58,7 @@ class _Calls:
             await asyncio.sleep(0.02)
 
     def judge(self, findings: Findings) -> None:
-        """Observations what became of them."""
+        """Records how they ended."""
         failed = {asked: code for asked, code in self.codes.items() if code != "OK"}
         lost = sum(self._vendor.reads[asked] > 0 for asked in failed)
         arriving = set(failed.values()) <= {"CANCELLED"} and len(failed) <= len(self.codes) * _ARRIVING
@@ -84,7 +67,7 @@ class _Calls:
 
 
 async def _replaced(gateway: GatewayProcess, slot: int, findings: Findings, begin: Callable[[int], None]) -> None:
-    """Observations how long it takes from what begins to the new worker."""
+    """Records how long it takes from what begins to the new worker."""
     before = gateway.workers()[slot]
     begin(before)
     took = await gateway.until(lambda: gateway.workers()[slot] != before, 20)

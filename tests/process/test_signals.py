@@ -9,7 +9,6 @@ from pathlib import Path
 
 import pytest
 
-from measure.faults.vendor import Vendor, after
 from server.process.signal_mask import DRAIN, HANDLED, LOGGED
 from testkit.gateway_process import serving
 from testkit.http2_connection import connected

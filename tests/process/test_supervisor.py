@@ -25,17 +25,16 @@ import pytest
 
 from callrequest.v1 import call_request_pb2 as pb
 from callrequest.v1.call_request_service_pb2 import GetCallRequestResultRequest, GetCallRequestResultResponse
-from measure.faults.calls import at_rate, code_of, identifier
-from measure.faults.vendor import Vendor, after, always
-from measure.faults.workers import recommended_clients
 from server.observability.debounce import DELAY
 from server.process.metrics_folder import PREFIX, metrics_folder, shared_folder
 from server.process.worker_process import MAX_PAUSE, Pauses, WorkerProcess
+from testkit.calls import at_rate, code_of, identifier, recommended_clients
 from testkit.gateway_process import GatewayProcess, serving
 from testkit.http2_connection import Connection, Ended
 from testkit.scripted_vendor import RESULT_ID, never
 from testkit.server_process import ROOT, free_ports, gateway_environment
 from testkit.sockets import clients_of
+from testkit.stateful_vendor import Vendor, after, always
 
 SOON, QUICK_START = 5.0, 1.5
 """Seconds within which a worker is replaced, where a gateway with two workers starts within so many."""

@@ -8,10 +8,10 @@ import sys
 from collections.abc import Awaitable, Callable
 
 import pytest
+from measure.faults.vendor import Vendor
 
 from measure.faults.callers import BY_CERTIFICATE
 from measure.faults.secured import Site, secured
-from measure.faults.vendor import Vendor
 from server.rpc.core_log import LOG_INTERVAL, OTHER, REASONS, CoreLog
 from testkit.certificate_authority import URI, Authority
 from testkit.logs import log_to_stdout

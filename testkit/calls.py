@@ -1,4 +1,4 @@
-"""Calls at a rate, and what became of them."""
+"""Calls: clients for them, calls at a rate, and figures about how they ended."""
 
 import asyncio
 from collections import Counter
@@ -10,9 +10,8 @@ import grpc
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 
 from callrequest.v1.call_request_service_pb2_grpc import CallRequestServiceStub
-from testkit.http2_connection import SERVICE, Ended
-
-from .fault_case import Findings
+from testkit.http2_connection import SERVICE
+from testkit.server_process import ROOT
 
 if TYPE_CHECKING:
     from callrequest.v1.call_request_service_pb2_grpc import CallRequestServiceAsyncStub
@@ -21,9 +20,6 @@ _Result = TypeVar("_Result")
 
 CHANNEL = (("grpc.enable_http_proxy", 0), ("grpc.use_local_subchannel_pool", 1))
 """Options of a channel that shares no connection with another."""
-
-LATE = 0.1
-"""Seconds by which an answer may miss its deadline: the way there and back, and a busy machine."""
 
 
 def identifier(prefix: str, number: int) -> str:
@@ -47,7 +43,7 @@ async def health_watch(target: str) -> AsyncIterator[Any]:
 
 
 async def at_rate(rate: float, seconds: float, begin: Callable[[int], Awaitable[_Result]]) -> list[_Result]:
-    """Begins calls at an even rate whatever becomes of them (open loop), and gives all their results in order."""
+    """Begins calls at an even rate whatever becomes of them (open loop), and returns all their results in order."""
     loop, started = asyncio.get_running_loop(), asyncio.get_running_loop().time()
     tasks: list[asyncio.Future[_Result]] = []
     while (passed := loop.time() - started) < seconds:
@@ -76,8 +72,13 @@ def percentile(values: Sequence[float], share: float) -> float:
     return sorted(values)[min(int(len(values) * share), len(values) - 1)] if values else 0.0
 
 
-def within_deadline(findings: Findings, ended: Sequence[Ended], deadline: float) -> None:
-    """Observations how late the latest answer came."""
-    late = max((each.seconds for each in ended), default=0.0) - deadline
-    text = f"latest answer {late * 1000:.0f} ms after the deadline" if late > 0 else "all before the deadline"
-    findings.record(text, late <= LATE)
+@asynccontextmanager
+async def recommended_clients(target: str, number: int = 8) -> "AsyncIterator[list[CallRequestServiceAsyncStub]]":
+    """Clients with the service config that clients/ recommends, each with a connection of its own."""
+    options = (*CHANNEL, ("grpc.service_config", (ROOT / "clients/service_config.json").read_text()))
+    channels = [grpc.aio.insecure_channel(target, options=options) for _ in range(number)]
+    try:
+        yield [CallRequestServiceStub(channel) for channel in channels]
+    finally:
+        for channel in channels:
+            await channel.close()

@@ -1,4 +1,4 @@
-"""A vendor that keeps call requests, and answers each request by rules that a row may change while it runs."""
+"""A vendor that holds call requests, and answers by rules that may change while it runs."""
 
 import asyncio
 import gzip
@@ -36,7 +36,7 @@ class Vendor(ScriptedVendor):
         await asyncio.sleep(0.05)  # for the tasks of its connections to end
 
     async def leave(self) -> None:
-        """It is gone: its port refuses connections, those that are open are cut."""
+        """Its port refuses connections, and open ones are cut."""
         await super().__aexit__()
 
     def tell(self, call_request_id: str) -> Answer:
@@ -44,7 +44,7 @@ class Vendor(ScriptedVendor):
         return send(with_status(self.statuses[call_request_id], call_request_id))
 
     def agree(self, call_request_id: str) -> Answer:
-        """The cancel works, and the reply says so."""
+        """The cancel takes effect, and the reply confirms it."""
         self.commit(call_request_id)
         return send(cancelled(call_request_id))
 
@@ -57,7 +57,7 @@ class Vendor(ScriptedVendor):
         self.answer("token", self._token)
 
     def revoke(self) -> None:
-        """No token is valid any more, until a new one is fetched."""
+        """Makes every token invalid; the next one that is fetched is valid."""
         self.valid_token = "none"
 
     async def _read(self, writer: asyncio.StreamWriter) -> None:
