@@ -13,6 +13,7 @@ from server.process.signal_mask import DRAIN, HANDLED, LOGGED
 from testkit.gateway_process import serving
 from testkit.http2_connection import connected
 from testkit.server_process import ROOT, SERVE, gateway_environment
+from testkit.stateful_vendor import Vendor, after
 
 FATAL = {getattr(signal, f"SIG{name}") for name in ("ABRT", "BUS", "FPE", "ILL", "KILL", "SEGV", "SYS", "TRAP")}
 STOPPING = {getattr(signal, f"SIG{name}") for name in ("STOP", "TSTP", "TTIN", "TTOU")}

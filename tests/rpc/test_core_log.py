@@ -8,13 +8,13 @@ import sys
 from collections.abc import Awaitable, Callable
 
 import pytest
-from measure.faults.vendor import Vendor
 
 from measure.faults.callers import BY_CERTIFICATE
 from measure.faults.secured import Site, secured
 from server.rpc.core_log import LOG_INTERVAL, OTHER, REASONS, CoreLog
 from testkit.certificate_authority import URI, Authority
 from testkit.logs import log_to_stdout
+from testkit.stateful_vendor import Vendor
 
 FAILED = (
     "I1126 21:05:54.553280   18089 ssl_transport_security.cc:2563] Handshake failed with error SSL_ERROR_SSL: "
