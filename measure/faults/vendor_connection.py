@@ -110,9 +110,9 @@ async def _rotation(form: Form, findings: Findings) -> None:
             await asyncio.sleep(_RELOADED)
             replace(files.ca, successor.pem)
             await asyncio.sleep(_RELOADED)
-            files.certify(context, files.authority)  # the gateway no longer trusts it: open connections end by age
-            replace(files.ca, files.authority.pem)
+            replace(files.ca, successor.pem + files.authority.pem)
             await asyncio.sleep(_RELOADED)
+            files.certify(context, files.authority)
         ended = await load
         secrets = [asked.query["client_secret"][0] for asked in vendor.requests("token")]
         defects = gateway.defects()
