@@ -43,11 +43,11 @@ class CountingVendor:
 class Replica:
     """One process as far as the shared state is concerned."""
 
-    def __init__(self, url: str, vendor: CountingVendor, keys: list[bytes]) -> None:
+    def __init__(self, url: str, vendor: CountingVendor, keys: list[bytes], final_max_age: float) -> None:
         make = client_factory(parse_state_url(url), None)
         self.messages: list[Message] = []
         self.gaps = 0
-        self.state = SharedState(make, Encryption(keys), 3600, self, lambda up: None)
+        self.state = SharedState(make, Encryption(keys), final_max_age, self, lambda up: None)
         self._vendor = vendor
 
     async def read(
@@ -78,9 +78,11 @@ class Replica:
 
 
 @asynccontextmanager
-async def replica(url: str, vendor: CountingVendor, *, keys: list[bytes] | None = None) -> AsyncIterator[Replica]:
+async def replica(
+    url: str, vendor: CountingVendor, *, keys: list[bytes] | None = None, final_max_age: float = 3600
+) -> AsyncIterator[Replica]:
     """A replica that shares by the engine at that address."""
-    running = Replica(url, vendor, [KEY] if keys is None else keys)
+    running = Replica(url, vendor, [KEY] if keys is None else keys, final_max_age)
     async with running.state:
         await running.until(lambda: running.is_up and running.state.subscriber.is_subscribed)
         yield running

@@ -20,7 +20,7 @@ from .fault_case import FaultCase, Findings, Form
 
 _REPLICAS = 4
 _KEYS = "AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8="  # 32 bytes: of the suite, and so no secret
-_LEASE = 3.0  # seconds: shared_results.LEASE
+_LEASE = 3.0  # seconds: server.state.keys.LEASE
 
 
 @dataclass(frozen=True, slots=True)

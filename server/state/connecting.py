@@ -70,6 +70,7 @@ def parse_state_url(value: str) -> StateUrl:
             (kind == "server" and len(nodes) != 1)
             or (kind == "sentinel" and not service[0])
             or (kind == "cluster" and db)
+            or not re.fullmatch(r"[0-9]{0,5}", db)
         ):
             raise ValueError
         return StateUrl(

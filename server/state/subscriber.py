@@ -7,10 +7,10 @@ from typing import Any, Self
 
 from ..observability.logs import get_log
 from .connecting import Client
-from .engine import FAILURES
+from .connection import FAILURES
+from .keys import CHANNEL
 from .values import Message
 
-CHANNEL = "cr:c"
 PING_EVERY = 1.0
 SILENCE = 3.0
 """Seconds without a message or a reply to PING after which it connects anew: a dead connection is only silent."""
@@ -56,16 +56,18 @@ class Subscriber:
 
     async def _listen(self) -> None:
         while True:
-            client = self._make_client()
+            client: Client | None = None
             try:
+                client = self._make_client()
                 await self._subscription(client)
             except FAILURES as failure:
                 if self.is_subscribed:
                     get_log().warning("the channel of the shared state is lost", error=type(failure).__name__)
             finally:
                 self._become(subscribed=False)
-                with suppress(*FAILURES):
-                    await client.aclose()
+                if client is not None:
+                    with suppress(*FAILURES):
+                        await client.aclose()
             await asyncio.sleep(RECONNECT_AFTER)
 
     async def _subscription(self, client: Client) -> None:

@@ -44,12 +44,12 @@ class SharedStore:
     """The store of all processes. Each learns of a push by what the engine publishes. Raises EngineError."""
 
     def __init__(self, shared: "SharedResults") -> None:
-        self._shared = shared
+        self._pushes = shared.pushes
 
     async def event(self, event: str, digest: str, *, remember: bool) -> str:
         """The same as of a local store, for all processes and two weeks."""
-        return await self._shared.event(event, digest, remember=remember)
+        return await self._pushes.event(event, digest, remember=remember)
 
     async def push(self, call_request_id: str, occurred_at: float, result: CallRequestResult) -> bool:
         """The same as of a local store."""
-        return await self._shared.push(call_request_id, occurred_at, Reading.of(result))
+        return await self._pushes.push(call_request_id, occurred_at, Reading.of(result))

@@ -51,6 +51,8 @@ def test_every_form_of_the_url_is_read(value: str, expected: StateUrl) -> None:
         pytest.param("redis://host:99999", id="no port"),
         pytest.param("redis://host:0", id="port 0"),
         pytest.param("redis://host/secret", id="a database that is no number"),
+        pytest.param("redis://host/-1", id="a database below 0"),
+        pytest.param("redis://host/١", id="a database in digits of another script"),
         pytest.param("redis://host?ssl=secret", id="a query"),
         pytest.param("redis+sentinel://s1", id="no service"),
         pytest.param("redis+cluster://c1/2", id="a database of a cluster"),

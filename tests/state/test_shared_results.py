@@ -8,7 +8,7 @@ import pytest
 from callrequest.v1 import error_reason_pb2 as reasons
 from server.deadline import Deadline
 from server.errors import GatewayError
-from server.state.shared_results import LEASE
+from server.state.keys import LEASE
 from server.state.values import EngineError
 from testkit.engine import EngineProcess
 from testkit.shared_results import ID, KEY, CountingVendor, Read, replica
@@ -56,10 +56,10 @@ async def test_a_final_result_beats_one_that_is_not_whatever_its_time(valkey: En
     async with replica(valkey.url, vendor) as one, replica(valkey.url, vendor) as other:
         reading = asyncio.create_task(one.read())
         await one.until(lambda: vendor.reads[ID] == 1)
-        assert await other.state.results.push(ID, time.time() - 60, Read(b"final", final=True))
+        assert await other.state.results.pushes.push(ID, time.time() - 60, Read(b"final", final=True))
         await reading
         assert await one.read() == b"final"
-        assert not await other.state.results.push(ID, time.time(), Read(b"not final"))
+        assert not await other.state.results.pushes.push(ID, time.time(), Read(b"not final"))
         assert await other.read() == b"final"
 
 
@@ -67,8 +67,8 @@ async def test_an_older_push_after_a_newer_one_changes_nothing(valkey: EnginePro
     """Pushes come in any order; one from the future is from now."""
     vendor, moment = CountingVendor(), time.time()
     async with replica(valkey.url, vendor) as one:
-        assert await one.state.results.push(ID, moment + 3600, Read(b"new"))
-        assert not await one.state.results.push(ID, moment - 5, Read(b"old"))
+        assert await one.state.results.pushes.push(ID, moment + 3600, Read(b"new"))
+        assert not await one.state.results.pushes.push(ID, moment - 5, Read(b"old"))
         assert await one.read() == b"new"
 
 
@@ -175,7 +175,7 @@ async def test_what_cannot_be_decrypted_is_read_at_the_vendor(valkey: EngineProc
 async def test_no_guest_stands_in_the_engine(valkey: EngineProcess) -> None:
     """Neither a name nor anything else of an answer, in what is stored and what is published."""
     async with replica(valkey.url, CountingVendor()) as one:
-        await one.state.results.push(ID, time.time(), Read(b"Mr. Guest"))
+        await one.state.results.pushes.push(ID, time.time(), Read(b"Mr. Guest"))
         stored = valkey.command("HGETALL", f"cr:{{{ID}}}:r")
         await one.until(lambda: one.messages)
         assert b"Guest" not in stored
@@ -205,7 +205,7 @@ async def test_results_live_no_longer_than_they_may_serve(valkey: EngineProcess,
     async with replica(valkey.url, vendor) as one:
         await one.read()
         one.state.results.changed("66a1b2c3d4e5f678")
-        await one.state.results.event("evt-1", "hash", remember=True)
+        await one.state.results.pushes.event("evt-1", "hash", remember=True)
         await one.read()
         for key in (f"cr:{{{ID}}}:r", "cr:{66a1b2c3d4e5f678}:e", "cr:w:{evt-1}"):
             assert int(valkey.command("PTTL", key).strip(b":\r\n")) > 0, key
@@ -214,10 +214,10 @@ async def test_results_live_no_longer_than_they_may_serve(valkey: EngineProcess,
 async def test_an_event_is_remembered_with_its_body(valkey: EngineProcess) -> None:
     """Only once its effect is there; another body under its id is seen."""
     async with replica(valkey.url, CountingVendor()) as one, replica(valkey.url, CountingVendor()) as other:
-        assert await one.state.results.event("evt-1", "a", remember=False) == "new"
-        assert await one.state.results.event("evt-1", "a", remember=True) == "new"
-        assert await other.state.results.event("evt-1", "a", remember=False) == "same"
-        assert await other.state.results.event("evt-1", "b", remember=True) == "different"
+        assert await one.state.results.pushes.event("evt-1", "a", remember=False) == "new"
+        assert await one.state.results.pushes.event("evt-1", "a", remember=True) == "new"
+        assert await other.state.results.pushes.event("evt-1", "a", remember=False) == "same"
+        assert await other.state.results.pushes.event("evt-1", "b", remember=True) == "different"
 
 
 async def test_callers_that_leave_cost_no_connection(valkey: EngineProcess) -> None:
@@ -239,7 +239,7 @@ async def test_a_push_that_the_engine_does_not_take_raises(valkey: EngineProcess
     async with replica(valkey.url, CountingVendor()) as one:
         valkey.kill()
         with pytest.raises(EngineError):
-            await one.state.results.push(ID, time.time(), Read(b"new"))
+            await one.state.results.pushes.push(ID, time.time(), Read(b"new"))
 
 
 def _connections(valkey: EngineProcess) -> int:

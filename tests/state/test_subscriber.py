@@ -2,7 +2,8 @@
 
 import pytest
 
-from server.state.subscriber import CHANNEL, parse_message
+from server.state.keys import CHANNEL
+from server.state.subscriber import parse_message
 from server.state.values import Message
 from testkit.engine import EngineProcess
 from testkit.shared_results import ID, CountingVendor, replica

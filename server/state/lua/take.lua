@@ -6,33 +6,33 @@
 --       3 asked: a result of a read that began at or after this moment in ms serves whatever its age; 0: none does
 --       4 token of the caller, which makes a repeated TAKE harmless
 --       5 lease in ms
---       6 not_before: a result that is not final and was read before this moment in ms is not trusted
---       7 ignored: the t of a result that the caller could not decrypt; empty: none
+--       6 ignored: the t of a result that the caller could not decrypt or does not trust; empty: none
+--       7 lifetime of the epoch in ms
+-- A result from the future was stored before a failover to a server whose clock is behind: it is not trusted.
+-- A read that begins makes sure that there is an epoch, so that one that is lost before its STORE is noticed there.
 -- Returns {"value", now, t, final, v} · {"lease", now, epoch} · {"fresh", now, epoch} · {"wait", now, begun, pttl}.
 local time = redis.call('TIME')
 local now = time[1] * 1000 + math.floor(time[2] / 1000)
 local max_age, final_max_age, asked = tonumber(ARGV[1]), tonumber(ARGV[2]), tonumber(ARGV[3])
 
 local result = redis.call('HMGET', KEYS[1], 't', 'f', 'v')
-if result[3] and result[1] ~= ARGV[7] then
+if result[3] and result[1] ~= ARGV[6] then
   local t, final = tonumber(result[1]), result[2] == '1'
   local young = now - t < (final and final_max_age or max_age)
   local waited_for = asked > 0 and t >= asked
-  if (young or waited_for) and (final or t >= tonumber(ARGV[6])) then
+  if (young or waited_for) and (final or t <= now) then
     return {'value', now, result[1], result[2], result[3]}
   end
 end
 
-local epoch = redis.call('GET', KEYS[3]) or ''
-if max_age <= 0 then
-  return {'fresh', now, epoch}
-end
-local lease = redis.call('GET', KEYS[2])
-if lease then
-  local token, begun = string.match(lease, '^(%S+) (%d+)$')
-  if token ~= ARGV[4] then
+if max_age > 0 then
+  local lease = redis.call('GET', KEYS[2])
+  local token, begun = string.match(lease or '', '^(%S+) (%d+)$')
+  if token and token ~= ARGV[4] then
     return {'wait', now, begun, redis.call('PTTL', KEYS[2])}
   end
+  redis.call('SET', KEYS[2], ARGV[4] .. ' ' .. now, 'PX', ARGV[5])
 end
-redis.call('SET', KEYS[2], ARGV[4] .. ' ' .. now, 'PX', ARGV[5])
-return {'lease', now, epoch}
+local epoch = redis.call('GET', KEYS[3]) or ARGV[4]
+redis.call('SET', KEYS[3], epoch, 'PX', ARGV[7])
+return {max_age > 0 and 'lease' or 'fresh', now, epoch}

@@ -1,0 +1,119 @@
+"""One connection to the engine, which runs scripts in batches: by their hashes, by their texts where those are new."""
+
+import asyncio
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from typing import Any
+
+from redis.asyncio.connection import AbstractConnection
+from redis.exceptions import (
+    BusyLoadingError,
+    ClusterDownError,
+    MasterDownError,
+    NoScriptError,
+    ReadOnlyError,
+    RedisError,
+    ResponseError,
+)
+
+from .connecting import Client
+from .scripts import Script
+
+PROBE_TIMEOUT = 0.4
+"""Seconds for a PING, its connection included: with connecting.TIMEOUT less than 1 s of delay in all."""
+LATE = 0.2
+"""Seconds by which a timer may fire late on an event loop that is not busy."""
+
+FAILURES = (Exception,)
+"""What a failing engine raises. RedisError, OSError and TimeoutError are usual; uvloop raises RuntimeError for a closed
+transport, and a reply that is not the engine's own makes redis-py raise ValueError, IndexError or KeyError. None of
+them may end the task that owns the connection."""
+_NOT_USABLE = (ReadOnlyError, BusyLoadingError, MasterDownError, ClusterDownError)
+"""Replies of a server that is not, or no longer, the one to talk to: after a failover, while it starts."""
+
+
+@dataclass(slots=True)
+class Call:
+    """A script to run. arguments: its keys, then the rest. reply: receives the reply, or EngineError."""
+
+    script: Script
+    arguments: tuple[bytes | str | int, ...]
+    reply: "asyncio.Future[Any]"
+
+
+class Connection:
+    """Connects when it is first used, and again after `disconnect`. Only one task may use it."""
+
+    def __init__(self, make_client: Callable[[], Client]) -> None:
+        self._make_client = make_client
+        self._client: Client | None = None
+        self._connections = 0
+
+    async def execute(self, calls: Sequence[Call]) -> list[Any]:
+        """Returns the replies of a batch, errors of single scripts among them. Raises FAILURES.
+
+        Raises ConnectionResetError when the connection was cut and made anew: the engine may be another one.
+        """
+        replies = await self._send(calls, by_text=False)
+        first = next((number for number, reply in enumerate(replies) if isinstance(reply, NoScriptError)), None)
+        if first is not None:
+            # A new engine, or SCRIPT FLUSH: the texts are sent once, and stay there. All that follows is repeated, too,
+            # since the order matters: what is asked after a change must not be answered from before it.
+            replies[first:] = await self._send(calls[first:], by_text=True)
+        for reply in replies:
+            if isinstance(reply, _NOT_USABLE) or (
+                isinstance(reply, Exception) and not isinstance(reply, ResponseError)
+            ):
+                raise reply
+        return replies
+
+    async def ping(self) -> None:
+        """Raises FAILURES when the engine does not answer."""
+        loop = asyncio.get_running_loop()
+        for last in (False, False, False, True):
+            begun = loop.time()
+            try:
+                async with asyncio.timeout(PROBE_TIMEOUT):
+                    await self._connected_client().ping()
+            except FAILURES:
+                await self.disconnect()
+                # A timer that fires late: this process was busy, and nothing is known of the engine.
+                if last or loop.time() - begun < PROBE_TIMEOUT + LATE:
+                    raise
+            else:
+                return
+
+    async def disconnect(self) -> None:
+        """Closes the connection, if there is one."""
+        client, self._client = self._client, None
+        if client is not None:
+            with suppress(*FAILURES):
+                async with asyncio.timeout(PROBE_TIMEOUT):
+                    await client.aclose()
+
+    async def _send(self, calls: Sequence[Call], *, by_text: bool) -> list[Any]:
+        pipeline = self._connected_client().pipeline(transaction=False)
+        for call in calls:
+            command, script = ("EVAL", call.script.text) if by_text else ("EVALSHA", call.script.sha)
+            pipeline.execute_command(command, script, call.script.keys, *call.arguments)
+        replies: list[Any] = await pipeline.execute(raise_on_error=False)
+        if len(replies) != len(calls):
+            raise RedisError
+        if self._connections > 1:
+            raise ConnectionResetError
+        return replies
+
+    def _connected_client(self) -> Client:
+        """The client, which connects when it is used."""
+        if self._client is None:
+            self._client, self._connections = self._make_client(), 0
+            # redis-py makes a connection that was cut anew without a word; a cluster's nodes have no pool.
+            pool = getattr(self._client, "connection_pool", None)
+            if pool is not None:
+                pool.connection_kwargs["redis_connect_func"] = self._connect
+        return self._client
+
+    async def _connect(self, connection: AbstractConnection) -> None:
+        self._connections += 1
+        await connection.on_connect()

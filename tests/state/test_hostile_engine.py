@@ -1,0 +1,145 @@
+"""An engine that holds, answers and loses what no gateway expects: callers are served, and nothing ends silently."""
+
+import asyncio
+import time
+from typing import Any
+
+import pytest
+
+from server.state.connecting import client_factory, parse_state_url
+from server.state.engine import Engine
+from server.state.scripts import NOW
+from server.state.subscriber import Subscriber
+from server.state.values import EngineError
+from server.state.waiting import Waiting
+from testkit.engine import EngineProcess
+from testkit.shared_results import ID, CountingVendor, replica
+
+RESULT, LEASE_KEY = f"cr:{{{ID}}}:r", f"cr:{{{ID}}}:l"
+
+
+@pytest.mark.parametrize(
+    "lease", [pytest.param("garbage", id="one word"), pytest.param("", id="empty"), pytest.param("a b", id="no time")]
+)
+async def test_a_lease_that_no_gateway_wrote_holds_nobody_up(valkey: EngineProcess, lease: str) -> None:
+    """It is replaced."""
+    valkey.command("SET", LEASE_KEY, lease, "PX", 60_000)
+    async with replica(valkey.url, CountingVendor()) as one:
+        assert await one.read(seconds=1) == f"{ID} 1".encode()
+        assert await one.read() == f"{ID} 1".encode()
+
+
+@pytest.mark.parametrize("key", [RESULT, LEASE_KEY, f"cr:{{{ID}}}:e"])
+async def test_a_key_of_another_type_holds_nobody_up(valkey: EngineProcess, key: str) -> None:
+    """The script is refused, and the vendor asked."""
+    valkey.command("LPUSH", key, "x")
+    async with replica(valkey.url, CountingVendor()) as one:
+        assert await one.read() == f"{ID} 1".encode()
+        assert one.is_up
+
+
+async def test_a_result_from_the_future_is_neither_given_nor_in_the_way(valkey: EngineProcess) -> None:
+    """After a failover to a server whose clock is an hour behind."""
+    vendor = CountingVendor()
+    async with replica(valkey.url, vendor) as one:
+        await one.read()
+        await one.read()  # it is stored by now
+        valkey.command("HSET", RESULT, "t", int((time.time() + 3600) * 1000))
+        assert await one.read() == f"{ID} 2".encode()
+        assert await one.read() == f"{ID} 2".encode()
+
+
+async def test_after_a_cut_nothing_from_before_it_is_given(valkey: EngineProcess) -> None:
+    """The engine may have been replaced by one that lost the latest changes."""
+    vendor = CountingVendor()
+    async with replica(valkey.url, vendor) as one:
+        gaps = one.gaps
+        await one.read()
+        valkey.command("CLIENT", "KILL", "TYPE", "NORMAL")
+        assert await one.read() == f"{ID} 2".encode()
+        assert one.is_up
+        assert one.gaps > gaps
+
+
+async def test_whoever_waits_for_a_final_result_gets_it_though_it_may_not_be_given_again(
+    valkey: EngineProcess,
+) -> None:
+    """With FINAL_MAX_AGE 0 readers that come together still share one read."""
+    vendor = CountingVendor(0.2)
+    vendor.final = True
+    async with (
+        replica(valkey.url, vendor, final_max_age=0) as one,
+        replica(valkey.url, vendor, final_max_age=0) as other,
+    ):
+        answers = await asyncio.gather(*(each.read(final_max_age=0) for each in (one, other)))
+        assert set(answers) == {f"{ID} 1".encode()}
+        assert await one.read(final_max_age=0) == f"{ID} 2".encode()
+
+
+class _Broken:
+    """A client that raises at its first uses what no engine is known to raise."""
+
+    def __init__(self, error: Exception) -> None:
+        self._error = error
+
+    async def ping(self) -> None:
+        raise self._error
+
+    def pubsub(self) -> Any:
+        raise self._error
+
+    async def aclose(self) -> None:
+        raise self._error
+
+
+@pytest.mark.parametrize("error", [KeyError("x"), ValueError("x"), AttributeError("x"), RuntimeError("closed")])
+async def test_no_exception_of_the_client_ends_the_engine_or_the_channel(
+    valkey: EngineProcess, error: Exception
+) -> None:
+    """Both try again."""
+    make = client_factory(parse_state_url(valkey.url), None)
+    clients: list[Any] = []
+
+    def make_client() -> Any:
+        clients.append(_Broken(error) if len(clients) < 2 else make())
+        return clients[-1]
+
+    async def returned() -> None: ...
+
+    async with (
+        Engine(make_client, returned, lambda up: None) as engine,
+        Subscriber(make_client, lambda message: None, lambda: None, lambda subscribed: None) as subscriber,
+    ):
+        async with asyncio.timeout(10):
+            while not (engine.is_up and subscriber.is_subscribed):  # noqa: ASYNC110 (nothing to wait for)
+                await asyncio.sleep(0.01)
+        assert await engine.run(NOW, "cr:now") > 0
+
+
+async def test_at_the_end_nobody_waits_for_a_reply_any_more(valkey: EngineProcess) -> None:
+    """Whether its script was sent already or not."""
+
+    async def returned() -> None: ...
+
+    make = client_factory(parse_state_url(valkey.url), None)
+    async with Engine(make, returned, lambda up: None) as engine:
+        async with asyncio.timeout(10):
+            while not engine.is_up:  # noqa: ASYNC110 (nothing to wait for)
+                await asyncio.sleep(0.01)
+        valkey.pause()
+        sent = engine.run(NOW, "cr:now")
+        await asyncio.sleep(0.05)
+        queued = engine.run(NOW, "cr:now")
+    for reply in (sent, queued):
+        with pytest.raises(EngineError):
+            await asyncio.wait_for(reply, 1)
+    with pytest.raises(EngineError):
+        engine.run(NOW, "cr:now")
+
+
+async def test_a_message_that_comes_before_its_reader_waits_is_noticed() -> None:
+    """The channel may be quicker than the reply that names the lease."""
+    waiting = Waiting()
+    with waiting.message(ID) as message:
+        waiting.wake(ID)
+        await asyncio.wait_for(message, 1)
