@@ -1,4 +1,4 @@
-"""The commands: serve, sandbox, healthcheck; and worker, which serve starts when there are several.
+"""The commands: serve, sandbox, healthcheck, doctor; and worker, which serve starts when there are several.
 
 Each imports what it needs when it runs: a worker has no sandbox in memory, and the supervisor no gRPC.
 """
@@ -83,6 +83,8 @@ def main() -> None:
     options = _parse()
     tune_grpc()
     try:
+        if options.command == "doctor":
+            sys.exit(_examine(as_json=options.json))
         settings = load_settings(getattr(options, "workers", None))
         if options.command == "healthcheck":
             from . import healthcheck
@@ -111,6 +113,23 @@ def _run(options: argparse.Namespace, settings: Settings) -> int:
         logs.writer.close(LOG_CLOSE_TIMEOUT)
 
 
+def _examine(*, as_json: bool) -> int:
+    """Runs doctor; returns its exit code. Only its findings are written: nothing is logged."""
+    from .doctor.examination import examine
+    from .doctor.report import report
+
+    unblock_signals()
+    configure_logs("error", console=False, sink=_Nowhere())
+    code: int = uvloop.run(report(examine(), as_json=as_json))
+    return code
+
+
+class _Nowhere:
+    """Takes no line of a log."""
+
+    def add(self, make: Callable[..., str], *parts: object) -> None: ...
+
+
 def _parse() -> argparse.Namespace:
     parser = argparse.ArgumentParser(
         prog="call-request-gateway", description="A gRPC gateway to AI Voice call requests."
@@ -128,6 +147,8 @@ def _parse() -> argparse.Namespace:
     )
     sandbox.add_argument("--listen", type=_address, default=parse_address("127.0.0.1:50080"), help="%(default)s")
     commands.add_parser("healthcheck", help="ask the gateway of these settings whether it serves; exit code 0 or 1")
+    doctor = commands.add_parser("doctor", help="try what these settings need, step by step; exit code 0 or 1")
+    doctor.add_argument("--json", action="store_true", help="one JSON document instead of lines")
     worker = commands.add_parser("worker")  # started by serve, not by people
     worker.add_argument("--workers", required=True)
     worker.add_argument("--slot", type=int, required=True)

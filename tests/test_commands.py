@@ -134,7 +134,7 @@ def test_the_help_and_the_version_are_for_people() -> None:
     """Commands that people use, not those that it starts itself; the version as it is logged."""
     ended = _run("--help")
     assert ended.returncode == 0
-    assert re.findall(r"^    (\w+)", ended.stdout, re.MULTILINE) == ["serve", "sandbox", "healthcheck"]
+    assert re.findall(r"^    (\w+)", ended.stdout, re.MULTILINE) == ["serve", "sandbox", "healthcheck", "doctor"]
     assert "worker," not in ended.stdout
     assert ",worker" not in ended.stdout
     assert _run("--version").stdout == f"call-request-gateway {__version__}\n"

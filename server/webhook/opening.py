@@ -48,6 +48,25 @@ def open_webhook(
     counted: Callable[[str], None],
 ) -> OpenedWebhook:
     """Raises SettingsError, a line for each wrong setting. observed, counted: receive what metrics count of a push."""
+    rules, sources, tls = sender_rules(settings)
+
+    def taken(outcome: str, call_request_id: str) -> None:
+        counted(outcome)
+        if outcome != UNKNOWN_SENDER:  # strangers must not fill the log
+            known = {"call_request_id": call_request_id} if call_request_id else {}
+            get_log().info("webhook", outcome=outcome, **known)
+
+    hints = Hints(results.read)
+    pushes = Pushes(LocalStore(results) if shared is None else SharedStore(shared), hints, observed)
+    webhook = Webhook(Senders(rules), sources, pushes, taken)
+    return OpenedWebhook(webhook, hints, tls, settings)
+
+
+def sender_rules(settings: Settings) -> tuple[SenderRules, Sources, ssl.SSLContext | None]:
+    """Returns the ways to know senders, where they may be, and TLS of the port; None for plaintext.
+
+    Raises SettingsError, a line for each wrong setting.
+    """
     lines: list[str] = []
     rules = _rules(settings, lines)
     networks = _networks("WEBHOOK_SOURCES", settings.webhook_sources, lines)
@@ -60,17 +79,7 @@ def open_webhook(
     tls = _tls(settings, lines)
     if lines:
         raise SettingsError(lines)
-
-    def taken(outcome: str, call_request_id: str) -> None:
-        counted(outcome)
-        if outcome != UNKNOWN_SENDER:  # strangers must not fill the log
-            known = {"call_request_id": call_request_id} if call_request_id else {}
-            get_log().info("webhook", outcome=outcome, **known)
-
-    hints = Hints(results.read)
-    pushes = Pushes(LocalStore(results) if shared is None else SharedStore(shared), hints, observed)
-    webhook = Webhook(Senders(rules), Sources(networks, proxies), pushes, taken)
-    return OpenedWebhook(webhook, hints, tls, settings)
+    return rules, Sources(networks, proxies), tls
 
 
 def _rules(settings: Settings, lines: list[str]) -> SenderRules:

@@ -3,11 +3,8 @@
 import asyncio
 import datetime as dt
 import json
-import socket
 import ssl
-import threading
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import pytest
@@ -23,6 +20,7 @@ from server.vendor_api.transport import Http1Transport
 from testkit.certificate_authority import DNS, Authority, replace
 from testkit.failure import failure
 from testkit.gateway import connected, started
+from testkit.handshakes import handshakes
 from testkit.logs import Lines, silence_logs
 from testkit.scripted_vendor import RESULT_ID, ScriptedVendor
 from testkit.vendor_client import vendor_client
@@ -84,30 +82,6 @@ async def test_the_failed_check_is_logged(
     assert checks() == [check]
 
 
-@contextmanager
-def _handshakes(context: ssl.SSLContext) -> Iterator[str]:
-    """A server that does no more than handshakes, with OpenSSL's own alerts: uvloop's servers send none."""
-    listening = socket.create_server(("127.0.0.1", 0))
-
-    def serve() -> None:
-        while True:
-            try:
-                accepted, _ = listening.accept()
-            except OSError:
-                return
-            with accepted, suppress(OSError):
-                context.wrap_socket(accepted, server_side=True).close()
-
-    thread = threading.Thread(target=serve)
-    thread.start()
-    try:
-        yield f"https://localhost:{listening.getsockname()[1]}"
-    finally:
-        listening.shutdown(socket.SHUT_RDWR)
-        listening.close()
-        thread.join()
-
-
 async def test_a_refused_client_certificate_is_logged(tmp_path: Path, checks: Callable[[], list[str]]) -> None:
     """TLS 1.3 refuses it when the request is already on its way: the connection breaks, and the log says why."""
     authority = Authority()
@@ -115,7 +89,7 @@ async def test_a_refused_client_certificate_is_logged(tmp_path: Path, checks: Ca
     context = _context(tmp_path, issued.certificate, issued.key)
     context.verify_mode = ssl.CERT_REQUIRED
     (tmp_path / "ca.pem").write_bytes(authority.pem)
-    with _handshakes(context) as url:
+    with handshakes(context) as url:
         async with started(url, vendor_ca=tmp_path / "ca.pem") as gateway, connected(gateway) as client:
             assert (await failure(client.GetCallRequestResult(GET, timeout=5))).reason == "VENDOR_UNAVAILABLE"
     assert set(checks()) == {"TLSV13_ALERT_CERTIFICATE_REQUIRED"}

@@ -1,0 +1,107 @@
+"""The files that settings name: who may read them, the dates in them, what they hold."""
+
+import math
+import stat
+import time
+from collections.abc import Callable, Iterator
+from datetime import UTC
+from pathlib import Path
+
+from cryptography import x509
+
+from ..reloading import BrokenFileError
+from ..rpc.callers_file import read_rules
+from ..rpc.certificates import WARNING_DAYS, Certificates
+from ..settings import PREFIX, Settings, SettingsError
+from ..vendor_api.tls_files import TlsFiles
+from .finding import Finding
+
+CERTIFICATES = (
+    *("tls_certificate", "tls_client_ca", "vendor_certificate", "vendor_ca", "state_ca"),
+    *("webhook_tls_certificate", "webhook_tls_client_ca"),
+)
+KEYS = ("tls_key", "vendor_key", "webhook_tls_key")
+_DAY = 86_400.0
+
+
+def check_permissions(settings: Settings) -> Iterator[Finding]:
+    """Files with secrets: nobody else may read them, and no file may be changed by everybody."""
+    secret = [(f"{PREFIX}{name.upper()}", getattr(settings, name)) for name in KEYS]
+    if settings.secrets_dir is not None:
+        names = [name for name in Settings.model_fields if name != "secrets_dir"]
+        secret += [(f"{PREFIX}SECRETS_DIR", path) for path in settings.secret_files(*names).values()]
+    others = [(f"{PREFIX}{name.upper()}", getattr(settings, name)) for name in (*CERTIFICATES, "callers")]
+    looked_at, wrong = 0, []
+    for setting, path in [*secret, *others]:
+        if path is None:
+            continue
+        looked_at += 1
+        try:
+            mode = path.stat().st_mode
+        except OSError:
+            wrong.append(f"{setting}: {path} cannot be read")
+            continue
+        if mode & stat.S_IWOTH:
+            wrong.append(f"{setting}: every user may change {path}: chmod o-w")
+        elif (setting, path) in secret and mode & stat.S_IROTH:
+            wrong.append(f"{setting}: every user may read {path}: chmod o-rwx; in Kubernetes defaultMode: 0440")
+    yield from (Finding.failed("files", text) for text in wrong)
+    if not looked_at:
+        yield Finding.skipped("files", "no setting names any")
+    elif not wrong:
+        yield Finding.ok("files", f"{looked_at} can be read; those with secrets not by every user")
+
+
+def check_certificates(settings: Settings, now: Callable[[], float] = time.time) -> Iterator[Finding]:
+    """The days that are left of each certificate, and whether pairs fit. now: seconds since 1970."""
+    broken: list[str] = []
+    if settings.tls_certificate is not None and settings.tls_key is not None:
+        try:
+            Certificates(settings.tls_certificate, settings.tls_key, settings.tls_client_ca)
+        except SettingsError as error:
+            broken += error.lines
+    try:
+        TlsFiles(settings.vendor_ca, settings.vendor_certificate, settings.vendor_key).load()
+    except BrokenFileError as error:
+        broken.append(str(error))
+    yield from (Finding.failed("certificates", line) for line in broken)
+    paths = {name: path for name in CERTIFICATES if (path := getattr(settings, name)) is not None}
+    for name, path in paths.items():
+        setting = f"{PREFIX}{name.upper()}"
+        if not any(setting in line for line in broken):
+            yield _dates(setting, path, now())
+    if not paths:
+        yield Finding.skipped("certificates", "no setting names any")
+
+
+def _dates(setting: str, path: Path, now: float) -> Finding:
+    try:
+        certificates = x509.load_pem_x509_certificates(path.read_bytes())
+    except (OSError, ValueError):
+        return Finding.failed("certificates", f"{setting}: holds no certificates in PEM")
+    ends = min(each.not_valid_after_utc for each in certificates)
+    begins = max(each.not_valid_before_utc for each in certificates)
+    days = math.floor((ends.timestamp() - now) / _DAY)
+    if begins.timestamp() > now:
+        return Finding.failed("certificates", f"{setting}: not valid before {begins:%Y-%m-%d}; is the clock right?")
+    if ends.timestamp() < now:
+        return Finding.failed("certificates", f"{setting}: ended on {ends:%Y-%m-%d}: replace it")
+    if days < WARNING_DAYS:
+        return Finding.failed("certificates", f"{setting}: {days} days left, until {ends:%Y-%m-%d}: replace it")
+    return Finding.ok("certificates", f"{setting}: {days} days left, until {ends.astimezone(UTC):%Y-%m-%d}")
+
+
+def check_callers(settings: Settings) -> Finding:
+    """The file of who may call what."""
+    if settings.callers is None:
+        whoever = "with a certificate of GATEWAY_TLS_CLIENT_CA" if settings.tls_client_ca else "that can connect"
+        return Finding.skipped("callers", f"GATEWAY_CALLERS is not set: everybody {whoever} may call")
+    try:
+        rules = read_rules(settings.callers)
+    except BrokenFileError as error:
+        return Finding.failed("callers", f"GATEWAY_CALLERS: {error}")
+    if rules.by_san and settings.tls_client_ca is None:
+        return Finding.failed(
+            "callers", "GATEWAY_CALLERS: callers with a certificate are known only with GATEWAY_TLS_CLIENT_CA: set it"
+        )
+    return Finding.ok("callers", f"{len(rules.callers)} callers")

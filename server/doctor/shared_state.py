@@ -1,0 +1,28 @@
+"""The shared state: whether the engine answers, and how it is set up."""
+
+from ..settings import Settings, SettingsError
+from .finding import Finding
+
+CHECK = "shared state"
+
+
+async def check_shared_state(settings: Settings) -> list[Finding]:
+    """One finding for the engine, or one for each wrong setting."""
+    if settings.state_url is None or settings.state_url.get_secret_value() == "memory://":
+        return [Finding.skipped(CHECK, "GATEWAY_STATE_URL is not set: nothing is shared with other machines")]
+    try:
+        from ..state.probe import EngineFailedError, ask_engine  # its libraries are an extra
+    except ImportError:
+        return [Finding.failed(CHECK, "GATEWAY_STATE_URL: needs the extra: pip install 'call-request-gateway[state]'")]
+    try:
+        facts = await ask_engine(settings)
+    except SettingsError as error:
+        return [Finding.failed(CHECK, line) for line in error.lines]
+    except EngineFailedError as error:
+        return [Finding.failed(CHECK, f"GATEWAY_STATE_URL: {error.why}: compare address, user, password and CA")]
+    if facts.is_bounded and facts.policy == "noeviction":
+        text = "with maxmemory and maxmemory-policy noeviction it stores nothing more once it is full: set volatile-ttl"
+        return [Finding.failed(CHECK, text)]
+    protection = f"results encrypted, {facts.keys} keys" if facts.keys else "results not encrypted"
+    way = "on this machine" if facts.is_local else "by TLS" if facts.tls else "without TLS"
+    return [Finding.ok(CHECK, f"{facts.version}, {way}, maxmemory-policy {facts.policy}, {protection}")]

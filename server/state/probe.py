@@ -1,0 +1,100 @@
+"""Asks the engine, for a person who looks for what is wrong, whether it answers and how it is set up."""
+
+import asyncio
+from contextlib import suppress
+from dataclasses import dataclass
+from typing import Any
+
+from redis.exceptions import AuthenticationError, NoPermissionError, RedisError
+
+from ..settings import Settings
+from .connecting import StateUrl, client_factory, parse_state_url
+from .encryption import parse_keys
+from .engine import FAILURES
+from .opening import open_state
+
+TIMEOUT = 3.0
+"""Seconds for all questions."""
+
+
+class EngineFailedError(Exception):
+    """The engine is of no use. why: in constant texts."""
+
+    def __init__(self, why: str) -> None:
+        self.why = why
+        super().__init__(why)
+
+
+@dataclass(frozen=True, slots=True)
+class EngineFacts:
+    """What is known of an engine. policy: of eviction; unknown where INFO is not permitted, as is the version.
+
+    is_bounded: whether maxmemory is set, as far as is known.
+    keys: how many keys encrypt results. is_local: whether nothing leaves this machine.
+    """
+
+    version: str
+    policy: str
+    is_bounded: bool
+    keys: int
+    is_local: bool
+    tls: bool
+
+
+async def ask_engine(settings: Settings) -> EngineFacts:
+    """Connects, PINGs, runs a script, and asks for version and policy. Raises SettingsError, EngineFailedError."""
+    open_state(settings, _Nobody(), lambda _: None)  # it is not entered: only its settings are checked
+    assert settings.state_url is not None
+    url = parse_state_url(settings.state_url.get_secret_value())
+    keys = parse_keys(settings.state_keys.get_secret_value()) if settings.state_keys else []
+    client = client_factory(url, settings.state_ca)()
+    try:
+        async with asyncio.timeout(TIMEOUT):
+            await client.ping()
+            await client.execute_command("EVAL", "return 1", 1, "cr:doctor")
+            facts = await _information(client, url)
+    except AuthenticationError:
+        raise EngineFailedError("it refuses the user and the password") from None
+    except NoPermissionError:
+        raise EngineFailedError("the user lacks rights") from None
+    except FAILURES as error:
+        raise EngineFailedError(_why(error)) from None
+    finally:
+        with suppress(*FAILURES):
+            async with asyncio.timeout(TIMEOUT):
+                await client.aclose()
+    policy, is_bounded = str(facts.get("maxmemory_policy", "unknown")), bool(facts.get("maxmemory"))
+    return EngineFacts(_version(facts), policy, is_bounded, len(keys), url.is_local, url.tls)
+
+
+async def _information(client: Any, url: StateUrl) -> dict[str, Any]:
+    """What INFO has: nothing where the user may not ask, as with the rights that docs/state.md lists."""
+    facts: dict[str, Any] = {}
+    with suppress(RedisError):
+        facts = await client.info("server") | await client.info("memory")
+    if url.kind == "cluster":  # by node
+        facts = {name: value for node in facts.values() if isinstance(node, dict) for name, value in node.items()}
+    return facts
+
+
+def _version(facts: dict[str, Any]) -> str:
+    for name, key in (("Valkey", "valkey_version"), ("Redis", "redis_version")):
+        if key in facts:
+            return f"{name} {facts[key]}"
+    return "an engine of unknown version"
+
+
+def _why(error: BaseException) -> str:
+    cause: BaseException | None = error
+    while cause is not None:  # TLS's check stands behind redis-py's own error
+        if type(cause).__name__ == "SSLCertVerificationError":
+            return f"{cause.verify_message} ({cause.verify_code})"  # type: ignore[attr-defined]
+        if isinstance(cause, ConnectionRefusedError):
+            return "connection refused"
+        cause = cause.__cause__ or cause.__context__
+    return "no answer" if "Timeout" in type(error).__name__ else type(error).__name__
+
+
+class _Nobody:
+    def published(self, message: object) -> None: ...
+    def missed(self) -> None: ...

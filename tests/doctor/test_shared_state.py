@@ -1,0 +1,92 @@
+"""The shared state: a real engine, set up wrongly in each way."""
+
+import base64
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from pydantic import SecretStr
+
+from server.doctor.finding import Finding
+from server.doctor.shared_state import CHECK, check_shared_state
+from testkit.engine import EngineProcess, engine
+from testkit.gateway import settings_for
+from testkit.server_process import free_ports
+
+from .findings import PASSWORD, text_of
+
+KEYS = SecretStr(base64.b64encode(bytes(32)).decode())
+RIGHTS = ["+evalsha", "+eval", "+ping", "+client|setinfo", "+client|setname", "~cr:*", "&cr:c"]
+
+
+@pytest.fixture
+def valkey() -> Iterator[EngineProcess]:
+    (port,) = free_ports(1)
+    with engine(port) as running:
+        yield running
+
+
+async def _of(url: str, **changed: Any) -> list[Finding]:
+    return await check_shared_state(settings_for(None, state_url=SecretStr(url), **changed))
+
+
+async def test_an_engine_that_is_well(valkey: EngineProcess) -> None:
+    """Its version, the way to it, its policy, and whether results are encrypted."""
+    text = text_of(await _of(valkey.url, state_keys=KEYS), CHECK, "ok")
+    assert text.startswith("Valkey 9")
+    assert text.endswith("on this machine, maxmemory-policy noeviction, results encrypted, 1 keys")
+    assert "not encrypted" in text_of(await _of(valkey.url), CHECK, "ok")
+
+
+async def test_no_engine_is_nothing_to_check() -> None:
+    """With memory:// each process has its own."""
+    assert text_of(await check_shared_state(settings_for(None)), CHECK, "skipped")
+    assert text_of(await _of("memory://"), CHECK, "skipped")
+
+
+async def test_an_engine_that_is_full_one_day(valkey: EngineProcess) -> None:
+    """With a bound and without eviction; with eviction all is well."""
+    valkey.command("CONFIG", "SET", "maxmemory", "100mb")
+    assert "set volatile-ttl" in text_of(await _of(valkey.url), CHECK, "failed")
+    valkey.command("CONFIG", "SET", "maxmemory-policy", "volatile-ttl")
+    assert "maxmemory-policy volatile-ttl" in text_of(await _of(valkey.url), CHECK, "ok")
+
+
+async def test_an_engine_that_is_not_there_or_silent(valkey: EngineProcess) -> None:
+    """Both are told within seconds."""
+    (closed,) = free_ports(1)
+    assert "connection refused" in text_of(await _of(f"redis://127.0.0.1:{closed}"), CHECK, "failed")
+    valkey.pause()
+    assert "no answer" in text_of(await _of(valkey.url), CHECK, "failed")
+    valkey.resume()
+
+
+async def test_users_of_the_engine(valkey: EngineProcess) -> None:
+    """A wrong password, a user without rights, and one with the documented rights, who may not ask for the version."""
+    valkey.command("ACL", "SETUSER", "gateway", "on", f">{PASSWORD}", *RIGHTS)
+    valkey.command("ACL", "SETUSER", "poor", "on", f">{PASSWORD}", "+ping")
+    host = f"127.0.0.1:{valkey.port}"
+    assert "refuses the user" in text_of(await _of(f"redis://gateway:wrong@{host}"), CHECK, "failed")
+    assert "lacks rights" in text_of(await _of(f"redis://poor:{PASSWORD}@{host}"), CHECK, "failed")
+    assert "unknown version" in text_of(await _of(f"redis://gateway:{PASSWORD}@{host}"), CHECK, "ok")
+
+
+async def test_tls_to_an_engine_that_has_none(valkey: EngineProcess, tmp_path: Path) -> None:
+    """It is the engine's check that fails, and nothing else."""
+    findings = await _of(f"rediss://127.0.0.1:{valkey.port}")
+    assert "GATEWAY_STATE_URL: " in text_of(findings, CHECK, "failed")
+
+
+@pytest.mark.parametrize(
+    ("url", "keys", "expected"),
+    [
+        pytest.param("redis://engine.example", None, "GATEWAY_STATE_KEYS: needed beyond loopback", id="no-keys"),
+        pytest.param(f"amqp://x:{PASSWORD}@y", None, "GATEWAY_STATE_URL: must be memory://", id="another-scheme"),
+        pytest.param("redis://127.0.0.1", PASSWORD, "GATEWAY_STATE_KEYS: must be base64", id="no-base64"),
+    ],
+)
+async def test_settings_of_the_state(url: str, keys: str | None, expected: str) -> None:
+    """As the start refuses them."""
+    findings = await _of(url, state_keys=None if keys is None else SecretStr(keys))
+    assert expected in text_of(findings, CHECK, "failed")
