@@ -9,8 +9,8 @@ from redis.exceptions import AuthenticationError, NoPermissionError, RedisError
 
 from ..settings import Settings
 from .connecting import StateUrl, client_factory, parse_state_url
+from .connection import FAILURES
 from .encryption import parse_keys
-from .engine import FAILURES
 from .opening import open_state
 
 TIMEOUT = 3.0
