@@ -21,9 +21,9 @@ SERVICE = pb.DESCRIPTOR.services_by_name["CallRequestService"].full_name
 
 
 class CallRequestService(CallRequestServiceServicer):
-    """`callrequest.v1.CallRequestService`; the proto says what each method does and fails with.
+    """`callrequest.v1.CallRequestService`; the proto describes each method and its errors.
 
-    A method gives its response, or the bytes of one that was serialized before.
+    A method returns its response, or the bytes of one that was serialized before.
     """
 
     def __init__(self, results: Results, cancellations: CancelsInProgress, batches: Batches, watches: Watches) -> None:

@@ -20,7 +20,7 @@ def status_of(error: GatewayError) -> Status:
 
 
 def pushback_of(error: GatewayError, seconds_left: float | None) -> str | None:
-    """What a client's own retries are told by `grpc-retry-pushback-ms`, which they heed, as they do not RetryInfo.
+    """Returns the value of `grpc-retry-pushback-ms`, which clients' own retries obey; they ignore RetryInfo.
 
     Milliseconds to wait; "-1", not to retry, when the caller's time would be over by then: better our status now than
     the client's DEADLINE_EXCEEDED later. None where the client's back-off does as well. seconds_left: None: no limit.
