@@ -5,7 +5,7 @@ of ErrorReason in the contract and a row here.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import KW_ONLY, dataclass
 from enum import Enum
 from typing import TypeAlias
 
@@ -53,15 +53,16 @@ class ErrorSpec:
     code: int
     text: str
     decision: Decision
+    _: KW_ONLY
+    vendor: VendorState
     wait: bool = False
     retries: int = 0
     about_the_id: bool = False
-    vendor: VendorState = VendorState.NOT_SEEN
 
 
 CATALOGUE: Mapping[Reason, ErrorSpec] = {
     reasons.ERROR_REASON_INVALID_REQUEST: ErrorSpec(
-        codes.INVALID_ARGUMENT, "The request is not valid.", Decision.FIX_REQUEST
+        codes.INVALID_ARGUMENT, "The request is not valid.", Decision.FIX_REQUEST, vendor=VendorState.NOT_SEEN
     ),
     reasons.ERROR_REASON_CALL_REQUEST_NOT_FOUND: ErrorSpec(
         codes.NOT_FOUND,
@@ -131,7 +132,10 @@ CATALOGUE: Mapping[Reason, ErrorSpec] = {
         vendor=VendorState.UP,
     ),
     reasons.ERROR_REASON_DEADLINE_EXCEEDED: ErrorSpec(
-        codes.DEADLINE_EXCEEDED, "The deadline was over before an answer.", Decision.RETRY_LATER
+        codes.DEADLINE_EXCEEDED,
+        "The deadline was over before an answer.",
+        Decision.RETRY_LATER,
+        vendor=VendorState.NOT_SEEN,
     ),
     reasons.ERROR_REASON_VENDOR_TIMEOUT: ErrorSpec(
         codes.UNAVAILABLE,
@@ -145,25 +149,36 @@ CATALOGUE: Mapping[Reason, ErrorSpec] = {
         codes.UNKNOWN,
         "The vendor may or may not have cancelled the call request. Read its result, or cancel again.",
         Decision.READ_RESULT,
+        vendor=VendorState.NOT_SEEN,
     ),
     reasons.ERROR_REASON_OVERLOADED: ErrorSpec(
-        codes.UNAVAILABLE, "Too many calls are in flight.", Decision.RETRY_LATER, wait=True
+        codes.UNAVAILABLE, "Too many calls are in flight.", Decision.RETRY_LATER, wait=True, vendor=VendorState.NOT_SEEN
     ),
     reasons.ERROR_REASON_CALLER_UNAUTHENTICATED: ErrorSpec(
-        codes.UNAUTHENTICATED, "The caller is not known.", Decision.ALERT_OPERATORS
+        codes.UNAUTHENTICATED, "The caller is not known.", Decision.ALERT_OPERATORS, vendor=VendorState.NOT_SEEN
     ),
     reasons.ERROR_REASON_CALLER_FORBIDDEN: ErrorSpec(
-        codes.PERMISSION_DENIED, "The caller may not call this method.", Decision.ALERT_OPERATORS
+        codes.PERMISSION_DENIED,
+        "The caller may not call this method.",
+        Decision.ALERT_OPERATORS,
+        vendor=VendorState.NOT_SEEN,
     ),
-    reasons.ERROR_REASON_INTERNAL: ErrorSpec(codes.INTERNAL, "The gateway failed.", Decision.ALERT_OPERATORS),
+    reasons.ERROR_REASON_INTERNAL: ErrorSpec(
+        codes.INTERNAL, "The gateway failed.", Decision.ALERT_OPERATORS, vendor=VendorState.NOT_SEEN
+    ),
     reasons.ERROR_REASON_WATCH_ENDED: ErrorSpec(
         codes.UNAVAILABLE,
         "The gateway ended this watch. Watch the call request again.",
         Decision.RETRY_LATER,
         wait=True,
+        vendor=VendorState.NOT_SEEN,
     ),
     reasons.ERROR_REASON_CALLER_RATE_LIMITED: ErrorSpec(
-        codes.RESOURCE_EXHAUSTED, "The caller sends more calls than it may.", Decision.RETRY_LATER, wait=True
+        codes.RESOURCE_EXHAUSTED,
+        "The caller sends more calls than it may.",
+        Decision.RETRY_LATER,
+        wait=True,
+        vendor=VendorState.NOT_SEEN,
     ),
 }
 

@@ -6,45 +6,29 @@ from pathlib import Path
 import pytest
 
 from callrequest.v1.error_reason_pb2 import ErrorReason
-from server.errors import CATALOGUE, GatewayError, VendorState
+from server.errors import CATALOGUE, Decision, GatewayError, VendorState
 
 ROOT = Path(__file__).parents[1]
 
-DOWN, DOUBTFUL, REFUSES, UP, NOT_SEEN = VendorState
-
-READS = {
-    "INVALID_REQUEST": (0, False, NOT_SEEN),
-    "CALL_REQUEST_NOT_FOUND": (0, True, UP),
-    "CANCELLATION_NOT_ALLOWED": (0, True, UP),
-    "VENDOR_REJECTED_REQUEST": (0, True, UP),
-    "VENDOR_REJECTED_CREDENTIALS": (0, True, REFUSES),
-    "VENDOR_UNAVAILABLE": (2, False, DOWN),
-    "VENDOR_RATE_LIMITED": (2, False, DOWN),
-    "VENDOR_FAILED": (2, True, DOUBTFUL),
-    "VENDOR_MALFORMED_RESPONSE": (1, True, DOUBTFUL),
-    "VENDOR_ERROR": (0, True, UP),
-    "DEADLINE_EXCEEDED": (0, False, NOT_SEEN),
-    "VENDOR_TIMEOUT": (2, False, DOWN),
-    "CANCELLATION_OUTCOME_UNKNOWN": (0, False, NOT_SEEN),
-    "OVERLOADED": (0, False, NOT_SEEN),
-    "CALLER_UNAUTHENTICATED": (0, False, NOT_SEEN),
-    "CALLER_FORBIDDEN": (0, False, NOT_SEEN),
-    "INTERNAL": (0, False, NOT_SEEN),
-    "WATCH_ENDED": (0, False, NOT_SEEN),
-    "CALLER_RATE_LIMITED": (0, False, NOT_SEEN),
-}
-"""For each reason: how often a read that fails like this is tried again, whether the failure is cached for its id, and
-what it shows of the vendor as a whole."""
+ANSWERED = {VendorState.UP, VendorState.REFUSES, VendorState.DOUBTFUL}
+"""What the vendor has answered is about the id that was read."""
+TRIED_AGAIN = {VendorState.DOWN, VendorState.DOUBTFUL}
+"""What may be over a moment later."""
 
 
-def test_what_a_read_does_about_each_failure_is_decided() -> None:
-    """A new ErrorReason gets a line above, and its columns in the catalogue."""
-    classified = {
-        GatewayError(reason).reason_name: (spec.retries, spec.about_the_id, spec.vendor)
-        for reason, spec in CATALOGUE.items()
-    }
-    assert classified == READS
-    assert len(classified) == len(ErrorReason.values()) - 1
+@pytest.mark.parametrize("reason", [pytest.param(reason, id=ErrorReason.Name(reason)) for reason in CATALOGUE])
+def test_what_a_read_does_about_a_failure_follows_from_the_vendors_state(reason: ErrorReason.ValueType) -> None:
+    """A row must have the vendor's state; retries, cached failures and the decision for callers agree with it."""
+    spec = CATALOGUE[reason]
+    assert (spec.retries > 0) == (spec.vendor in TRIED_AGAIN)
+    assert spec.about_the_id == (spec.vendor in ANSWERED)
+    if spec.retries:
+        assert spec.decision is Decision.RETRY_LATER
+
+
+def test_every_reason_has_its_row() -> None:
+    """The catalogue has each ErrorReason of the contract once."""
+    assert set(CATALOGUE) == set(ErrorReason.values()) - {0}
 
 
 @pytest.mark.parametrize("path", [pytest.param(path, id=path.stem) for path in (ROOT / "server/reading").glob("*.py")])
