@@ -65,7 +65,7 @@ if TYPE_CHECKING:
 CLOSE_MARGIN = 0.5
 """Seconds of GRACE that are left to close what remains after the calls."""
 REPLY_MARGIN = 0.2
-"""The last seconds of calls, in which the callers of cancels that are ended are told what is known of them."""
+"""The last seconds of calls, in which cancels that must end are answered with what is known of them."""
 
 
 KNOWN_LABELS = KnownLabels(

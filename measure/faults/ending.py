@@ -28,7 +28,7 @@ def _get(call_request_id: str) -> GetCallRequestResultRequest:
 
 
 async def _not_serving(target: str) -> float | None:
-    """When the health stream says NOT_SERVING; None when it ends without."""
+    """Returns when the health stream sends NOT_SERVING; None when it ends without."""
     async with health_watch(target) as watch:
         try:
             async for response in watch:
@@ -85,7 +85,7 @@ async def _sigterm(form: Form, findings: Findings) -> None:
 def _hindered(
     grace: float, hinder: Callable[[GatewayProcess, Vendor], Awaitable[list["asyncio.Future[str]"]]], module: str
 ) -> Callable[[Form, Findings], Awaitable[None]]:
-    """A gateway whose end something stands against ends within GRACE all the same, and its callers are told."""
+    """A gateway ends within GRACE whatever hinders it, and its callers get a status."""
 
     async def measure(form: Form, findings: Findings) -> None:
         async with Vendor() as vendor, serving(vendor.url, module=module, DRAIN_DELAY=0.5, GRACE=grace) as gateway:

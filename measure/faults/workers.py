@@ -148,7 +148,7 @@ CASES = (
     ),
     FaultCase(
         "worker-drained",
-        "each of two workers told to end (SIGTERM), 100 calls/s over 8 connections",
+        "SIGTERM to each of two workers, 100 calls/s over 8 connections",
         f"replaced in under 5 s, {_PROMISED}",
         _told(signal.SIGTERM),
         timeout=60,
@@ -156,7 +156,7 @@ CASES = (
     FaultCase(
         "worker-stuck",
         "the event loop of one of two workers blocked, 4 clients that poll",
-        f"replaced in under 5 s, its stack told, {_PROMISED}",
+        f"replaced in under 5 s, its stack on stderr, {_PROMISED}",
         _stuck,
         timeout=60,
     ),

@@ -26,7 +26,7 @@ def open_closed_streams() -> None:
 
 
 def write_stderr(text: str) -> None:
-    """Writes to standard error, unless that fails or nobody reads it for WRITE_TIMEOUT: nobody could be told."""
+    """Writes to standard error, unless that fails, or nobody reads it for WRITE_TIMEOUT."""
     left = text.encode("utf-8", "backslashreplace")
     ready = select.poll()
     ready.register(2, select.POLLOUT)

@@ -106,7 +106,7 @@ class WorkerProcess:
         self._last_heartbeat = time.monotonic()
 
     def drain(self, received: signal.Signals) -> None:
-        """Passes on the signal that ends the whole gateway, after ALL_END, which says that it does."""
+        """Passes on the signal that ends the whole gateway, after ALL_END: then the worker knows that all end."""
         self._send(ALL_END)
         self.send_signal(received)
 
