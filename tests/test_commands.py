@@ -117,7 +117,7 @@ def test_every_port_that_is_taken_is_told_with_its_address() -> None:
             ("no.invalid:1", "the host cannot be resolved"),
         ):
             for name in ("METRICS_LISTEN", "SANDBOX_LISTEN"):
-                ended = _run("serve", **free | {name: address})
+                ended = _run("serve", **free | {name: address, "ALLOW_SANDBOX": "true"})
                 assert ended.returncode == 2
                 assert ended.stderr == f"GATEWAY_{name}: cannot listen on {address}; {why}\n"
             ended = _run("sandbox", "--listen", address)
