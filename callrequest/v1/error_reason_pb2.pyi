@@ -135,7 +135,7 @@ class _ErrorReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ErrorReas
 class ErrorReason(_ErrorReason, metaclass=_ErrorReasonEnumTypeWrapper):
     """The reason of a failure, for programs. Every failure that the gateway decides has it as google.rpc.ErrorInfo in its
     status details: `reason` is the name of the value without `ERROR_REASON_`, `domain` is `callrequest.v1`. A failure
-    without ErrorInfo is gRPC's own or a proxy's; the comment on the package says how to handle it.
+    without ErrorInfo is gRPC's own or a proxy's; the comment on the package describes how to handle it.
 
     A later version may add values. Handle a value that you do not know by the status code alone.
     """

@@ -43,7 +43,7 @@ class PollLimit:
                 waiting.remove(turn)
 
     def _admit(self) -> None:
-        """Gives free places to those that wait."""
+        """Assigns free places to those that wait."""
         while self._free:
             most_others = self._reserved if self._first_waiting else max(self._most - self._reserved, 1)
             others = bool(self._others_waiting) and self._others < most_others

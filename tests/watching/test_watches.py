@@ -66,7 +66,7 @@ class Caller:
 
 
 class World:
-    """Watches of call requests that a function of the time gives the status of."""
+    """Watches of call requests whose status is a function of the time."""
 
     def __init__(
         self,

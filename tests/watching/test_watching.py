@@ -329,7 +329,7 @@ async def test_a_watch_ends_with_details_before_its_deadline(client: "CallReques
 async def test_above_their_bound_watches_are_refused_and_a_place_is_free_when_one_leaves(
     vendor: ScriptedVendor,
 ) -> None:
-    """OVERLOADED says when to come again; what waits takes no place of a read."""
+    """OVERLOADED has a RetryInfo; a watch that waits takes no place of a read."""
     async with started(vendor.url, max_watches=2, max_reads=1) as gateway, connected(gateway) as client:
         watchers = [Watching(client) for _ in range(2)]
         for watching in watchers:
