@@ -23,11 +23,13 @@ class ReadingObserver(Protocol):
     """Learns of everything that changes what is known of call requests in this process. Called on the event loop.
 
     on_reading: a reading is the latest one, whoever asked for it; the same result as before, as a rule.
-    on_invalidated: what was known may not hold any more; None: of any call request.
+    on_invalidated: what was known may not hold any more; None: of any call request. on_published: another process has
+    read it; what that one read is shared.
     """
 
     def on_reading(self, call_request_id: str, reading: Reading) -> None: ...
     def on_invalidated(self, call_request_id: str | None) -> None: ...
+    def on_published(self, call_request_id: str) -> None: ...
 
 
 class Results:
@@ -143,7 +145,10 @@ class Results:
             return
         self._cache.invalidate(message.call_request_id)
         self._vendor_reads.forget(message.call_request_id)
-        self._changed(message.call_request_id)
+        if message.kind == "final":
+            self._coalescer.drop(message.call_request_id)  # a read that began before a push may bring the old truth
+        for observer in self._observers:
+            observer.on_published(message.call_request_id)
 
     def missed(self) -> None:
         """Publications may have been missed: nothing that may still change is trusted any more."""

@@ -16,6 +16,11 @@ Read = Callable[[str, float | None, Deadline], Awaitable[Reading]]
 """Reads a result that is at most max_age seconds old (None: the default). Raises GatewayError."""
 
 
+SHARED_MAX_AGE = 60.0
+"""Seconds: whatever another process has just read and published is younger. It is taken from what processes share: to
+ask the vendor instead would publish the next result, for which the other process would ask again, without end."""
+
+
 class WatchedResult:
     """Polls from `start` to `close`, or until the result is final or cannot be read for good.
 
@@ -24,6 +29,7 @@ class WatchedResult:
 
     __slots__ = (
         "_again",
+        "_again_max_age",
         "_call_request_id",
         "_changed",
         "_limit",
@@ -47,6 +53,7 @@ class WatchedResult:
         self._timer: asyncio.TimerHandle | None = None
         self._polling: asyncio.Task[None] | None = None
         self._again = False
+        self._again_max_age: float | None = None
         self.snapshot: Snapshot | None = None
         self.version = 0  # grows with each change; 0: no snapshot
         self.failure: Reason | None = None
@@ -75,25 +82,36 @@ class WatchedResult:
         if snapshot.final:
             self.close()
         else:
-            self._schedule(self._pace.interval(snapshot, first=before is None) - (now() - reading.read_at))
+            interval = self._pace.interval(snapshot, first=before is None)
+            self._schedule(interval - (now() - reading.read_at), FRESHNESS * interval)
         if before is None or snapshot.content != before.content:
             self.version += 1
             self._changed()
 
     def invalidate(self) -> None:
         """Polls at once: what was read before may not be true any more."""
-        self._again = self._polling is not None  # the poll in progress may bring the old truth
-        if not self._again and not self._is_over():
-            self._poll(None)
+        self._poll_anew(None)
+
+    def share(self) -> None:
+        """Polls at once for what another process has read."""
+        self._poll_anew(SHARED_MAX_AGE)
+
+    def _poll_anew(self, max_age: float | None) -> None:
+        if self._polling is None:
+            if not self._is_over():
+                self._poll(max_age)
+            return
+        # The poll in progress may bring the old truth.
+        self._again_max_age = None if self._again and self._again_max_age is None else max_age
+        self._again = True
 
     def _is_over(self) -> bool:
         return self.failure is not None or (self.snapshot is not None and self.snapshot.final)
 
-    def _schedule(self, seconds: float) -> None:
+    def _schedule(self, seconds: float, max_age: float) -> None:
         if self._timer is not None:
             self._timer.cancel()
-        seconds = max(seconds, 0)
-        self._timer = asyncio.get_running_loop().call_later(seconds, self._poll, FRESHNESS * seconds)
+        self._timer = asyncio.get_running_loop().call_later(max(seconds, 0), self._poll, max_age)
 
     def _poll(self, max_age: float | None) -> None:
         if self._timer is not None:
@@ -123,6 +141,6 @@ class WatchedResult:
             return
         if self._again:
             self._again = False
-            self._poll(None)
+            self._poll(self._again_max_age)
         elif self._timer is None:
-            self._schedule(wait)
+            self._schedule(wait, FRESHNESS * wait)

@@ -101,6 +101,11 @@ class Watches:
             if each in self._watched:
                 self._watched[each][0].invalidate()
 
+    def on_published(self, call_request_id: str) -> None:
+        """Reads a watched call request at once, from what processes share: another one has read it."""
+        if call_request_id in self._watched:
+            self._watched[call_request_id][0].share()
+
     def drain(self) -> None:
         """Ends all watches with WATCH_ENDED, and those that begin from now on."""
         self._is_draining = True

@@ -33,6 +33,9 @@ class Observed:
     def on_invalidated(self, call_request_id: str | None) -> None:
         self.changes.append("invalidated")
 
+    def on_published(self, call_request_id: str) -> None:
+        self.changes.append("published")
+
 
 def test_an_answer_is_a_serialized_response() -> None:
     """What is sent to callers is what was read, once and again."""

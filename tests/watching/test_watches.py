@@ -20,6 +20,7 @@ from server.watching.ended import MAX_RETRY, MIN_RETRY, WatchEndedError
 from server.watching.pace import FIRST_SPREAD, FRESHNESS, Pace
 from server.watching.poll_limit import PollLimit
 from server.watching.turns import BATCH, Turns
+from server.watching.watched_result import SHARED_MAX_AGE
 from server.watching.watches import MAX_LIFE, MIN_LIFE, RECHECK_INTERVAL, Watches
 from testkit.virtual_time import run
 
@@ -79,7 +80,7 @@ class World:
         self._begun = now()
         self.reads: list[tuple[float, float | None]] = []
         self.in_progress = self.most_in_progress = 0
-        self.read_seconds = 0.0
+        self.read_seconds = self.age = 0.0
         self.failures: list[GatewayError] = []
         self.ended: list[tuple[str, str, int, float]] = []
         self.numbers: list[int] = []
@@ -100,7 +101,9 @@ class World:
     def reading(self) -> Reading:
         result = pb.CallRequestResult(call_request_id=ID, status=self._status(self.seconds))  # type: ignore[arg-type]
         result.observed_at.FromNanoseconds(round(now() * 1e9))
-        return Reading.of(result)
+        reading = Reading.of(result)
+        reading.read_at -= self.age
+        return reading
 
     async def _read(self, call_request_id: str, max_age: float | None, deadline: Deadline) -> Reading:
         self.reads.append((self.seconds, max_age))
@@ -228,6 +231,43 @@ def test_a_gap_in_what_is_known_has_every_watched_call_request_read_again() -> N
         return len(world.reads)
 
     assert run(watching()) == 10
+
+
+def test_what_another_process_has_read_is_taken_from_what_processes_share() -> None:
+    """Whatever its age: to ask the vendor instead would publish the next result, and so on without end."""
+
+    async def watching() -> list[float | None]:
+        world = World()
+        task = world.watch(Caller())
+        await asyncio.sleep(1)
+        world.watches.on_published(ID)
+        world.watches.on_published("nobodyWatches000")
+        await asyncio.sleep(1)
+        world.read_seconds = 5
+        for told in (world.watches.on_published, world.watches.on_invalidated, world.watches.on_published):
+            told(ID)
+            await asyncio.sleep(1)
+        await asyncio.sleep(20)
+        await leave(task)
+        return [max_age for _, max_age in world.reads]
+
+    assert run(watching()) == [None, SHARED_MAX_AGE, SHARED_MAX_AGE, None], "a cancel meanwhile needs the vendor"
+
+
+def test_processes_whose_vendor_is_slower_than_the_interval_still_share_polls() -> None:
+    """A result of another process that is older than the interval is polled for at once, not past the others' read."""
+
+    async def watching() -> list[float | None]:
+        world = World(pace=(4.0, 4.0))
+        world.read_seconds, world.age = 1.0, 6.0
+        task = world.watch(Caller())
+        await asyncio.sleep(5)
+        await leave(task)
+        return [max_age for _, max_age in world.reads[1:]]
+
+    max_ages = run(watching())
+    assert len(max_ages) >= 4
+    assert all(max_age is not None and 0.9 * FIRST_SPREAD * 4 <= max_age <= 4 for max_age in max_ages)
 
 
 def test_a_heartbeat_comes_whenever_nothing_else_was_sent_for_so_long() -> None:
