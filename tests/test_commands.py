@@ -120,7 +120,7 @@ def test_every_port_that_is_taken_is_told_with_its_address() -> None:
                 ended = _run("serve", **free | {name: address, "ALLOW_SANDBOX": "true"})
                 assert ended.returncode == 2
                 assert ended.stderr == f"GATEWAY_{name}: cannot listen on {address}; {why}\n"
-            ended = _run("sandbox", "--listen", address)
+            ended = _run("sandbox", "--listen", address, ALLOW_SANDBOX="true")
             assert (ended.returncode, ended.stderr) == (2, f"--listen: cannot listen on {address}; {why}\n")
 
 
