@@ -28,6 +28,7 @@ from .settings import (
     Settings,
     SettingsError,
     cannot_listen,
+    defaults,
     let_grpc_report_handshakes,
     load_settings,
     parse_address,
@@ -136,7 +137,12 @@ def _parse() -> argparse.Namespace:
     )
     parser.add_argument("--version", action="version", version=f"%(prog)s {__version__}")
     commands = parser.add_subparsers(dest="command", required=True, metavar="command")  # so worker is not listed
-    serve = commands.add_parser("serve", help="run the gateway; its settings are in the environment, GATEWAY_…")
+    serve = commands.add_parser(
+        "serve",
+        help="run the gateway; its settings are in the environment, GATEWAY_…",
+        epilog="Settings, variables of the environment, with their defaults:\n\n" + defaults(),
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
     serve.add_argument("--workers", help="how many processes serve on the port, instead of GATEWAY_WORKERS")
     sandbox = commands.add_parser(
         "sandbox",

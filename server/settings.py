@@ -353,6 +353,14 @@ def read_secret(path: Path) -> str:
     return clean_secret(path.read_text("utf-8"))
 
 
+def defaults() -> str:
+    """Each setting as a line, `  GATEWAY_GRACE=30.0`; one without a default ends at the equals sign."""
+    values = {name: field.default for name, field in Settings.model_fields.items()}
+    shown = {name: "" if value is None else str(value) for name, value in values.items()}
+    words = {"True": "true", "False": "false"}
+    return "\n".join(f"  {PREFIX}{name.upper()}={words.get(value, value)}" for name, value in shown.items())
+
+
 def load_settings(workers: str | None = None) -> Settings:
     """Reads the environment and the files of GATEWAY_SECRETS_DIR. workers: instead of theirs. Raises SettingsError."""
     secrets = os.environ.get(f"{PREFIX}SECRETS_DIR") or None

@@ -154,6 +154,14 @@ def test_the_log_for_people_begins_with_the_time() -> None:
     assert re.findall(r"(\w+)=", call)[:2] == ["method", "code"]
 
 
+def test_the_help_of_serve_lists_the_settings_with_their_defaults() -> None:
+    """Who has only the wheel reads them there; what they mean is in docs/settings.md."""
+    ended = _run("serve", "--help")
+    listed = dict(re.findall(r"^  GATEWAY_(\w+)=(.*)$", ended.stdout, re.MULTILINE))
+    assert set(listed) == {name.upper() for name in Settings.model_fields}
+    assert (listed["GRACE"], listed["REFLECTION"], listed["VENDOR_URL"]) == ("30.0", "true", "")
+
+
 def test_the_sandboxs_help_lists_its_ids() -> None:
     """Whoever tests against it finds an id for each case."""
     ended = _run("sandbox", "--help")
