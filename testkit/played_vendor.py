@@ -26,7 +26,7 @@ class PlayedVendor(httpx.AsyncBaseTransport):
         self._script: dict[str, deque[Reply]] = defaultdict(deque)
         self.answer("token", reply(TOKEN))
         self.answer("result", self.show_status)
-        self.answer("cancel", self.agree)
+        self.answer("cancel", self.accept)
 
     def answer(self, operation: str, *replies: Reply) -> None:
         """Answers requests of an operation with these in turn; the last one is repeated for ever."""
@@ -56,7 +56,7 @@ class PlayedVendor(httpx.AsyncBaseTransport):
         """The result as it is now."""
         return httpx.Response(200, json=with_status(self.status, RESULT_ID))
 
-    async def agree(self) -> httpx.Response:
+    async def accept(self) -> httpx.Response:
         """Cancels and confirms it; refuses what is not pending."""
         if self.status != "PENDING_TO_CALL":
             return httpx.Response(200, json=failed("CANCELLATION_NOT_ALLOWED"))

@@ -25,8 +25,8 @@ class Vendor(ScriptedVendor):
         self.waiting = 0  # reads that are not answered yet, of clients that are still there
         self.valid_token: str | None = None  # None: any
         self.token_seconds = 0.0  # how long the token endpoint takes
-        self.on_read: Callable[[str], Answer] = self.tell
-        self.on_cancel: Callable[[str], Answer] = self.agree
+        self.on_read: Callable[[str], Answer] = self.result_of
+        self.on_cancel: Callable[[str], Answer] = self.accept
         self.answer("result", self._read)
         self.answer("cancel", self._cancel)
         self.answer_tokens()
@@ -39,11 +39,11 @@ class Vendor(ScriptedVendor):
         """Its port refuses connections, and open ones are cut."""
         await super().__aexit__()
 
-    def tell(self, call_request_id: str) -> Answer:
+    def result_of(self, call_request_id: str) -> Answer:
         """The result as it is now."""
         return send(with_status(self.statuses[call_request_id], call_request_id))
 
-    def agree(self, call_request_id: str) -> Answer:
+    def accept(self, call_request_id: str) -> Answer:
         """The cancel takes effect, and the reply confirms it."""
         self.commit(call_request_id)
         return send(cancelled(call_request_id))

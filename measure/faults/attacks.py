@@ -1,4 +1,4 @@
-"""What clients do that mean harm. Each attack gives the words for what it has done."""
+"""Attacks by hostile clients. Each returns a sentence about what it has done."""
 
 import asyncio
 import random
@@ -171,13 +171,13 @@ async def _names(port: int, form: Form) -> str:
 
 
 async def _watchers(port: int, form: Form) -> str:
-    """They take not one byte of what they are told; a watcher that reads is told all the same."""
+    """They read not one byte; a watcher that reads receives its message all the same."""
     number, request = form.of(100, 1000), health_pb2.HealthCheckRequest(service=SERVICE.strip("/"))
     watch = http2.call(1, http2.call_headers("/grpc.health.v1.Health/Watch"), request.SerializeToString())
     stalled = asyncio.gather(*(_raw(port, http2.hello(window=0) + watch, 3) for _ in range(number)))
     await asyncio.sleep(1)
-    async with health_watch(f"127.0.0.1:{port}") as told:
-        if (await asyncio.wait_for(told.read(), 1)).status != health_pb2.HealthCheckResponse.SERVING:
+    async with health_watch(f"127.0.0.1:{port}") as watch:
+        if (await asyncio.wait_for(watch.read(), 1)).status != health_pb2.HealthCheckResponse.SERVING:
             raise AssertionError("not serving")
     await stalled
     return f"{number} watchers"

@@ -37,7 +37,7 @@ def _outcomes(ended: Sequence[tuple[str, Ended]]) -> list[str]:
 
 
 def _fault(
-    rule: _Rule, expected: str, posts: int, then: _Rule = lambda vendor: vendor.agree, unreadable: float = 0.0
+    rule: _Rule, expected: str, posts: int, then: _Rule = lambda vendor: vendor.accept, unreadable: float = 0.0
 ) -> Callable[[Form, Findings], Awaitable[None]]:
     """The first POST for each call request is answered by the rule, a second one by the other.
 
@@ -50,7 +50,7 @@ def _fault(
             vendor.on_cancel = lambda asked: (first if vendor.posts[asked] == 1 else second)(asked)
             if unreadable:
                 vendor.on_read = always(send("", 503))
-                asyncio.get_running_loop().call_later(unreadable, setattr, vendor, "on_read", vendor.tell)
+                asyncio.get_running_loop().call_later(unreadable, setattr, vendor, "on_read", vendor.result_of)
             ids = [identifier("cancel", number) for number in range(_CALLS)]
             ended = list(zip(ids, await asyncio.gather(*(client.cancel(each, _DEADLINE) for each in ids)), strict=True))
             outcomes = _outcomes(ended)
@@ -130,7 +130,7 @@ async def _hung(form: Form, findings: Findings) -> None:
 
 async def _two_callers(form: Form, findings: Findings) -> None:
     async with Vendor() as vendor, serving(vendor.url) as gateway, connected(gateway.port, 2) as client:
-        vendor.on_cancel = lambda asked: later(0.3, vendor.agree(asked))
+        vendor.on_cancel = lambda asked: later(0.3, vendor.accept(asked))
         ids = [identifier("two", number // 2) for number in range(2 * _CALLS)]
         ended = list(zip(ids, await asyncio.gather(*(client.cancel(each, _DEADLINE) for each in ids)), strict=True))
         outcomes = _outcomes(ended)
@@ -143,7 +143,7 @@ async def _two_callers(form: Form, findings: Findings) -> None:
 async def _caller_leaves(form: Form, findings: Findings) -> None:
     """The first POST is lost while its caller is already gone: the cancel is carried on all the same."""
     async with Vendor() as vendor, serving(vendor.url) as gateway, client_of(gateway.target) as client:
-        vendor.on_cancel = lambda asked: later(0.5, hang_up()) if vendor.posts[asked] == 1 else vendor.agree(asked)
+        vendor.on_cancel = lambda asked: later(0.5, hang_up()) if vendor.posts[asked] == 1 else vendor.accept(asked)
         ids = [identifier("leave", number) for number in range(_CALLS)]
         calls = [client.CancelCallRequest(CancelCallRequestRequest(call_request_id=each), timeout=8) for each in ids]
         await asyncio.sleep(0.3)
@@ -180,10 +180,10 @@ async def _weather(form: Form, findings: Findings) -> None:
                 return chance.choice(lost)()
             if draw < 0.6:
                 vendor.commit(asked)
-            return chance.choice(lost)() if draw < 0.85 else later(chance.uniform(0, 2), vendor.agree(asked))
+            return chance.choice(lost)() if draw < 0.85 else later(chance.uniform(0, 2), vendor.accept(asked))
 
         def read(asked: str) -> Answer:
-            return chance.choice(lost)() if chance.random() < 0.3 else vendor.tell(asked)
+            return chance.choice(lost)() if chance.random() < 0.3 else vendor.result_of(asked)
 
         vendor.on_cancel, vendor.on_read = cancel, read
         ids = [identifier("weather", number // 4 * 3 + number % 4 % 3) for number in range(form.of(400, 2000))]

@@ -51,8 +51,8 @@ async def _sigterm(form: Form, findings: Findings) -> None:
         client_of(gateway.target) as polite,
         client_of(gateway.target) as stubborn,
     ):
-        vendor.on_read = after(0.1, vendor.tell)
-        told = asyncio.ensure_future(_not_serving(gateway.target))
+        vendor.on_read = after(0.1, vendor.result_of)
+        not_serving = asyncio.ensure_future(_not_serving(gateway.target))
         ids: dict[str, str] = {}
 
         async def read(who: str, number: int) -> None:
@@ -70,7 +70,7 @@ async def _sigterm(form: Form, findings: Findings) -> None:
         code = await gateway.ended(grace + _LATE)
         took = time.monotonic() - signalled
         await loads
-        heard = await told
+        heard = await not_serving
     heard_after = None if heard is None else heard - signalled
     text = "never" if heard_after is None else f"after {heard_after * 1000:.0f} ms"
     findings.record(f"NOT_SERVING {text}", heard_after is not None and heard_after < 0.5)
@@ -122,7 +122,7 @@ async def _hung_vendor(gateway: GatewayProcess, vendor: Vendor) -> list["asyncio
 
 
 async def _twice(gateway: GatewayProcess, vendor: Vendor) -> list["asyncio.Future[str]"]:
-    vendor.on_read = after(1, vendor.tell)
+    vendor.on_read = after(1, vendor.result_of)
     return await _calls(gateway, "twice")
 
 

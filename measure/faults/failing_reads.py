@@ -44,7 +44,7 @@ async def _bad_id(form: Form, findings: Findings) -> None:
             connected(gateway.port, 8) as client,
         ):
             await client.read(identifier("warm", 0), 5)
-            vendor.on_read = _except_for(bad, answer, vendor.tell)
+            vendor.on_read = _except_for(bad, answer, vendor.result_of)
             polls, healthy = await asyncio.gather(
                 at_rate(50, seconds, lambda number: client.read(bad, _DEADLINE)),
                 at_rate(20, seconds, lambda number: client.read(identifier("good", number), _DEADLINE)),
@@ -76,7 +76,7 @@ async def _swallowed(form: Form, findings: Findings) -> None:
         during = await at_rate(50, seconds, lambda number: client.read(identifier("gone", number), _DEADLINE))
         asked = vendor.reads.total() - asked
         metrics = await gateway.scrape()
-        vendor.on_read = vendor.tell
+        vendor.on_read = vendor.result_of
         returned = time.monotonic()
 
         async def read(number: int) -> tuple[float, Ended]:
@@ -130,7 +130,7 @@ async def _at_its_end(client: Connections, vendor: Vendor, findings: Findings) -
 
     def noted(asked: str) -> Answer:
         moments.append(time.monotonic())
-        return vendor.tell(asked)
+        return vendor.result_of(asked)
 
     vendor.on_read = noted
     ended = await at_rate(50, 4, lambda number: client.read(identifier("then", number), _DEADLINE))

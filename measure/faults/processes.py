@@ -79,7 +79,7 @@ async def _descriptors(form: Form, findings: Findings) -> None:
         )
         calls = [asyncio.ensure_future(client.read(identifier("hanging", each), 30)) for each in range(_HANGING)]
         await vendor.until(lambda: vendor.waiting == len(calls))
-        vendor.on_read = vendor.tell
+        vendor.on_read = vendor.result_of
         opened = [await Connection.to(gateway.port) for _ in range(50)]
         ended = await asyncio.gather(*(each.read(identifier("new", number), 20) for number, each in enumerate(opened)))
         findings.record(f"{len(calls)} hang; on new connections: {counted(_codes(ended).elements())}", _all_ok(ended))
@@ -102,7 +102,7 @@ async def _signals(form: Form, findings: Findings) -> None:
             serving(vendor.url, WORKERS=workers) as gateway,
             connected(gateway.port, 8) as client,
         ):
-            vendor.on_read = after(0.05, vendor.tell)
+            vendor.on_read = after(0.05, vendor.result_of)
             seconds = form.of(3.0, 15.0)
             load = asyncio.ensure_future(
                 at_rate(_RATE, seconds, lambda number: client.read(identifier("call", number), 5))

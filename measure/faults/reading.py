@@ -31,7 +31,7 @@ async def _outage(form: Form, findings: Findings) -> None:
         vendor.on_read = always(send("", 503))
         during = await at_rate(_RATE, form.of(8.0, 30.0), lambda number: read(10_000 + number))
         asked = len(vendor.requests("result")) - before
-        vendor.on_read = vendor.tell
+        vendor.on_read = vendor.result_of
         returned = time.monotonic()
         later = await at_rate(_RATE, _WATCHED, lambda number: read(20_000 + number))
 
@@ -54,7 +54,7 @@ async def _silence(form: Form, findings: Findings) -> None:
     ):
 
         def silent(call_request_id: str) -> Answer:
-            return never() if call_request_id.startswith("silent") else vendor.tell(call_request_id)
+            return never() if call_request_id.startswith("silent") else vendor.result_of(call_request_id)
 
         vendor.on_read = silent
         usual = await at_rate(20, 2, lambda number: client.read(identifier("usual", number), _DEADLINE))
@@ -82,7 +82,7 @@ async def _churn(form: Form, findings: Findings) -> None:
         serving(vendor.url, VENDOR_MAX_CONNECTIONS=10) as gateway,
         client_of(gateway.target) as client,
     ):
-        vendor.on_read = after(0.05, vendor.tell)
+        vendor.on_read = after(0.05, vendor.result_of)
 
         async def leave(number: int) -> None:
             call = client.GetCallRequestResult(_get(identifier("churn", number)), timeout=chance.uniform(0.008, 0.2))

@@ -24,7 +24,7 @@ def _reply(answer: Callable[[], Answer], reason: str) -> Callable[[Form, Finding
     async def measure(form: Form, findings: Findings) -> None:
         bad = answer()
         async with Vendor() as vendor, serving(vendor.url) as gateway, connected(gateway.port, 2) as client:
-            vendor.on_read = lambda asked: bad if asked.startswith("bad") else vendor.tell(asked)
+            vendor.on_read = lambda asked: bad if asked.startswith("bad") else vendor.result_of(asked)
             await asyncio.gather(*(client.read(identifier("warm", number), 5) for number in range(100)))
             before = gateway.memory()
             gateway.reset_peak()

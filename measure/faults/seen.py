@@ -1,4 +1,4 @@
-"""FaultCase: what an operator sees. Each kind of trouble is told apart by the metrics alone."""
+"""Cases: what an operator sees. Metrics alone distinguish each kind of fault."""
 
 import asyncio
 import re
@@ -61,7 +61,7 @@ async def _limited(client: Connections, vendor: Vendor) -> None:
 
 
 async def _overloaded(client: Connections, vendor: Vendor) -> None:
-    vendor.on_read = after(0.3, vendor.tell)
+    vendor.on_read = after(0.3, vendor.result_of)
     await _many(client, "overload", 4 * _AT_ONCE)
 
 
@@ -140,8 +140,8 @@ def _labels(metrics: list[str], pattern: str) -> set[str]:
 CASES = (
     FaultCase(
         "seen",
-        "each kind of trouble, looked at by its metrics",
-        "told apart by the outcomes at the vendor and the reasons of failures",
+        "each kind of fault, seen by its metrics",
+        "distinguished by the outcomes at the vendor and the reasons of failures",
         _seen,
         timeout=60,
     ),

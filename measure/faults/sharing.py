@@ -37,7 +37,7 @@ async def _first_leaves(form: Form, findings: Findings) -> None:
         client_of(gateway.target) as first,
         connected(gateway.port, 8) as client,
     ):
-        vendor.on_read = after(0.8, vendor.tell)
+        vendor.on_read = after(0.8, vendor.result_of)
         leaving = [first.GetCallRequestResult(GetCallRequestResultRequest(call_request_id=each)) for each in ids]
         await vendor.until(lambda: vendor.waiting == len(ids))
         hasty = [asyncio.ensure_future(client.read(each, 0.3)) for each in ids]
@@ -62,7 +62,9 @@ async def _shared_failure(form: Form, findings: Findings) -> None:
         serving(vendor.url, DEFAULT_MAX_AGE=_DEFAULT, FINAL_MAX_AGE=_DEFAULT) as gateway,
         connected(gateway.port, 8) as client,
     ):
-        vendor.on_read = lambda asked: later(0.5, send("", 403)) if vendor.reads[asked] == 1 else vendor.tell(asked)
+        vendor.on_read = lambda asked: (
+            later(0.5, send("", 403)) if vendor.reads[asked] == 1 else vendor.result_of(asked)
+        )
         shared = _outcomes(await asyncio.gather(*(client.read(each, 5) for each in ids for _ in range(_READERS))))
         first = max(vendor.reads[each] for each in ids)
         next_ones = _outcomes(await asyncio.gather(*(client.read(each, 5) for each in ids)))
@@ -136,7 +138,7 @@ async def _refresh_outage(form: Form, findings: Findings) -> None:
         serving(vendor.url, DEFAULT_MAX_AGE=_DEFAULT, FINAL_MAX_AGE=_DEFAULT) as gateway,
         connected(gateway.port, 8) as client,
     ):
-        usual_rule = vendor.on_read = after(0.05, vendor.tell)
+        usual_rule = vendor.on_read = after(0.05, vendor.result_of)
         polling = _Polling(client, vendor)
         _, before, usual = await polling.during(4)
         vendor.on_read = always(send("", 503))
@@ -181,7 +183,7 @@ async def _rate_limit(form: Form, findings: Findings) -> None:
 
         await client.read(identifier("warm", 0), 5)  # and a token
         usual = [await client.cancel(identifier("usual", number), 5) for number in range(5)]
-        vendor.on_read, vendor.on_cancel = noted(vendor.tell), noted(vendor.agree)
+        vendor.on_read, vendor.on_cancel = noted(vendor.result_of), noted(vendor.accept)
         begun = time.monotonic()
         reads, cancels = await asyncio.gather(
             at_rate(10 * most, seconds, lambda number: client.read(identifier("over", number), 2)),

@@ -43,7 +43,10 @@ async def soak(seconds: float, findings: Findings) -> None:
     """Runs for so many seconds."""
     seen, begun = _Seen(), time.monotonic()
     async with Vendor() as vendor, serving(vendor.url, LOG_LEVEL="warning") as gateway:
-        vendor.on_read, vendor.on_cancel = after(_VENDOR_SECONDS, vendor.tell), after(_VENDOR_SECONDS, vendor.agree)
+        vendor.on_read, vendor.on_cancel = (
+            after(_VENDOR_SECONDS, vendor.result_of),
+            after(_VENDOR_SECONDS, vendor.accept),
+        )
         async with connected(gateway.port, 8) as client, aiohttp.ClientSession(vendor.url) as direct:
             beside = [
                 asyncio.ensure_future(_faults(vendor, seen, begun)),
@@ -92,7 +95,7 @@ async def _faults(vendor: Vendor, seen: _Seen, begun: float) -> None:
     usual = vendor.on_read, vendor.on_cancel
     bad: list[Callable[[str], Answer]] = [
         always(send("", 503)), always(reset()), always(never()), always(send(HTML)), always(hang_up()),
-        always(send("", 500)), after(1.0, vendor.tell), always(send("", 429, retry_after="1")),
+        always(send("", 500)), after(1.0, vendor.result_of), always(send("", 429, retry_after="1")),
     ]  # fmt: skip
     number = 0
     while True:

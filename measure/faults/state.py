@@ -79,7 +79,7 @@ def _herd(seconds: float) -> Callable[[Form, Findings], Awaitable[None]]:
     async def measure(form: Form, findings: Findings) -> None:
         ids = [identifier("herd", number) for number in range(form.of(50, 200))]
         async with _fleet() as fleet:
-            fleet.vendor.on_read = after(seconds, fleet.vendor.tell)
+            fleet.vendor.on_read = after(seconds, fleet.vendor.result_of)
             ended = await fleet.herd(ids, 20, 15)
             asked = fleet.vendor.reads.total() / len(ids)
         _ok(findings, ended, "readers")
@@ -92,7 +92,7 @@ def _outage(fail: Callable[[EngineProcess], None]) -> Callable[[Form, Findings],
     async def measure(form: Form, findings: Findings) -> None:
         ids = [identifier("down", number) for number in range(20)]
         async with _fleet() as fleet:
-            fleet.vendor.on_read = after(0.05, fleet.vendor.tell)
+            fleet.vendor.on_read = after(0.05, fleet.vendor.result_of)
             await fleet.herd(ids, 8, 5)
             await asyncio.sleep(1.1)  # what is known is older than max_age
             fail(fleet.engine)
@@ -118,7 +118,7 @@ async def _return(form: Form, findings: Findings) -> None:
     """A change and a cancel while the engine is away; then it comes back, with what it knew before."""
     ids = [identifier("back", number) for number in range(20)]
     async with _fleet() as fleet:
-        fleet.vendor.on_read = after(0.02, fleet.vendor.tell)
+        fleet.vendor.on_read = after(0.02, fleet.vendor.result_of)
         await fleet.herd(ids, 8, 5)
         fleet.engine.pause()
         during = await fleet.herd(ids, 8, 5, max_age=0)
@@ -154,7 +154,7 @@ async def _disturbed(form: Form, findings: Findings) -> None:
         fleet.engine.command("FLUSHALL")
         await asyncio.sleep(0.2)
         fleet.vendor.reads.clear()
-        fleet.vendor.on_read = after(0.05, fleet.vendor.tell)
+        fleet.vendor.on_read = after(0.05, fleet.vendor.result_of)
         ended += await fleet.herd([identifier("then", number) for number in range(20)], 6, 5)
         asked = fleet.vendor.reads.total() / 20
     _ok(findings, ended, "readers")
@@ -167,13 +167,13 @@ async def _holder_killed(form: Form, findings: Findings) -> None:
     """The gateway that reads at the vendor is killed in its read."""
     each = identifier("killed", 0)
     async with _fleet(2) as fleet:
-        fleet.vendor.on_read = after(8, fleet.vendor.tell)
+        fleet.vendor.on_read = after(8, fleet.vendor.result_of)
         holding = asyncio.ensure_future(fleet.clients[0].read(each, 10))
         await fleet.vendor.until(lambda: fleet.vendor.waiting == 1)
         waiting = [asyncio.ensure_future(fleet.clients[1].read(each, 10)) for _ in range(10)]
         await asyncio.sleep(0.3)
         fleet.gateways[0].end()
-        fleet.vendor.on_read = fleet.vendor.tell
+        fleet.vendor.on_read = fleet.vendor.result_of
         ended = list(await asyncio.gather(*waiting))
         holding.cancel()
     latest = max(one.seconds for one in ended)
@@ -211,7 +211,7 @@ async def _cancels_and_reads(form: Form, findings: Findings) -> None:
             if ended.code == 0 and any(one.result.status != pb.CALL_REQUEST_STATUS_CANCELLED for one in everywhere):
                 late.append(each)
 
-        fleet.vendor.on_read = lambda asked: later(random.uniform(0, 0.1), fleet.vendor.tell(asked))
+        fleet.vendor.on_read = lambda asked: later(random.uniform(0, 0.1), fleet.vendor.result_of(asked))
         for begin in range(0, len(ids), 10):
             await asyncio.gather(*(race(number, ids[number]) for number in range(begin, min(begin + 10, len(ids)))))
     findings.record(f"{len(late)} of {len(ids)} answered from before their cancel", not late)
@@ -233,7 +233,7 @@ async def _leave(form: Form, findings: Findings) -> None:
     """Callers that leave in the midst of a read, thousands of them."""
     async with _fleet(1) as fleet:
         client = fleet.clients[0]
-        fleet.vendor.on_read = after(0.05, fleet.vendor.tell)
+        fleet.vendor.on_read = after(0.05, fleet.vendor.result_of)
         before = _connections(fleet.engine)
         ended: list[Ended] = []
         for round_ in range(form.of(10, 100)):

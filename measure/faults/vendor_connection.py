@@ -151,7 +151,7 @@ async def _moved(form: Form, findings: Findings) -> None:
 async def _idle(form: Form, findings: Findings) -> None:
     """300 connections after a burst; then nobody calls."""
     async with Vendor() as vendor, serving(vendor.url) as gateway, connected(gateway.port, 16) as client:
-        vendor.on_read = after(1.0, vendor.tell)
+        vendor.on_read = after(1.0, vendor.result_of)
         ended = await asyncio.gather(*(client.read(identifier("burst", number), 10) for number in range(300)))
         opened = vendor.open
         await asyncio.sleep(_IDLE + 1.5)

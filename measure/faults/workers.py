@@ -83,7 +83,7 @@ def _told(number: signal.Signals) -> Callable[[Form, Findings], Awaitable[None]]
             serving(vendor.url, WORKERS=2) as gateway,
             recommended_clients(gateway.target) as clients,
         ):
-            vendor.on_read = after(0.02, vendor.tell)
+            vendor.on_read = after(0.02, vendor.result_of)
             calls = _Calls(clients, vendor)
             load = asyncio.ensure_future(at_rate(_RATE, form.of(6.0, 30.0), calls.one))
             for slot in (0, 1):

@@ -31,7 +31,7 @@ class TestEnd:
     @pytest.fixture
     async def vendor(self) -> AsyncIterator[Vendor]:
         async with Vendor() as played:
-            played.on_read = after(1, played.tell)
+            played.on_read = after(1, played.result_of)
             yield played
 
     async def test_sigterm_drains_all_workers(self, vendor: Vendor) -> None:
@@ -53,7 +53,7 @@ class TestEnd:
     async def test_a_call_that_hangs_does_not_make_a_worker_be_killed(self) -> None:
         """Each worker ends by itself within GRACE, whatever the vendor does; exit code 0, as without workers."""
         async with Vendor() as vendor:
-            vendor.on_read = after(1, vendor.tell)
+            vendor.on_read = after(1, vendor.result_of)
             async with started(vendor.url) as gateway, connected(gateway) as connections:
                 vendor.on_read = always(never())
                 calls = read_on(connections, "never")
@@ -99,7 +99,7 @@ class TestEnd:
         They serve on for DRAIN_DELAY: the whole gateway ends. The last of them leaves nothing behind.
         """
         async with Vendor() as vendor:
-            vendor.on_read = after(1, vendor.tell)
+            vendor.on_read = after(1, vendor.result_of)
             async with (
                 started(vendor.url, path=STUCK) as stuck,
                 connected(stuck) as to_stuck,

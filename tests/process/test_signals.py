@@ -24,7 +24,7 @@ IGNORED = {signal.SIGPIPE, signal.SIGXFSZ}  # by Python
 @pytest.fixture
 async def vendor() -> AsyncIterator[Vendor]:
     async with Vendor() as played:
-        played.on_read = after(1, played.tell)
+        played.on_read = after(1, played.result_of)
         yield played
 
 

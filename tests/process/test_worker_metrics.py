@@ -42,7 +42,7 @@ class TestMetrics:
             assert metrics["workers_ended_total{}"] == 1
             await gateway.until(lambda: gateway.workers()[0] != before[0])
             assert (await gateway.scrape())["workers_serving{}"] == 2
-            vendor.on_read = vendor.tell
+            vendor.on_read = vendor.result_of
             async with connected(gateway) as again:
                 assert await codes(read_on(again, "again")) == {0}
             await asyncio.sleep(2 * DELAY)

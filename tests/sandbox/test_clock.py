@@ -24,7 +24,7 @@ async def test_a_call_request_lives_on_the_clock(caller: Caller) -> None:
 
 
 async def test_a_cancelled_call_request_is_never_phoned(caller: Caller) -> None:
-    """CANCELLED is final, whatever the clock says."""
+    """CANCELLED is final, whatever the time is."""
     made = await caller.make(call_in=60)
     assert (await caller.cancel(made)).json["success"] is True
     await caller.control("POST", "clock", {"advance": 3600})

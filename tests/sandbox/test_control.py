@@ -112,7 +112,7 @@ async def test_wrong_control_input_is_refused_in_one_sentence(
 
 
 @pytest.mark.parametrize(
-    ("path", "body", "said"),
+    ("path", "body", "sentence"),
     [
         ("faults", {"operation": "result", "fualt": "unavailable"}, 'There is no field "fualt" here.'),
         ("call-requests", {"times": 1, "seconds": 2, "fualt": "slow"}, 'There is no field "fualt" here.'),
@@ -120,9 +120,9 @@ async def test_wrong_control_input_is_refused_in_one_sentence(
         ("clock", {"advance": 1, "times": 1}, 'There is no field "times" here.'),
     ],
 )
-async def test_it_is_the_wrong_field_that_is_named(caller: Caller, path: str, body: Any, said: str) -> None:
+async def test_it_is_the_wrong_field_that_is_named(caller: Caller, path: str, body: Any, sentence: str) -> None:
     """One that is misspelt, not those beside it that make no sense without it."""
-    assert (await caller.control("POST", path, body)).json == {"error": said}
+    assert (await caller.control("POST", path, body)).json == {"error": sentence}
 
 
 @pytest.mark.parametrize(

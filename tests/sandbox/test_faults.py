@@ -51,7 +51,7 @@ async def test_a_page_comes_instead_of_the_reply(caller: Caller, name: str, stat
 
 
 async def test_too_many_requests_says_when_to_come_again(caller: Caller) -> None:
-    """Retry-After is 1 second, or what the fault was told."""
+    """Retry-After is 1 second, or the `seconds` of the fault."""
     assert (await caller.result("faultTooMany0429")).headers["Retry-After"] == "1"
     made = await caller.make(fault="too_many_requests", seconds=30)
     assert (await caller.result(made)).headers["Retry-After"] == "30"

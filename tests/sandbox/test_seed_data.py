@@ -33,8 +33,8 @@ def test_known_ids_are_ids() -> None:
 def test_every_word_of_the_pages_has_a_seed(word: str) -> None:
     """Each status and each value of each enum is what some id answers."""
     rows = list(seeds())
-    said = [row.plan.status for row in rows] + [value for row in rows for value in _texts(row.plan.outcome)]
-    assert word in said
+    words = [row.plan.status for row in rows] + [value for row in rows for value in _texts(row.plan.outcome)]
+    assert word in words
 
 
 def _texts(value: Any) -> list[Any]:
@@ -61,7 +61,7 @@ def test_every_quirk_has_a_seed() -> None:
     ],
 )
 async def test_a_quirk_of_a_result(caller: Caller, call_request_id: str, expected: dict[str, Any]) -> None:
-    """The envelope is spelt as the id's sentence says."""
+    """The envelope is spelt as in the id's sentence."""
     reply = await caller.result(call_request_id)
     assert reply.status == 200
     assert expected.items() <= reply.json.items()
@@ -87,7 +87,7 @@ async def test_quirks_of_where_the_outcome_is(caller: Caller) -> None:
     ],
 )
 async def test_a_quirk_of_a_cancel(caller: Caller, call_request_id: str, keys: dict[str, Any]) -> None:
-    """The reply is spelt as the id's sentence says; the cancel is carried out."""
+    """The reply is spelt as in the id's sentence; the cancel is carried out."""
     document = (await caller.cancel(call_request_id)).json
     for value in document.values():
         if isinstance(value, dict):

@@ -9,10 +9,10 @@ from tests.sandbox.caller import PENDING, Caller
 
 @pytest.mark.parametrize("method", ["POST", "GET"])
 async def test_a_token_is_given_for_the_credentials(caller: Caller, method: str) -> None:
-    """By either method; it is a Bearer token for as long as the vendor says."""
-    said = (await caller.ask_for_token(method)).json
-    caller.token = said.pop("access_token")
-    assert said == {"expires_in": 84400, "token_type": "Bearer"}
+    """By either method; it is a Bearer token for as long as the vendor documents."""
+    answer = (await caller.ask_for_token(method)).json
+    caller.token = answer.pop("access_token")
+    assert answer == {"expires_in": 84400, "token_type": "Bearer"}
     assert (await caller.result(PENDING)).status == 200
 
 

@@ -441,6 +441,8 @@ async def test_processes_that_watch_one_call_request_do_not_chase_each_other(
             for watch in watches:
                 await watch.read()
             await asyncio.sleep(1)  # both have subscribed to the channel
-            await client.GetCallRequestResult(GetCallRequestResultRequest(call_request_id=RESULT_ID, max_age=Duration()))
+            await client.GetCallRequestResult(
+                GetCallRequestResultRequest(call_request_id=RESULT_ID, max_age=Duration())
+            )
             await asyncio.sleep(2)
             assert len(vendor.requests("result")) <= 6
