@@ -5,6 +5,7 @@ import random
 import secrets
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
+from typing import Any
 
 from ..deadline import Deadline, now
 from ..errors import deadline_exceeded
@@ -64,7 +65,7 @@ class SharedResults:
         while True:
             with self._waiting.message(call_request_id) as message:  # from now on: it may come before TAKE's reply
                 try:
-                    taken = await self._take(call_request_id, max_age, final_max_age, asked, token, ignored)
+                    taken = checked(await self._take(call_request_id, max_age, final_max_age, asked, token, ignored))
                 except EngineError:
                     return OwnResult(await ask_vendor(), 0)
                 kind, moment = taken[0], int(taken[1])
@@ -180,3 +181,21 @@ class SharedResults:
             return None
         age = max(int(moment) - int(t), 0) / 1000
         return SharedResult(answer, final == b"1", now() - age, int(t), waited)
+
+
+_NUMBERS = {b"value": (1, 2), b"lease": (1,), b"fresh": (1,), b"wait": (1, 2, 3)}
+"""Where TAKE's replies have integers, by their kind."""
+_LENGTHS = {b"value": 5, b"lease": 3, b"fresh": 3, b"wait": 4}
+
+
+def checked(taken: Any) -> list[Any]:
+    """A reply to TAKE. Raises EngineError when it is none that the script sends: something else answers there."""
+    try:
+        kind = taken[0]
+        if len(taken) != _LENGTHS[kind]:
+            raise EngineError
+        for place in _NUMBERS[kind]:
+            int(taken[place])
+    except (TypeError, ValueError, LookupError):
+        raise EngineError from None
+    return list(taken)

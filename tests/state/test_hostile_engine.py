@@ -9,6 +9,7 @@ import pytest
 from server.state.connecting import client_factory, parse_state_url
 from server.state.engine import Engine
 from server.state.scripts import NOW
+from server.state.shared_results import checked
 from server.state.subscriber import Subscriber
 from server.state.values import EngineError
 from server.state.waiting import Waiting
@@ -47,6 +48,27 @@ async def test_a_result_from_the_future_is_neither_given_nor_in_the_way(valkey: 
         valkey.command("HSET", RESULT, "t", int((time.time() + 3600) * 1000))
         assert await one.read() == f"{ID} 2".encode()
         assert await one.read() == f"{ID} 2".encode()
+
+
+@pytest.mark.parametrize("t", ["9.5e11", "0x10", " 5 ", "1e3"])
+async def test_a_time_that_no_gateway_wrote_holds_nobody_up(valkey: EngineProcess, t: str) -> None:
+    """Lua reads numbers that Python does not: such a reply is no reply, and the vendor is asked."""
+    vendor = CountingVendor()
+    vendor.final = True
+    async with replica(valkey.url, vendor) as one:
+        await one.read()
+        await one.read()  # it is stored by now
+        valkey.command("HSET", RESULT, "t", t)
+        assert (await one.read(final_max_age=1e11)).startswith(ID.encode())
+
+
+@pytest.mark.parametrize(
+    "reply", [b"OK", None, 5, [], [b"value"], [b"value", 1, b"2", b"1"], [b"wait", 1, b"x", 3], [b"other", 1, b""], {}]
+)
+def test_a_reply_that_the_script_does_not_send_counts_as_none(reply: object) -> None:
+    """Something else answers there: a proxy, another version, a transaction."""
+    with pytest.raises(EngineError):
+        checked(reply)
 
 
 async def test_after_a_cut_nothing_from_before_it_is_given(valkey: EngineProcess) -> None:
