@@ -21,6 +21,27 @@ SUCCESS: Mapping[str, Any] = {
 
 
 @dataclass(frozen=True, slots=True)
+class WebhookPlan:
+    """How the result is pushed once the call is completed.
+
+    secret: signs it, as whsec_ and base64. token: is sent as a bearer token. delay: seconds until the first push.
+    times: how often the same push is sent. another_body: then once more under its event id with another outcome.
+    out_of_order: then one from when the call was in progress. nested: whether the outcome stands in `data.result`.
+    signed_ago: how old the signature is, in seconds.
+    """
+
+    url: str
+    secret: str | None = None
+    token: str | None = None
+    delay: float = 0.0
+    times: int = 1
+    another_body: bool = False
+    out_of_order: bool = False
+    nested: bool = True
+    signed_ago: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
 class Plan:
     """The course of a call request. Times are seconds from its creation; negative ones have passed.
 
@@ -38,6 +59,7 @@ class Plan:
     error_status: int = 200
     dialect: Dialect = field(default_factory=Dialect)
     faults: tuple[FaultPlan, ...] = ()
+    webhook: WebhookPlan | None = None
 
 
 class CancelRefused(Exception):

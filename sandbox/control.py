@@ -10,6 +10,7 @@ from aiohttp import web
 from .call_requests import CallRequest
 from .clock import MAX_AHEAD, timestamp
 from .control_input import Fields, WrongInput, read_fault, read_id, read_plan
+from .pushes import Pushes
 from .state import LimitReached, State
 
 _LETTERS = string.ascii_letters + string.digits
@@ -19,8 +20,9 @@ _Handler = Callable[[web.Request], Awaitable[Any]]
 class Control:
     """Changes the state for a test. Wrong input is answered with 400 and {"error": "<a sentence>"}."""
 
-    def __init__(self, state: State) -> None:
+    def __init__(self, state: State, pushes: Pushes) -> None:
         self._state = state
+        self._pushes = pushes
 
     def routes(self) -> list[web.RouteDef]:
         return [
@@ -32,6 +34,7 @@ class Control:
             web.post("/sandbox/faults", _json(self._plan_fault)),
             web.delete("/sandbox/faults", _json(self._clear_faults)),
             web.get("/sandbox/requests", _json(self._report)),
+            web.get("/sandbox/pushes", _json(self._report_pushes)),
             web.post("/sandbox/reset", _json(self._reset)),
             web.route("*", "/sandbox/{path:.*}", _json(_nothing_here)),
         ]
@@ -79,6 +82,9 @@ class Control:
 
     async def _report(self, request: web.Request) -> Any:
         return self._state.request_log.report()
+
+    async def _report_pushes(self, request: web.Request) -> Any:
+        return {"pushes": self._pushes.report()}
 
     async def _reset(self, request: web.Request) -> Any:
         fields = Fields(await request.read())

@@ -5,13 +5,16 @@ import re
 from collections.abc import Collection
 from typing import NoReturn
 
-from .call_requests import SUCCESS, Plan
+from .call_requests import SUCCESS, Plan, WebhookPlan
 from .clock import MAX_AHEAD
 from .dialect import Document, Status
 from .fault_queue import ANY, OPERATIONS, FaultPlan
 from .faults import FAULTS
 
 _ID = re.compile(r"[A-Za-z0-9]{16}")
+_URL = re.compile(r"https?://[!-~]{1,2000}")
+_SECRET = re.compile(r"whsec_(?:[A-Za-z0-9+/]{4}){8,}(?:[A-Za-z0-9+/]{2}==|[A-Za-z0-9+/]{3}=)?")
+_TOKEN = re.compile(r"[!-~]{1,4096}")
 _MAX_FAULT = 86400.0  # seconds, for Retry-After
 
 
@@ -53,8 +56,15 @@ class Fields:
             raise WrongInput(f"{name} must be one of {', '.join(words)}.")
         return value
 
-    def flag(self, name: str) -> bool:
-        value = self._values.pop(name, False)
+    def text(self, name: str, form: "re.Pattern[str]", what: str) -> str | None:
+        """what: the form, for people."""
+        value = self._values.pop(name, None)
+        if value is not None and (not isinstance(value, str) or not form.fullmatch(value)):
+            raise WrongInput(f"{name} must be {what}.")
+        return value
+
+    def flag(self, name: str, *, default: bool = False) -> bool:
+        value = self._values.pop(name, default)
         if not isinstance(value, bool):
             raise WrongInput(f"{name} must be true or false.")
         return value
@@ -99,6 +109,29 @@ def read_plan(fields: Fields) -> Plan:
         outcome=SUCCESS if outcome is None else outcome,
         error_status=fields.whole("error_status", 200, 599) or 200,
         faults=() if fault is None else (fault,),
+        webhook=_webhook(fields.document("webhook")),
+    )
+    fields.end()
+    return plan
+
+
+def _webhook(document: Document | None) -> WebhookPlan | None:
+    if document is None:
+        return None
+    fields = Fields(json.dumps(document).encode())
+    url = fields.text("url", _URL, "an address that begins with http:// or https://")
+    if url is None:
+        raise WrongInput("url is missing: where the result is pushed.")
+    plan = WebhookPlan(
+        url=url,
+        secret=fields.text("secret", _SECRET, "whsec_ and at least 24 bytes in base64"),
+        token=fields.text("token", _TOKEN, "a token without spaces"),
+        delay=fields.seconds("delay", minimum=0, maximum=_MAX_FAULT) or 0.0,
+        times=fields.whole("times", 1, 1000) or 1,
+        another_body=fields.flag("another_body"),
+        out_of_order=fields.flag("out_of_order"),
+        nested=fields.flag("nested", default=True),
+        signed_ago=fields.seconds("signed_ago") or 0.0,
     )
     fields.end()
     return plan

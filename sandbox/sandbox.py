@@ -8,6 +8,7 @@ from aiohttp import web
 from .control import Control
 from .listening import open_sockets, url_of
 from .own_pages import own_pages_only
+from .pushes import Pushes
 from .service import Service
 from .state import State
 
@@ -42,7 +43,8 @@ class Sandbox:
         self._closing = asyncio.Event()
         state = State(token_lifetime)
         app = web.Application(client_max_size=MAX_BYTES, middlewares=[own_pages_only(host)])
-        app.add_routes(Control(state).routes())
+        self._pushes = Pushes(state)
+        app.add_routes(Control(state, self._pushes).routes())
         app.add_routes(Service(state, client_id, client_secret, self._closing).routes())
         # The vendor, too, carries out the request of a client that has left.
         self._runner = web.AppRunner(app, access_log=None, shutdown_timeout=_SHUTDOWN, handler_cancellation=False)
@@ -68,8 +70,10 @@ class Sandbox:
         self._port = listeners[0].getsockname()[1]
         for listener in listeners:
             await web.SockSite(self._runner, listener).start()
+        await self._pushes.__aenter__()
         return self
 
     async def __aexit__(self, *_: object) -> None:
         self._closing.set()
+        await self._pushes.__aexit__()
         await self._runner.cleanup()

@@ -18,7 +18,7 @@ class LimitReached(Exception):
 
 
 class State:
-    """The vendor's state. token_lifetime: seconds."""
+    """The vendor's state. token_lifetime: seconds. unpushed: call requests whose result is still to be pushed."""
 
     def __init__(self, token_lifetime: float) -> None:
         self.clock = Clock()
@@ -26,6 +26,7 @@ class State:
         self.request_log = RequestLog(self.clock)
         self.faults = FaultQueue()
         self.call_requests: dict[str, CallRequest] = {}
+        self.unpushed: set[CallRequest] = set()
         self.reset(keep_tokens=False)
 
     def reset(self, *, keep_tokens: bool) -> None:
@@ -33,6 +34,7 @@ class State:
         self.clock.reset()
         self.request_log.clear()
         self.faults.clear()
+        self.unpushed.clear()
         if not keep_tokens:
             self.tokens.revoke_all()
         now = self.clock.now()
@@ -44,7 +46,10 @@ class State:
         if call_request_id not in self.call_requests and len(self.call_requests) >= self._max:
             raise LimitReached(f"There are {MAX_CALL_REQUESTS} call requests already; reset the sandbox.")
         made = CallRequest(call_request_id, plan, self.clock.now(), "Made by a control request.")
+        self.unpushed.discard(self.call_requests.get(call_request_id, made))
         self.call_requests[call_request_id] = made
+        if plan.webhook is not None:
+            self.unpushed.add(made)
         return made
 
     def plan_fault(self, plan: FaultPlan) -> None:

@@ -72,7 +72,7 @@ class OwnEngine:
         self._started_at = time.monotonic()
         command = [str(get_binary_path()), "--port", "0", "--unixsocket", str(self._socket), "--unixsocketperm", "700"]
         command += ["--save", "", "--appendonly", "no", "--dir", str(self._folder)]
-        command += ["--maxmemory", MAX_MEMORY, "--maxmemory-policy", "volatile-ttl"]
+        command += ["--maxmemory", MAX_MEMORY, "--maxmemory-policy", "volatile-lru"]
         self._socket.unlink(missing_ok=True)
         try:
             self._process = subprocess.Popen(  # noqa: S603 (our own command)
@@ -83,7 +83,7 @@ class OwnEngine:
                 process_group=0,  # a terminal's Ctrl-C ends the supervisor, which ends this after the workers
                 preexec_fn=_prepare,  # noqa: PLW1509 (it takes no lock that another thread could hold)
             )
-        except OSError as error:
+        except (OSError, subprocess.SubprocessError) as error:  # the latter: of _prepare
             get_log().error("the workers' engine could not be started", error=type(error).__name__)
 
 

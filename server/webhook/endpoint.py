@@ -5,10 +5,11 @@ import ssl
 from collections.abc import Callable
 
 from aiohttp import web
+from aiohttp.http_exceptions import ContentEncodingError, PayloadEncodingError, TransferEncodingError
 
 from ..observability.http_port import HttpPort
 from ..settings import Address
-from .outcomes import STATUS_BY_OUTCOME, TOO_LARGE, UNAVAILABLE, UNKNOWN_SENDER
+from .outcomes import MALFORMED, STATUS_BY_OUTCOME, TOO_LARGE, UNAVAILABLE, UNKNOWN_SENDER
 from .pushes import Pushes
 from .senders import Senders, UnknownSenderError
 from .sources import Sources
@@ -61,6 +62,8 @@ class Webhook:
             body = await request.read()
         except web.HTTPRequestEntityTooLarge:
             return TOO_LARGE, ""
+        except (PayloadEncodingError, ContentEncodingError, TransferEncodingError, web.RequestPayloadError):
+            return MALFORMED, ""  # not what its Content-Encoding or Transfer-Encoding names
         try:
             trust = self._senders.trust(request.headers, body)
         except UnknownSenderError:

@@ -12,6 +12,8 @@ MAX_PENDING = 200
 """Call requests with a hint that is not followed yet. Beyond that a hint is refused, to be sent again."""
 CONCURRENCY = 4
 """Reads at once: a flood of hints must not take the vendor from callers."""
+MIN_INTERVAL = 1.0
+"""Seconds between two reads of one call request: hints that come meanwhile share the later one."""
 
 Read = Callable[[str, float, Deadline], Awaitable[Any]]
 """Reads a call request's result anew, for its effect: what was read reaches whoever watches it, in all processes."""
@@ -27,7 +29,10 @@ class Hints:
         self._again: set[str] = set()
 
     def follow(self, call_request_id: str) -> bool:
-        """Has the result read again, soon; whether there is room for that. A hint during the read causes one more."""
+        """Has the result read again, soon; returns whether there is room for that.
+
+        Hints that come during the read cause one more.
+        """
         if call_request_id in self._pending:
             self._again.add(call_request_id)
             return True
@@ -52,6 +57,8 @@ class Hints:
                     with suppress(GatewayError):  # the next poll, or the next hint, tries it again
                         await self._read(call_request_id, 0.0, Deadline.after(DEFAULT_SECONDS))
                 more = call_request_id in self._again
+                if more:
+                    await asyncio.sleep(MIN_INTERVAL)
         finally:
             self._pending.pop(call_request_id, None)
             self._again.discard(call_request_id)

@@ -59,5 +59,7 @@ class Pushes:
     async def _apply(self, push: Push) -> str:
         if push.result is None:
             return IGNORED
-        occurred_at = time.time() if push.occurred_at is None else push.occurred_at
+        moment = time.time()
+        occurred_at = moment if push.occurred_at is None else min(push.occurred_at, moment)
+        push.result.observed_at.FromNanoseconds(int(occurred_at * 1e9))
         return APPLIED if await self._store.push(push.call_request_id, occurred_at, push.result) else STALE

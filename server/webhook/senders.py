@@ -3,10 +3,11 @@
 import base64
 import binascii
 import hmac
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import Enum
 
+from multidict import CIMultiDict, CIMultiDictProxy
 from standardwebhooks import Webhook, WebhookVerificationError
 
 SECRET_PREFIX = "whsec_"  # noqa: S105 (a prefix)
@@ -14,6 +15,9 @@ MIN_SECRET_BYTES, MAX_SECRET_BYTES = 24, 64
 """As Standard Webhooks has it; its library takes a secret of three bytes."""
 MAX_HEADER = 4096
 """Characters of a header that are looked at."""
+
+_SIGNATURE_HEADERS = ("webhook-id", "webhook-timestamp", "webhook-signature")
+Headers = CIMultiDict[str] | CIMultiDictProxy[str]
 
 
 class Trust(Enum):
@@ -70,12 +74,16 @@ class Senders:
         self._signed = [Webhook(secret) for secret in rules.secrets]
         self._tokens = [token.encode() for token in rules.tokens]
         self._basic = rules.basic and base64.b64encode(rules.basic.encode())
+        self._single = (*_SIGNATURE_HEADERS, "authorization", rules.token_header)
 
-    def trust(self, headers: Mapping[str, str], body: bytes) -> Trust:
-        """How far the push is believed. headers: by their names in any case. Raises UnknownSenderError.
+    def trust(self, headers: Headers, body: bytes) -> Trust:
+        """Returns how far the push is believed. Raises UnknownSenderError.
 
-        A signature that is there must be right, whatever else is.
+        A signature that is there must be right, whatever else is. A header by which a sender is known may come once:
+        of two a proxy in between may have checked the other one.
         """
+        if any(len(headers.getall(name, ())) > 1 for name in self._single):
+            raise UnknownSenderError
         if self._signed and "webhook-signature" in headers:
             if self._is_signed(headers, body):
                 return Trust.SIGNED
@@ -84,9 +92,8 @@ class Senders:
             return Trust.HINT
         raise UnknownSenderError
 
-    def _is_signed(self, headers: Mapping[str, str], body: bytes) -> bool:
-        names = ("webhook-id", "webhook-timestamp", "webhook-signature")
-        given = {name: headers.get(name, "")[:MAX_HEADER] for name in names}
+    def _is_signed(self, headers: Headers, body: bytes) -> bool:
+        given = {name: headers.get(name, "")[:MAX_HEADER] for name in _SIGNATURE_HEADERS}
         for webhook in self._signed:
             try:
                 webhook.verify(body, given, json_parse=False)
@@ -95,7 +102,7 @@ class Senders:
             return True
         return False
 
-    def _has_token(self, headers: Mapping[str, str]) -> bool:
+    def _has_token(self, headers: Headers) -> bool:
         value = headers.get(self._rules.token_header, "")[:MAX_HEADER]
         if self._rules.token_header.lower() == "authorization":
             scheme, _, value = value.partition(" ")
@@ -103,7 +110,7 @@ class Senders:
                 return False
         return _is_one_of(value.strip(), self._tokens)
 
-    def _has_basic(self, headers: Mapping[str, str]) -> bool:
+    def _has_basic(self, headers: Headers) -> bool:
         scheme, _, value = headers.get("authorization", "")[:MAX_HEADER].partition(" ")
         return bool(self._basic) and scheme.lower() == "basic" and _is_one_of(value.strip(), [self._basic or b""])
 

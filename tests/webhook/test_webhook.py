@@ -119,6 +119,18 @@ async def test_a_push_that_is_older_than_what_is_known_changes_nothing(vendor: S
         assert 'webhook_pushes_total{outcome="stale"} 1.0' in await metrics_of(gateway)
 
 
+@pytest.mark.parametrize(
+    "occurred", [pytest.param("2099-01-01T00:00:00Z", id="from the future"), pytest.param(None, id="none")]
+)
+async def test_a_result_was_never_observed_later_than_now(vendor: ScriptedVendor, occurred: str | None) -> None:
+    """Whatever the push has as its time."""
+    async with gateway_of(vendor) as gateway, connected(gateway) as client:
+        assert await post(gateway, event(occurredAt=occurred, sentAt=None)) == 200
+        reply = await client.GetCallRequestResult(GetCallRequestResultRequest(call_request_id=RESULT_ID), timeout=5)
+        observed = reply.call_request_result.observed_at.ToDatetime(UTC)
+        assert abs((datetime.now(UTC) - observed).total_seconds()) < 60
+
+
 async def test_an_unsigned_push_is_a_hint(vendor: ScriptedVendor) -> None:
     """Its content is not believed: the result is read again, and an event id of its is not remembered."""
     vendor.answer("result", send(with_status("IN_PROGRESS")))
