@@ -164,7 +164,7 @@ async def test_ids_that_hang_are_errors_and_all_others_are_answered(vendor: Scri
     hanging = set(asked[::2])
     vendor.answer("result", by_id(vendor, dict.fromkeys(hanging, never())))
     async with started(vendor.url) as gateway, connected(gateway) as client:
-        response = await client.BatchGetCallRequestResults(batch(asked), timeout=1)
+        response = await client.BatchGetCallRequestResults(batch(asked), timeout=4)
     assert {item.call_request_id for item in response.items if reason_of(item) == "DEADLINE_EXCEEDED"} == hanging
     assert sum(item.HasField("call_request_result") for item in response.items) == 40
     assert {item.error.code for item in response.items if item.HasField("error")} == {codes.DEADLINE_EXCEEDED}
