@@ -200,6 +200,15 @@ def test_the_healthcheck_tells_a_server_from_none() -> None:
     assert after.stderr == f"127.0.0.1:{gateway.gateway}: UNAVAILABLE\n"
 
 
+def test_the_healthcheck_uses_no_proxy() -> None:
+    """Whatever the environment names as one: it asks this machine."""
+    proxies = dict.fromkeys(("http_proxy", "https_proxy", "grpc_proxy", "HTTP_PROXY"), "http://127.0.0.1:9")
+    with running() as gateway:
+        command = [sys.executable, "-m", "server", "healthcheck"]
+        environment = gateway.environment | proxies
+        assert subprocess.run(command, cwd=ROOT, env=environment, timeout=30, check=False).returncode == 0
+
+
 def test_the_healthcheck_works_over_tls(tmp_path: Path) -> None:
     """It trusts the server's own certificate, whatever name that has, and no other."""
     authority = trustme.CA()
