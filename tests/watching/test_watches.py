@@ -568,3 +568,19 @@ def test_who_comes_after_a_failure_is_not_given_it_again() -> None:
     error, statuses = run(watching())
     assert error.reason == reasons.ERROR_REASON_CALL_REQUEST_NOT_FOUND
     assert statuses == [PENDING]
+
+
+def test_a_final_result_counts_although_it_looks_older() -> None:
+    """A push has whole seconds: it may seem to be from before the last reading."""
+
+    async def watching() -> list[int]:
+        world, caller = World(), Caller()
+        task = world.watch(caller)
+        await asyncio.sleep(1)
+        final = Reading.of(pb.CallRequestResult(call_request_id=ID, status=CANCELLED))
+        final.read_at -= 30
+        world.watches.on_reading(ID, final)
+        await task
+        return caller.statuses
+
+    assert run(watching()) == [PENDING, CANCELLED]
