@@ -174,18 +174,21 @@ def test_what_llhttp_reads_is_read_alike(body: bytes, chunks: list[bytes], chunk
     ],
 )
 def test_a_head_costs_no_more_than_its_length(block: bytes) -> None:
-    """Twice as long costs about twice as much: the ratio is far from that of a quadratic parser, 16 here."""
+    """Eight times as long costs about eight times as much, far from the 64 times of a quadratic parser.
+
+    The garbage collector and the processor's caches cost more for long input, so the bound has room for both.
+    """
 
     def seconds(length: int) -> float:
         pieces = [block * (length // len(block) // 100)] * 100
         took = []
         for _ in range(3):
-            begun = time.process_time()
+            begun = time.thread_time()
             _Read(OK + b"x: a", *pieces)
-            took.append(time.process_time() - begun)
+            took.append(time.thread_time() - begun)
         return min(took)
 
-    assert seconds(2_000_000) < 10 * seconds(500_000)
+    assert seconds(480_000) < 30 * seconds(60_000)
 
 
 @pytest.mark.parametrize("reply", READABLE)
