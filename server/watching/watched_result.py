@@ -73,11 +73,10 @@ class WatchedResult:
     def receive(self, reading: Reading) -> None:
         """Takes a reading, of its own poll or of anybody else, and sets the time of the next poll by it.
 
-        A reading that is older than the latest changes nothing, unless it is final: a pushed result has whole seconds,
-        and what is final cannot change. After a final one nothing changes any more.
+        A reading that is not newer than the latest changes nothing, nor does any after a final one.
         """
         before = self.snapshot
-        if self._is_over() or (before is not None and not reading.final and before.is_as_new_as(reading)):
+        if self._is_over() or (before is not None and before.is_as_new_as(reading)):
             return
         self.snapshot = snapshot = Snapshot.of(reading)
         if snapshot.final:
