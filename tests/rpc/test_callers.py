@@ -15,12 +15,12 @@ from typing import TYPE_CHECKING, Any
 import grpc
 import pytest
 from cryptography import x509
+from google.protobuf.descriptor import MethodDescriptor
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 from grpc_reflection.v1alpha import reflection_pb2, reflection_pb2_grpc
 
 from callrequest.v1 import call_request_service_pb2 as pb
 from callrequest.v1.call_request_service_pb2_grpc import (
-    CallRequestServiceServicer,
     CallRequestServiceStub,
     add_CallRequestServiceServicer_to_server,
 )
@@ -36,6 +36,7 @@ from testkit.failure import Failure, failure
 from testkit.gateway import metrics_of, started
 from testkit.logs import log_to_stdout, silence_logs
 from testkit.scripted_vendor import RESULT_ID, ScriptedVendor
+from testkit.servicer import empty_response, servicer
 
 if TYPE_CHECKING:
     from callrequest.v1.call_request_service_pb2_grpc import CallRequestServiceAsyncStub
@@ -109,22 +110,20 @@ async def until(holds: Callable[[], Awaitable[bool]], seconds: float = 3) -> Non
             await asyncio.sleep(0.05)
 
 
-class _Answering(CallRequestServiceServicer):
-    """Answers everything; a watch for ever, every 50 ms."""
+def _answering(method: MethodDescriptor) -> Any:
+    async def answer(request: Any, context: Any) -> Any:
+        return empty_response(method)
 
-    async def GetCallRequestResult(self, request: Any, context: Any) -> Any:  # noqa: N802
-        return pb.GetCallRequestResultResponse()
+    return answer
 
-    async def BatchGetCallRequestResults(self, request: Any, context: Any) -> Any:  # noqa: N802
-        return pb.BatchGetCallRequestResultsResponse()
 
-    async def CancelCallRequest(self, request: Any, context: Any) -> Any:  # noqa: N802
-        return pb.CancelCallRequestResponse()
-
-    async def WatchCallRequestResult(self, request: Any, context: Any) -> Any:  # noqa: N802
+def _answering_for_ever(method: MethodDescriptor) -> Any:
+    async def answer(request: Any, context: Any) -> Any:
         while True:
-            yield pb.WatchCallRequestResultResponse()
+            yield empty_response(method)
             await asyncio.sleep(0.05)
+
+    return answer
 
 
 @asynccontextmanager
@@ -134,7 +133,7 @@ async def answering(file: Path) -> AsyncIterator[tuple[grpc.aio.Channel, Metrics
     async with Callers(file, None) as callers:
         server = grpc.aio.server()
         interceptor: Any = Interceptor(server, metrics, AccessLog("info", None), callers)
-        add_CallRequestServiceServicer_to_server(_Answering(), interceptor)
+        add_CallRequestServiceServicer_to_server(servicer(_answering, _answering_for_ever), interceptor)
         new = grpc.unary_unary_rpc_method_handler(_echo, _same, _same)
         interceptor.add_registered_method_handlers("some.New", {"Method": new})
         port = server.add_insecure_port("127.0.0.1:0")

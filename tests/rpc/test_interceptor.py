@@ -9,11 +9,11 @@ from typing import Any
 
 import grpc
 import pytest
+from google.protobuf.descriptor import MethodDescriptor
 
 from callrequest.v1 import call_request_service_pb2 as pb
 from callrequest.v1 import error_reason_pb2 as reasons
 from callrequest.v1.call_request_service_pb2_grpc import (
-    CallRequestServiceServicer,
     CallRequestServiceStub,
     add_CallRequestServiceServicer_to_server,
 )
@@ -24,6 +24,7 @@ from server.rpc.interceptor import Interceptor
 from testkit.failure import failure
 from testkit.logs import log_to_stdout
 from testkit.scripted_vendor import RESULT_ID, ScriptedVendor
+from testkit.servicer import empty_response, servicer
 
 GET = pb.GetCallRequestResultRequest(call_request_id=RESULT_ID)
 WATCH = pb.WatchCallRequestResultRequest(call_request_id=RESULT_ID)
@@ -32,22 +33,17 @@ SECRET_TEXT = "Leo Messi 4242"
 Handler = Callable[[Any, Any], Awaitable[Any]]
 
 
-class _Servicer(CallRequestServiceServicer):
-    def __init__(self, handler: Handler) -> None:
-        self._handler = handler
+def _servicer(handler: Handler) -> Any:
+    """All methods call the handler; one that streams sends an empty response first."""
 
-    async def GetCallRequestResult(self, request: Any, context: Any) -> Any:  # noqa: N802
-        return await self._handler(request, context)
+    def streaming(method: MethodDescriptor) -> Any:
+        async def answer(request: Any, context: Any) -> Any:
+            yield empty_response(method)
+            yield await handler(request, context)
 
-    async def BatchGetCallRequestResults(self, request: Any, context: Any) -> Any:  # noqa: N802
-        return await self._handler(request, context)
+        return answer
 
-    async def CancelCallRequest(self, request: Any, context: Any) -> Any:  # noqa: N802
-        return await self._handler(request, context)
-
-    async def WatchCallRequestResult(self, request: Any, context: Any) -> Any:  # noqa: N802
-        yield pb.WatchCallRequestResultResponse()
-        yield await self._handler(request, context)
+    return servicer(lambda method: handler, streaming)
 
 
 @asynccontextmanager
@@ -55,7 +51,7 @@ async def server_of(handler: Handler, metrics: Metrics) -> AsyncIterator[str]:
     """The address of a server whose handlers do what a test says, behind the real interceptor."""
     server = grpc.aio.server()
     interceptor: Any = Interceptor(server, metrics, AccessLog("info", None))
-    add_CallRequestServiceServicer_to_server(_Servicer(handler), interceptor)
+    add_CallRequestServiceServicer_to_server(_servicer(handler), interceptor)
     port = server.add_insecure_port("127.0.0.1:0")
     await server.start()
     yield f"127.0.0.1:{port}"

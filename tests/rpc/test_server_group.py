@@ -14,7 +14,6 @@ import pytest
 
 from callrequest.v1 import call_request_service_pb2 as pb
 from callrequest.v1.call_request_service_pb2_grpc import (
-    CallRequestServiceServicer,
     CallRequestServiceStub,
     add_CallRequestServiceServicer_to_server,
 )
@@ -25,18 +24,15 @@ from server.rpc.interceptor import Interceptor
 from server.rpc.server_group import DEFAULT_SERVERS, ServerGroup
 from server.settings import Address, SettingsError
 from testkit.scripted_vendor import RESULT_ID
+from testkit.servicer import servicer
 
 GET = pb.GetCallRequestResultRequest(call_request_id=RESULT_ID)
 OWN_CONNECTION = (("grpc.use_local_subchannel_pool", 1),)
 
 
-class _Slow(CallRequestServiceServicer):
-    async def GetCallRequestResult(self, request: Any, context: Any) -> Any:  # noqa: N802
-        await asyncio.sleep(0.5)
-        return pb.GetCallRequestResultResponse()
-
-    CancelCallRequest = BatchGetCallRequestResults = GetCallRequestResult
-    WatchCallRequestResult: Any = GetCallRequestResult
+async def _slow(request: Any, context: Any) -> Any:
+    await asyncio.sleep(0.5)
+    return pb.GetCallRequestResultResponse()
 
 
 def _has_ipv6() -> bool:
@@ -60,7 +56,7 @@ async def started(server_group: int, address: Address) -> AsyncIterator[tuple[Se
     """ServerGroup that serve slow answers, and where."""
     server = ServerGroup(server_group, ())
     interceptor: Any = Interceptor(server, Metrics(), AccessLog("error", None))
-    add_CallRequestServiceServicer_to_server(_Slow(), interceptor)
+    add_CallRequestServiceServicer_to_server(servicer(lambda method: _slow, lambda method: _slow), interceptor)
     try:
         listens = server.listen(address, None)
         await server.start()
