@@ -42,7 +42,7 @@ from .rpc.reflection import add_reflection
 from .rpc.server_group import DEFAULT_SERVERS, ServerGroup
 from .rpc.service import SERVICE, CallRequestService
 from .rpc.thread_priority import let_threads_yield
-from .settings import Address, Settings, SettingsError, parse_address
+from .settings import Address, CannotListenError, Settings, SettingsError, parse_address
 from .vendor_api.client import VendorClient
 from .vendor_api.credential_files import CLIENT_ID, CLIENT_SECRET, CredentialFiles
 from .vendor_api.exchange import MAX_BYTES, OPERATIONS, OUTCOMES
@@ -254,7 +254,7 @@ class Gateway:
             return server.listen(listen, credentials)
         except RuntimeError:
             names = "GATEWAY_LISTEN" + (", GATEWAY_TLS_CERTIFICATE, GATEWAY_TLS_KEY" if settings.tls_key else "")
-            raise SettingsError([f"{names}: cannot listen on {settings.listen}; is the port taken?"]) from None
+            raise CannotListenError([f"{names}: cannot listen on {settings.listen}; is the port taken?"]) from None
 
     async def _share(self, stack: AsyncExitStack, results: Results, metrics: Metrics) -> "SharedResults | None":
         """Has the results read through what several processes share, if the settings name an engine for that."""

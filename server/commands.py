@@ -1,4 +1,4 @@
-"""The commands: serve, sandbox, healthcheck, doctor; and worker, which serve starts when there are several.
+"""The commands: serve, sandbox, healthcheck, doctor, call; and worker, which serve starts when there are several.
 
 Each imports what it needs when it runs: a worker has no sandbox in memory, and the supervisor no gRPC.
 """
@@ -6,10 +6,13 @@ Each imports what it needs when it runs: a worker has no sandbox in memory, and 
 import argparse
 import asyncio
 import faulthandler
+import shlex
+import shutil
 import signal
 import sys
 from collections.abc import Callable, Coroutine
 from contextlib import AbstractContextManager, nullcontext
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import uvloop
@@ -25,6 +28,7 @@ from .process.signals import ProcessSignals
 from .process.standard_streams import discard_unwritten, write_stderr
 from .settings import (
     Address,
+    CannotListenError,
     Settings,
     SettingsError,
     cannot_listen,
@@ -34,6 +38,7 @@ from .settings import (
     parse_address,
     tune_grpc,
     unused_settings,
+    wants_no_color,
 )
 
 if TYPE_CHECKING:
@@ -48,15 +53,15 @@ CALLS_TO_TRY = """
 Calls to try, from this folder in another terminal:
 
   A result, its outcome typed:
-    {buf} -d '{{"callRequestId": "77b2c4d5e6f7g890"}}' {service}/GetCallRequestResult
+    {call} GetCallRequestResult 77b2c4d5e6f7g890{options}
 
   Cancel a call request; the second time it is ALREADY_CANCELLED:
-    {buf} -d '{{"callRequestId": "66a1b2c3d4e5f678"}}' {service}/CancelCallRequest
+    {call} CancelCallRequest 66a1b2c3d4e5f678{options}
 
   An error with its details:
-    {buf} -d '{{"callRequestId": "../etc/passwd"}}' {service}/GetCallRequestResult
+    {call} GetCallRequestResult ../etc/passwd{options}
 
-More ids, one for each status, refusal and fault: .venv/bin/python -m server sandbox --help
+More ids, one for each status, refusal and fault: {command} sandbox --help
 """
 
 
@@ -65,7 +70,7 @@ class Logs:
 
     def __init__(self, settings: Settings, writer: LogWriter) -> None:
         console = settings.log_format == "console" or (settings.log_format is None and sys.stdout.isatty())
-        configure_logs(settings.log_level, console, writer)
+        configure_logs(settings.log_level, console, writer, colors=sys.stdout.isatty() and not wants_no_color())
         self.writer = writer
         self.access_log = AccessLog(settings.log_level, None if console else writer)
 
@@ -86,6 +91,8 @@ def main() -> None:
     try:
         if options.command == "doctor":
             sys.exit(_examine(as_json=options.json))
+        if options.command == "call":
+            sys.exit(_call(options))
         settings = load_settings(getattr(options, "workers", None))
         if options.command == "healthcheck":
             from . import healthcheck
@@ -94,7 +101,10 @@ def main() -> None:
             failure = healthcheck.find_failure(settings)
             write_stderr(f"{failure}\n" if failure else "")
             sys.exit(1 if failure else 0)
-        sys.exit(_run(options, settings))
+        try:
+            sys.exit(_run(options, settings))
+        except CannotListenError as error:
+            raise _all_that_fail(error, settings) if options.command == "serve" else error from None
     except SettingsError as error:
         write_stderr("".join(f"{line}\n" for line in error.lines))
         sys.exit(WRONG_SETTINGS)
@@ -125,6 +135,31 @@ def _examine(*, as_json: bool) -> int:
     return code
 
 
+def _call(options: argparse.Namespace) -> int:
+    """Runs call; returns its exit code."""
+    from .call import WrongRequestError, call
+
+    unblock_signals()
+    try:
+        return call(options.address, options.method, options.request, options.cacert, options.name, options.token)
+    except WrongRequestError as error:
+        write_stderr(f"{error}\n")
+    except OSError:
+        write_stderr("--cacert: cannot be read\n")
+    except KeyboardInterrupt:  # the end of a watch, as a rule
+        return 0
+    return WRONG_SETTINGS
+
+
+def _all_that_fail(error: CannotListenError, settings: Settings) -> SettingsError:
+    """The same with a line for every other address that cannot be listened on: one is not found after the other."""
+    from .observability.listening import addresses_that_fail
+
+    named = {line.partition(":")[0] for line in error.lines}
+    more = [line for line in addresses_that_fail(settings).values() if line.partition(":")[0] not in named]
+    return SettingsError([*error.lines, *more])
+
+
 class _Nowhere:
     """Takes no line of a log."""
 
@@ -132,11 +167,13 @@ class _Nowhere:
 
 
 def _parse() -> argparse.Namespace:
+    if sys.argv[1:2] == ["worker"]:  # started by serve, not by people: no help and no error names it
+        return _parse_worker()
     parser = argparse.ArgumentParser(
         prog="call-request-gateway", description="A gRPC gateway to AI Voice call requests."
     )
     parser.add_argument("--version", action="version", version=f"%(prog)s {__version__}")
-    commands = parser.add_subparsers(dest="command", required=True, metavar="command")  # so worker is not listed
+    commands = parser.add_subparsers(dest="command", required=True, metavar="command")
     serve = commands.add_parser(
         "serve",
         help="run the gateway; its settings are in the environment, GATEWAY_…",
@@ -155,7 +192,22 @@ def _parse() -> argparse.Namespace:
     commands.add_parser("healthcheck", help="ask the gateway of these settings whether it serves; exit code 0 or 1")
     doctor = commands.add_parser("doctor", help="try what these settings need, step by step; exit code 0 or 1")
     doctor.add_argument("--json", action="store_true", help="one JSON document instead of lines")
-    worker = commands.add_parser("worker")  # started by serve, not by people
+    _add_call(commands.add_parser("call", help="make one call of a gateway, for a first try; exit code 0 or 1"))
+    return parser.parse_args()
+
+
+def _add_call(call: argparse.ArgumentParser) -> None:
+    call.add_argument("method", help="GetCallRequestResult, CancelCallRequest or another of the service's")
+    call.add_argument("request", help="in JSON, or a call request id alone")
+    call.add_argument("--address", type=_address, default=parse_address("127.0.0.1:50051"), help="%(default)s")
+    call.add_argument("--cacert", type=Path, help="PEM file of the server's CA, or its own certificate; else plaintext")
+    call.add_argument("--name", help="what the server's certificate is valid for, if that is not the address")
+    call.add_argument("--token", help="a bearer token; other users of this machine can see it in the list of processes")
+
+
+def _parse_worker() -> argparse.Namespace:
+    worker = argparse.ArgumentParser()
+    worker.add_argument("command")
     worker.add_argument("--workers", required=True)
     worker.add_argument("--slot", type=int, required=True)
     worker.add_argument("--control", type=int, required=True)
@@ -164,7 +216,7 @@ def _parse() -> argparse.Namespace:
     worker.add_argument("--lock", type=int, required=True)
     worker.add_argument("--sandbox")
     worker.add_argument("--state")
-    return parser.parse_args()
+    return worker.parse_args()
 
 
 def _seed_data() -> str:
@@ -280,7 +332,8 @@ async def _supervise(settings: Settings, logs: Logs) -> int:
 def _log_serving(settings: Settings, address: Address, metrics: Address | None, sandbox_url: str | None) -> None:
     where = {"address": str(address)} | ({"metrics": str(metrics)} if metrics else {})
     get_log().info("serving", **where, version=__version__)
-    if sandbox_url and address.is_loopback and settings.callers is None:  # else they would need a token
+    # Else they would need a token, or a certificate.
+    if sandbox_url and address.is_loopback and settings.callers is None and settings.tls_client_ca is None:
         write_stderr(_calls_to_try(settings, address) + "\n")
 
 
@@ -344,7 +397,21 @@ def _log_unexpected(loop: asyncio.AbstractEventLoop, context: dict[str, Any]) ->
 
 
 def _calls_to_try(settings: Settings, address: Address) -> str:
-    plain = settings.tls_certificate is None
-    flags = "" if plain else f" --cacert {settings.tls_certificate}"
-    service = f"{'http' if plain else 'https'}://{address}/callrequest.v1.CallRequestService"
-    return CALLS_TO_TRY.format(buf=f".venv/bin/buf curl --protocol grpc{flags}", service=service)
+    """Commands that work when they are pasted, whatever was set, and however this one was started."""
+    program, options = Path(sys.argv[0]), ""
+    if program.name == "__main__.py":
+        python = Path(sys.executable)
+        here = python.relative_to(Path.cwd()) if python.is_relative_to(Path.cwd()) else python
+        command = f"{shlex.quote(str(here))} -m {(__package__ or '')}"
+    else:
+        command = program.name if shutil.which(program.name) else shlex.quote(str(program))
+    if str(address) != "127.0.0.1:50051":
+        options += f" --address {address}"
+    if settings.tls_certificate is not None:
+        from .call import name_of_certificate
+
+        options += f" --cacert {shlex.quote(str(settings.tls_certificate))}"
+        name = name_of_certificate(settings.tls_certificate)
+        options += f" --name {name}" if name else ""
+        options = f" \\\n     {options}"
+    return CALLS_TO_TRY.format(call=f"{command} call", options=options, command=command)

@@ -26,6 +26,10 @@ class SettingsError(Exception):
         super().__init__("; ".join(lines))
 
 
+class CannotListenError(SettingsError):
+    """An address to listen on is taken, or not this machine's."""
+
+
 class Address(tuple[str, int]):
     """A host and a port to listen on, written `host:port` or `[::1]:port`."""
 
@@ -73,15 +77,15 @@ def parse_address(value: object) -> Address:
     return Address((host, int(match[3])))
 
 
-def cannot_listen(name: str, address: Address, error: OSError) -> SettingsError:
+def cannot_listen(name: str, address: Address, error: OSError) -> CannotListenError:
     """What to raise when a setting's address cannot be listened on."""
     if isinstance(error, socket.gaierror):
         why = "the host cannot be resolved"
     elif error.errno == errno.EADDRINUSE:
-        why = "is the port taken?"
+        why = f"is the port taken? {Address((address[0], 0))} takes a free one"
     else:
         why = os.strerror(error.errno or 0).lower()  # the text of the error itself may be a library's own
-    return SettingsError([f"{name}: cannot listen on {address}; {why}"])
+    return CannotListenError([f"{name}: cannot listen on {address}; {why}"])
 
 
 def _no_address(value: str) -> str:
@@ -397,6 +401,11 @@ def let_grpc_report_handshakes() -> bool:
         return False
     os.environ[_VERBOSITY] = "INFO"
     return True
+
+
+def wants_no_color() -> bool:
+    """Whether the user wants no colours in any program's output: NO_COLOR is set, and not empty (no-color.org)."""
+    return bool(os.environ.get("NO_COLOR"))
 
 
 def unused_settings() -> list[str]:

@@ -20,6 +20,7 @@ from callrequest.v1.call_request_service_pb2 import GetCallRequestResultRequest
 from callrequest.v1.call_request_service_pb2_grpc import CallRequestServiceStub
 from server import __version__
 from server.settings import Settings
+from testkit.certificate_authority import Pki
 from testkit.scripted_vendor import RESULT_ID
 from testkit.server_process import MAX_START, ROOT, SERVE, accepts, free_ports, gateway_environment
 
@@ -113,7 +114,7 @@ def test_every_port_that_is_taken_is_told_with_its_address() -> None:
         port = taken.getsockname()[1]
         free = dict.fromkeys(("LISTEN", "METRICS_LISTEN", "SANDBOX_LISTEN"), "127.0.0.1:0")
         for address, why in (
-            (f"127.0.0.1:{port}", "is the port taken?"),
+            (f"127.0.0.1:{port}", "is the port taken? 127.0.0.1:0 takes a free one"),
             ("no.invalid:1", "the host cannot be resolved"),
         ):
             for name in ("METRICS_LISTEN", "SANDBOX_LISTEN"):
@@ -134,7 +135,13 @@ def test_the_help_and_the_version_are_for_people() -> None:
     """Commands that people use, not those that it starts itself; the version as it is logged."""
     ended = _run("--help")
     assert ended.returncode == 0
-    assert re.findall(r"^    (\w+)", ended.stdout, re.MULTILINE) == ["serve", "sandbox", "healthcheck", "doctor"]
+    assert re.findall(r"^    (\w+)", ended.stdout, re.MULTILINE) == [
+        "serve",
+        "sandbox",
+        "healthcheck",
+        "doctor",
+        "call",
+    ]
     assert "worker," not in ended.stdout
     assert ",worker" not in ended.stdout
     assert _run("--version").stdout == f"call-request-gateway {__version__}\n"
@@ -152,6 +159,56 @@ def test_the_log_for_people_begins_with_the_time() -> None:
     at = rf"\d{{4}}-\d\d-\d\dT[\d:.]+Z \[info +\] serving +address=127.0.0.1:{gateway.gateway} version=\S+"
     assert re.fullmatch(at, serving)
     assert re.findall(r"(\w+)=", call)[:2] == ["method", "code"]
+
+
+def test_errors_name_no_command_that_people_do_not_use() -> None:
+    """A command that is misspelt is answered with those of people."""
+    ended = _run("wroker")
+    assert ended.returncode == 2
+    assert "sandbox" in ended.stderr
+    assert "worker" not in ended.stderr.replace("wroker", "")
+
+
+def test_all_ports_that_are_taken_are_named_at_once() -> None:
+    """Nobody sets one port after the other; what takes a free one stands beside each."""
+    with socket.create_server(("127.0.0.1", 0)) as one, socket.create_server(("127.0.0.1", 0)) as two:
+        taken = [f"127.0.0.1:{each.getsockname()[1]}" for each in (one, two)]
+        for workers in ("1", "2"):
+            ended = _run("serve", LISTEN=taken[0], METRICS_LISTEN=taken[1], SANDBOX_LISTEN=taken[0], WORKERS=workers)
+            assert ended.returncode == 2
+            names = sorted(line.partition(":")[0] for line in ended.stderr.splitlines())
+            assert names == ["GATEWAY_LISTEN", "GATEWAY_METRICS_LISTEN", "GATEWAY_SANDBOX_LISTEN"]
+            assert ended.stderr.count("127.0.0.1:0 takes a free one") == 3
+
+
+def test_hints_work_over_tls_without_reflection(tmp_path: Path) -> None:
+    """They name the certificate and what it is valid for; broken into lines, they can be pasted as they are."""
+    issued = trustme.CA().issue_cert("gateway.internal.example")
+    certificate, key = tmp_path / "server's.pem", tmp_path / "server.key"
+    certificate.write_bytes(b"".join(pem.bytes() for pem in issued.cert_chain_pems))
+    issued.private_key_pem.write_to_path(str(key))
+    with running(TLS_CERTIFICATE=str(certificate), TLS_KEY=str(key), REFLECTION="false") as gateway:
+        printed = ""
+        while "More ids" not in printed:
+            assert gateway.process.stderr is not None
+            printed += gateway.process.stderr.readline()
+    with running(
+        **{
+            name.removeprefix("GATEWAY_"): value
+            for name, value in gateway.environment.items()
+            if name.startswith("GATEWAY_")
+        }
+    ):
+        shown = _shell(re.findall(r"^    (\S.*(?:\n      .*)?)", printed, re.MULTILINE)[0])
+    assert "CALL_STATUS_SUCCESS" in shown.stdout, shown.stderr
+
+
+def test_no_hints_where_they_could_not_work(tmp_path: Path) -> None:
+    """Who would need a certificate of their own, or a token, is not told to call without."""
+    pki = Pki(tmp_path)
+    with running(**{name.upper(): str(path) for name, path in pki.settings().items()}) as gateway:
+        _, _, err = gateway.end()
+    assert "Calls to try" not in err
 
 
 def test_the_help_of_serve_lists_the_settings_with_their_defaults() -> None:
@@ -293,12 +350,13 @@ def test_make_run_prints_calls_that_work_when_pasted() -> None:
             assert gateway.process.stderr is not None
             printed += gateway.process.stderr.readline()
         calls = re.findall(r"^    (\S.*)$", printed, re.MULTILINE)
+        assert max(map(len, calls)) <= 100
         shown = [_shell(call) for call in calls]
         assert [each.returncode == 0 for each in shown] == [True, True, False]
         assert "CALL_STATUS_SUCCESS" in shown[0].stdout
         assert "CALL_TYPE_AUTHORIZATION_VERIFICATION" in shown[0].stdout
         assert '"CANCELLATION_OUTCOME_CANCELLED"' in shown[1].stdout
-        assert "google.rpc.BadRequest" in shown[2].stderr
+        assert '"field": "call_request_id"' in shown[2].stderr  # decoded
         assert '"CANCELLATION_OUTCOME_ALREADY_CANCELLED"' in _shell(calls[1]).stdout
 
 
@@ -307,12 +365,13 @@ def test_the_readmes_commands_work() -> None:
     with running() as gateway:
 
         def here(text: str) -> str:
+            text = text.replace("server call", f"server call --address 127.0.0.1:{gateway.gateway}")
             return text.replace("127.0.0.1:50051", f"127.0.0.1:{gateway.gateway}").replace(
                 "127.0.0.1:50080", f"127.0.0.1:{gateway.sandbox}"
             )
 
         commands = [line for block in _blocks("sh") for line in block.replace("\\\n", "").splitlines()]
-        calls = [line for line in commands if "127.0.0.1" in line]
+        calls = [line for line in commands if "127.0.0.1" in line or "server call" in line]
         assert len(calls) == 5
         shells = [_shell(here(line)) for line in calls]
         assert [each.returncode for each in shells] == [0, 0, 0, 0, 0]

@@ -14,6 +14,7 @@ LAYERS = (
     "doctor",
     "app",
     "healthcheck",
+    "call",
     "rpc",
     "webhook",
     "watching",
@@ -34,7 +35,7 @@ LAYERS = (
 )
 """The rooms of server/, from the top: a module imports from its own room and from rooms below it."""
 
-MAX_ARROWS = 85
+MAX_ARROWS = 88
 """How many of those arrows between rooms there may be: a new one is a decision, not an accident."""
 
 
@@ -100,7 +101,7 @@ def test_the_arrows_between_rooms_are_few() -> None:
 
 
 KNOWN_IN = {
-    "grpc": {"rpc", "healthcheck"},
+    "grpc": {"rpc", "healthcheck", "call"},
     "httpx": {"vendor_api"},
     "aiohttp": {"observability.http_port", "observability.operations", "webhook"},
     "httptools": {"vendor_api.http1"},

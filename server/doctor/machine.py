@@ -6,10 +6,10 @@ import socket
 from collections.abc import Iterator
 
 from ..healthcheck import find_failure
-from ..observability.listening import open_sockets
+from ..observability.listening import addresses_that_fail
 from ..process.descriptors import raise_open_files_limit
 from ..process.metrics_folder import metrics_folder
-from ..settings import PREFIX, Settings, SettingsError, cannot_listen, parse_address
+from ..settings import Settings, SettingsError
 from .finding import Finding
 
 OTHER_FILES = 500
@@ -19,22 +19,13 @@ OTHER_FILES = 500
 async def check_ports(settings: Settings) -> list[Finding]:
     """Whether each port is free, or in use by the gateway of these settings."""
     names = ["listen", "metrics_listen", "webhook_listen"] + ([] if settings.vendor_url else ["sandbox_listen"])
-    taken, free = list[str](), list[str]()
-    for name in names:
-        if not (value := getattr(settings, name)):
-            continue
-        address = parse_address(value)
-        try:
-            for each in open_sockets(address):
-                each.close()
-            free.append(str(address))
-        except OSError as error:
-            taken += cannot_listen(f"{PREFIX}{name.upper()}", address, error).lines
+    taken = addresses_that_fail(settings)
+    free = [value for name in names if (value := getattr(settings, name)) and name not in taken]
     if not taken:
         return [Finding.ok("ports", f"free: {', '.join(free)}")]
-    if settings.listen not in free and await asyncio.to_thread(find_failure, settings) is None:
+    if "listen" in taken and await asyncio.to_thread(find_failure, settings) is None:
         return [Finding.ok("ports", "in use by the gateway of these settings, which serves")]
-    return [Finding.failed("ports", line) for line in taken]
+    return [Finding.failed("ports", line) for line in taken.values()]
 
 
 def check_open_files(settings: Settings) -> Finding:

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from contextlib import ExitStack
 from typing import Any
 
-from ..settings import Address
+from ..settings import PREFIX, Address, Settings, cannot_listen, parse_address
 
 _ABSENT = {errno.EAFNOSUPPORT, errno.EADDRNOTAVAIL}
 """What an address fails with on a machine without its family, as IPv6 is turned off in many containers."""
@@ -48,6 +48,22 @@ def open_sockets(address: Address, *, shared: bool = False) -> list[socket.socke
             if error.errno != errno.EADDRINUSE:  # the port that one family took was not free in the other
                 raise
     return _open(address, shared=shared)
+
+
+def addresses_that_fail(settings: Settings) -> dict[str, str]:
+    """Tries each address of the settings; returns a line for each that cannot be listened on, by the field's name."""
+    names = ["listen", "metrics_listen", "webhook_listen"] + ([] if settings.vendor_url else ["sandbox_listen"])
+    failed = {}
+    for name in names:
+        if not (value := getattr(settings, name)):
+            continue
+        address = parse_address(value)
+        try:
+            for each in open_sockets(address):
+                each.close()
+        except OSError as error:
+            (failed[name],) = cannot_listen(f"{PREFIX}{name.upper()}", address, error).lines
+    return failed
 
 
 def _open(address: Address, *, shared: bool) -> list[socket.socket]:

@@ -36,11 +36,11 @@ _STACK = 8
 Log = structlog.typing.FilteringBoundLogger
 
 
-def configure_logs(level: str, console: bool, sink: "LineSink") -> None:
+def configure_logs(level: str, console: bool, sink: "LineSink", *, colors: bool = False) -> None:
     """Sends the project's and all libraries' messages of that level and above to the sink, as JSON or for people."""
     number = logging.getLevelNamesMapping()[level.upper()]
     renderer = (
-        structlog.dev.ConsoleRenderer(colors=True, pad_event_to=10, sort_keys=False, timestamp_key="time")
+        structlog.dev.ConsoleRenderer(colors=colors, pad_event_to=10, sort_keys=False, timestamp_key="time")
         if console
         else structlog.processors.JSONRenderer(serializer=_compact)
     )

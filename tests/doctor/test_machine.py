@@ -27,7 +27,7 @@ async def test_a_port_that_is_taken(name: str) -> None:
         findings = await check_ports(settings_for(None, **(usual | {name: address})))
     assert (
         text_of(findings, "ports", "failed")
-        == f"GATEWAY_{name.upper()}: cannot listen on {address}; is the port taken?"
+        == f"GATEWAY_{name.upper()}: cannot listen on {address}; is the port taken? 127.0.0.1:0 takes a free one"
     )
 
 

@@ -1,0 +1,71 @@
+"""One call of a gateway from the command line: what is printed, and where."""
+
+import json
+import subprocess
+import sys
+from asyncio import to_thread
+
+import pytest
+
+from server.app import Gateway
+from testkit.scripted_vendor import RESULT_ID, ScriptedVendor, failed, send, with_status
+from testkit.server_process import ROOT, clean_environment
+
+
+async def _call(gateway: Gateway, *arguments: str) -> "subprocess.CompletedProcess[str]":
+    command = [sys.executable, "-m", "server", "call", "--address", str(gateway.address), *arguments]
+    return await to_thread(
+        subprocess.run,
+        command,
+        cwd=ROOT,
+        env=clean_environment(),
+        capture_output=True,
+        text=True,
+        timeout=50,
+        check=False,
+    )
+
+
+@pytest.mark.parametrize("request_", [RESULT_ID, f'{{"callRequestId": "{RESULT_ID}"}}'], ids=["id", "json"])
+async def test_a_response_is_json_on_stdout(gateway: Gateway, request_: str) -> None:
+    """The request is JSON, or an id alone."""
+    ended = await _call(gateway, "GetCallRequestResult", request_)
+    assert (ended.returncode, ended.stderr) == (0, "")
+    assert json.loads(ended.stdout)["callRequestResult"]["callRequestId"] == RESULT_ID
+
+
+async def test_a_watch_prints_each_response(gateway: Gateway, vendor: ScriptedVendor) -> None:
+    """A final result ends it."""
+    vendor.answer("result", send(with_status("CANCELLED")))
+    ended = await _call(gateway, "WatchCallRequestResult", RESULT_ID)
+    assert ended.returncode == 0
+    assert "CALL_REQUEST_STATUS_CANCELLED" in ended.stdout
+
+
+async def test_an_error_is_decoded_on_stderr(gateway: Gateway, vendor: ScriptedVendor) -> None:
+    """Its details are readable, those of the contract, too."""
+    vendor.answer("cancel", send(failed("CANCELLATION_NOT_ALLOWED")))
+    vendor.answer("result", send(with_status("COMPLETED")))
+    ended = await _call(gateway, "CancelCallRequest", RESULT_ID)
+    error = json.loads(ended.stderr)
+    assert (ended.returncode, ended.stdout, error["code"]) == (1, "", "FAILED_PRECONDITION")
+    assert "CANCELLATION_NOT_ALLOWED" in [detail.get("reason") for detail in error["details"]]
+    assert "CANCELLATION_REJECTION_REASON_CALL_COMPLETED" in ended.stderr
+
+
+@pytest.mark.parametrize(
+    ("arguments", "expected"),
+    [
+        pytest.param(("Get", RESULT_ID), "no method Get; there are GetCallRequestResult", id="no-method"),
+        pytest.param(("GetCallRequestResult", '{"id": 1}'), "no GetCallRequestResultRequest in JSON", id="no-field"),
+        pytest.param(("GetCallRequestResult", "{"), "no GetCallRequestResultRequest in JSON", id="no-json"),
+        pytest.param(
+            ("--cacert", "/no/such", "GetCallRequestResult", RESULT_ID), "--cacert: cannot be read", id="no-ca"
+        ),
+    ],
+)
+async def test_what_cannot_be_sent(gateway: Gateway, arguments: tuple[str, ...], expected: str) -> None:
+    """A line on stderr and exit code 2."""
+    ended = await _call(gateway, *arguments)
+    assert ended.returncode == 2
+    assert ended.stderr.startswith(expected)
