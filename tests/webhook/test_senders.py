@@ -36,7 +36,7 @@ def basic(text: str) -> CIMultiDict[str]:
 @pytest.mark.parametrize(
     ("headers", "trust"),
     [
-        pytest.param(lambda: signed(), Trust.SIGNED, id="signed"),
+        pytest.param(signed, Trust.SIGNED, id="signed"),
         pytest.param(lambda: signed(secret=OLD), Trust.SIGNED, id="signed with the other secret"),
         pytest.param(lambda: signed(minutes=4), Trust.SIGNED, id="signed four minutes ago"),
         pytest.param(lambda: {"Authorization": f"Bearer {TOKEN}"}, Trust.HINT, id="bearer token"),
