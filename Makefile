@@ -3,6 +3,7 @@ PYTHON ?= python3
 # For a second Python beside the usual one: make test VENV=build/venv-3.13 PYTHON=python3.13
 VENV ?= .venv
 BIN := $(VENV)/bin
+RUN_STAMP := $(VENV)/.installed-run
 STAMP := $(VENV)/.installed
 # What `make test` runs: all, unless given.
 TESTS ?=
@@ -18,14 +19,25 @@ help:  ## Lists the targets.
 
 setup: $(STAMP)  ## Makes .venv with every tool at its pinned version.
 
-$(STAMP): requirements/dev.txt pyproject.toml
-	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or later is needed, this is " + sys.version.split()[0] + ": make PYTHON=python3.x")'
-	$(PYTHON) -m venv $(VENV)
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements/dev.txt
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
-	@touch $@
+# What a stamp holds is where it was made: the commands in .venv know their folder, so a clone that was moved needs them anew.
+$(foreach each,$(wildcard $(RUN_STAMP) $(STAMP)),$(if $(filter-out $(CURDIR),$(shell cat $(each))),$(shell rm -rf $(VENV))))
 
-run: setup  ## Starts the gateway on 127.0.0.1:50051, with a sandbox as the vendor unless GATEWAY_VENDOR_URL is set.
+PIP := $(BIN)/python -m pip install --disable-pip-version-check --no-deps --require-hashes
+
+$(RUN_STAMP): requirements/runtime.txt
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or later is needed, this is " + sys.version.split()[0] + ": make PYTHON=python3.x")'
+	@echo "Setting up $(VENV) to run the gateway, once: 25 MB, about 15 s."
+	@$(PYTHON) -m venv $(VENV)
+	@$(PIP) -r requirements/runtime.txt
+	@echo $(CURDIR) >$@
+
+$(STAMP): requirements/dev.txt pyproject.toml | $(RUN_STAMP)
+	@echo "Setting up $(VENV) with the tools of development, once: 120 MB, about 60 s."
+	@$(PIP) -r requirements/dev.txt
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
+	@echo $(CURDIR) >$@
+
+run: $(RUN_STAMP)  ## Starts the gateway on 127.0.0.1:50051, with a sandbox as the vendor unless GATEWAY_VENDOR_URL is set.
 	@exec $(BIN)/python -m server serve
 
 test: setup  ## Runs all tests and prints the coverage.
@@ -102,4 +114,9 @@ lock: setup  ## Resolves the dependencies anew into requirements/.
 	clients/python/lock
 
 clean:  ## Removes what the other targets made.
-	rm -rf .venv .coverage* .hypothesis .mypy_cache .pytest_cache .ruff_cache build dist
+	rm -rf .venv .coverage* .hypothesis .mypy_cache .pytest_cache .ruff_cache build dist *.egg-info
+	rm -rf clients/*/build clients/java/target clients/typescript/node_modules clients/go/gateway/service_config.json
+	rm -rf contract/stubs/java/.flattened-pom.xml contract/stubs/java/target contract/stubs/typescript/node_modules
+	rm -rf contract/stubs/typescript/generated contract/stubs/typescript/package
+	find . -name __pycache__ -prune -exec rm -rf {} +
+	find . -name .ruff_cache -prune -exec rm -rf {} +
