@@ -17,8 +17,9 @@ MAX_START = 20.0
 class EngineProcess:
     """A running engine. port: on 127.0.0.1; it can be paused, killed, and started again on the same port."""
 
-    def __init__(self, folder: Path, port: int, options: tuple[str, ...]) -> None:
+    def __init__(self, folder: Path, port: int, options: tuple[str, ...], program: tuple[str, ...]) -> None:
         self.port = port
+        self._program = program
         self._folder = folder
         self._options = options
         self._process: subprocess.Popen[bytes] | None = None
@@ -30,7 +31,7 @@ class EngineProcess:
 
     def start(self) -> None:
         """Starts it, and returns once it answers. Raises TimeoutError."""
-        command = [str(get_binary_path()), "--port", str(self.port), "--bind", "127.0.0.1", "--save", "", "--dir"]
+        command = [*self._program, "--port", str(self.port), "--bind", "127.0.0.1", "--save", "", "--dir"]
         self._process = subprocess.Popen(
             [*command, str(self._folder), *self._options], stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL
         )
@@ -74,10 +75,13 @@ class EngineProcess:
 
 
 @contextmanager
-def engine(port: int, *options: str) -> Iterator[EngineProcess]:
-    """Runs an engine until the block is left. options: of its command line."""
+def engine(port: int, *options: str, program: tuple[str, ...] | None = None) -> Iterator[EngineProcess]:
+    """Runs an engine until the block is left.
+
+    options: of its command line. program: the server and what comes before its options; None: Valkey.
+    """
     with tempfile.TemporaryDirectory(prefix="engine-") as folder:
-        process = EngineProcess(Path(folder), port, options)
+        process = EngineProcess(Path(folder), port, options, program or (str(get_binary_path()),))
         process.start()
         try:
             yield process

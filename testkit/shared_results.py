@@ -5,6 +5,7 @@ from collections import Counter
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from pathlib import Path
 
 from server.deadline import Deadline
 from server.state.connecting import client_factory, parse_state_url
@@ -43,8 +44,10 @@ class CountingVendor:
 class Replica:
     """One process as far as the shared state is concerned."""
 
-    def __init__(self, url: str, vendor: CountingVendor, keys: list[bytes], final_max_age: float) -> None:
-        make = client_factory(parse_state_url(url), None)
+    def __init__(
+        self, url: str, vendor: CountingVendor, keys: list[bytes], final_max_age: float, ca: Path | None = None
+    ) -> None:
+        make = client_factory(parse_state_url(url), ca)
         self.messages: list[Message] = []
         self.gaps = 0
         self.state = SharedState(make, Encryption(keys), final_max_age, self, lambda up: None)
@@ -79,10 +82,15 @@ class Replica:
 
 @asynccontextmanager
 async def replica(
-    url: str, vendor: CountingVendor, *, keys: list[bytes] | None = None, final_max_age: float = 3600
+    url: str,
+    vendor: CountingVendor,
+    *,
+    keys: list[bytes] | None = None,
+    final_max_age: float = 3600,
+    ca: Path | None = None,
 ) -> AsyncIterator[Replica]:
     """A replica that shares by the engine at that address."""
-    running = Replica(url, vendor, [KEY] if keys is None else keys, final_max_age)
+    running = Replica(url, vendor, [KEY] if keys is None else keys, final_max_age, ca)
     async with running.state:
         await running.until(lambda: running.is_up and running.state.subscriber.is_subscribed)
         yield running

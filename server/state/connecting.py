@@ -115,12 +115,22 @@ def client_factory(url: StateUrl, ca: Path | None) -> Callable[[], Client]:
             return Redis(unix_socket_path=url.path, **options)
         if url.kind == "cluster":
             nodes = [ClusterNode(host, port) for host, port in url.nodes]
-            return RedisCluster(startup_nodes=nodes, cluster_error_retry_attempts=1, **options, **tls)
+            return RedisCluster(startup_nodes=nodes, **options, **tls)
         if url.kind == "sentinel":
             sentinel_options = {**options, **tls, "username": None, "password": None}
             sentinel = Sentinel(list(url.nodes), sentinel_kwargs=sentinel_options)  # type: ignore[no-untyped-call]
-            return sentinel.master_for(url.service, db=url.db, **options, **tls)
+            return sentinel.master_for(url.service, redis_class=_Master, db=url.db, **options, **tls)
         ((host, port),) = url.nodes
         return Redis(host=host, port=port, db=url.db, **options, **tls)
 
     return make
+
+
+class _Master(Redis):
+    """The master that Sentinel names: redis-py would leave the connections to the sentinels open."""
+
+    async def aclose(self, close_connection_pool: bool | None = None) -> None:
+        await super().aclose(close_connection_pool)
+        sentinels = self.connection_pool.sentinel_manager.sentinels  # type: ignore[attr-defined]
+        for sentinel in sentinels:
+            await sentinel.aclose()

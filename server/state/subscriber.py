@@ -73,6 +73,7 @@ class Subscriber:
     async def _subscription(self, client: Client) -> None:
         """Listens until the connection breaks or is silent. Raises FAILURES."""
         loop = asyncio.get_running_loop()
+        await client.initialize()  # a cluster's client raises KeyError when it knows no nodes yet
         async with client.pubsub() as channel:
             await channel.subscribe(CHANNEL)
             heard = pinged = loop.time()

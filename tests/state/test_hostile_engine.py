@@ -107,6 +107,8 @@ class _Broken:
     async def ping(self) -> None:
         raise self._error
 
+    async def initialize(self) -> None: ...
+
     def pubsub(self) -> Any:
         raise self._error
 
