@@ -57,6 +57,7 @@ MODULES: dict[str, str | None] = {
     "commands": None,
     # Of other processes, or of the start.
     "healthcheck": None,
+    "doctor": None,
     "settings": None,
     "process.supervisor": None,
     "process.worker_process": None,
