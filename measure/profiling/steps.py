@@ -70,6 +70,7 @@ OF_CALLER = {
     "deadline": SHARE,
     "errors": INTERCEPTOR,
     "observability.debounce": LOG,
+    "call": INTERCEPTOR,
     "request_ids": INTERCEPTOR,
     "validation": LOOK_UP,
     "vendor_api.quirks": TRANSLATE,
