@@ -57,6 +57,7 @@ MODULES: dict[str, str | None] = {
     "commands": None,
     # Of other processes, or of the start.
     "healthcheck": None,
+    "call": None,
     "doctor": None,
     "settings": None,
     "process.supervisor": None,
@@ -70,7 +71,6 @@ OF_CALLER = {
     "deadline": SHARE,
     "errors": INTERCEPTOR,
     "observability.debounce": LOG,
-    "call": INTERCEPTOR,
     "request_ids": INTERCEPTOR,
     "validation": LOOK_UP,
     "vendor_api.quirks": TRANSLATE,
