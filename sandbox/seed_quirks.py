@@ -28,7 +28,7 @@ def _spaced(key: str) -> str:
 QUIRKS = (
     Seed(
         "q01StatusKey0001",
-        "The status under callRequestStatus, as in the page's table.",
+        "The status under callRequestStatus, as in the page's table; all others have the misspelt key (Q01).",
         completed(status_key="callRequestStatus"),
     ),
     Seed("q02ResultsKey001", "The outcome under results.", completed(result_key="results")),

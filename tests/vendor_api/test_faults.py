@@ -123,9 +123,6 @@ def test_an_unknown_code_is_named_only_in_its_form(code: str, kept: bool) -> Non
     assert error.vendor_code == (code if kept else None)
 
 
-IN_FUTURE = datetime.now(UTC) + timedelta(hours=1)
-
-
 @pytest.mark.parametrize(
     ("retry_after", "seconds"),
     [
