@@ -3,71 +3,19 @@
 import asyncio
 import random
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
-from dataclasses import dataclass
+from collections.abc import Awaitable, Callable
 
 from callrequest.v1 import call_request_pb2 as pb
 from testkit.calls import counted, identifier
-from testkit.engine import EngineProcess, engine
-from testkit.gateway_process import GatewayProcess, serving
-from testkit.http2_connection import Connections, Ended, connected
+from testkit.engine import EngineProcess
+from testkit.http2_connection import Connections, Ended
 from testkit.scripted_vendor import later
-from testkit.server_process import free_ports
-from testkit.stateful_vendor import Vendor, after
+from testkit.stateful_vendor import after
 
 from .fault_case import FaultCase, Findings, Form
+from .fleet import REPLICAS, sharing
 
-_REPLICAS = 4
-_KEYS = "AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8="  # 32 bytes: of the suite, and so no secret
 _LEASE = 3.0  # seconds: server.state.keys.LEASE
-
-
-@dataclass(frozen=True, slots=True)
-class _Fleet:
-    """Gateways that share one engine, and a client of each."""
-
-    vendor: Vendor
-    engine: EngineProcess
-    gateways: list[GatewayProcess]
-    clients: list[Connections]
-
-    async def herd(self, ids: list[str], readers: int, seconds: float, max_age: float | None = None) -> list[Ended]:
-        """So many readers of each id, spread over the gateways."""
-        turns = [(each, number) for number in range(readers) for each in ids]
-        random.Random(7).shuffle(turns)
-        calls = (self.clients[number % len(self.clients)].read(each, seconds, max_age) for each, number in turns)
-        return list(await asyncio.gather(*calls))
-
-    async def until_shared(self, *, up: bool = True) -> float:
-        """Waits until every gateway shares, or none does; returns the seconds that took."""
-        begun = time.monotonic()
-        async with asyncio.timeout(20):
-            while {(await each.scrape())["state_up{}"] for each in self.gateways} != {float(up)}:  # noqa: ASYNC110
-                await asyncio.sleep(0.05)
-        return time.monotonic() - begun
-
-    def log(self, event: str) -> int:
-        """How many gateways have logged that event."""
-        return sum(bool(each.logged(event)) for each in self.gateways)
-
-
-@asynccontextmanager
-async def _fleet(replicas: int = _REPLICAS) -> AsyncIterator[_Fleet]:
-    (port,) = free_ports(1)
-    with engine(port) as running:
-        async with AsyncExitStack() as stack:
-            vendor = await stack.enter_async_context(Vendor())
-            gateways = [await stack.enter_async_context(_replica(vendor, running)) for _ in range(replicas)]
-            clients = [await stack.enter_async_context(connected(each.port, 8)) for each in gateways]
-            fleet = _Fleet(vendor, running, gateways, clients)
-            await fleet.until_shared()
-            yield fleet
-
-
-def _replica(vendor: Vendor, running: EngineProcess) -> AbstractAsyncContextManager[GatewayProcess]:
-    """A gateway that shares, with ages as by default."""
-    return serving(vendor.url, STATE_URL=running.url, STATE_KEYS=_KEYS, DEFAULT_MAX_AGE="", FINAL_MAX_AGE="")
 
 
 def _ok(findings: Findings, ended: list[Ended], what: str) -> None:
@@ -78,7 +26,7 @@ def _ok(findings: Findings, ended: list[Ended], what: str) -> None:
 def _herd(seconds: float) -> Callable[[Form, Findings], Awaitable[None]]:
     async def measure(form: Form, findings: Findings) -> None:
         ids = [identifier("herd", number) for number in range(form.of(50, 200))]
-        async with _fleet() as fleet:
+        async with sharing() as fleet:
             fleet.vendor.on_read = after(seconds, fleet.vendor.result_of)
             ended = await fleet.herd(ids, 20, 15)
             asked = fleet.vendor.reads.total() / len(ids)
@@ -91,7 +39,7 @@ def _herd(seconds: float) -> Callable[[Form, Findings], Awaitable[None]]:
 def _outage(fail: Callable[[EngineProcess], None]) -> Callable[[Form, Findings], Awaitable[None]]:
     async def measure(form: Form, findings: Findings) -> None:
         ids = [identifier("down", number) for number in range(20)]
-        async with _fleet() as fleet:
+        async with sharing() as fleet:
             fleet.vendor.on_read = after(0.05, fleet.vendor.result_of)
             await fleet.herd(ids, 8, 5)
             await asyncio.sleep(1.1)  # what is known is older than max_age
@@ -105,11 +53,11 @@ def _outage(fail: Callable[[EngineProcess], None]) -> Callable[[Form, Findings],
         latest = max(each.seconds for each in first)
         _ok(findings, first, "those who waited")
         findings.record(f"latest after {latest:.2f} s", latest <= 1.05 + 0.25)
-        findings.record(f"{asked:.2f} vendor calls an id", asked <= _REPLICAS)
+        findings.record(f"{asked:.2f} vendor calls an id", asked <= REPLICAS)
         _ok(findings, then, "later")
         after_that = max(each.seconds for each in then)
         findings.record(f"latest after {after_that:.2f} s", after_that < 0.8)
-        findings.record(f"{logged} of {_REPLICAS} logged it, state_up 0", logged == _REPLICAS)
+        findings.record(f"{logged} of {REPLICAS} logged it, state_up 0", logged == REPLICAS)
 
     return measure
 
@@ -117,7 +65,7 @@ def _outage(fail: Callable[[EngineProcess], None]) -> Callable[[Form, Findings],
 async def _return(form: Form, findings: Findings) -> None:
     """A change and a cancel while the engine is away; then it comes back, with what it knew before."""
     ids = [identifier("back", number) for number in range(20)]
-    async with _fleet() as fleet:
+    async with sharing() as fleet:
         fleet.vendor.on_read = after(0.02, fleet.vendor.result_of)
         await fleet.herd(ids, 8, 5)
         fleet.engine.pause()
@@ -142,7 +90,7 @@ async def _return(form: Form, findings: Findings) -> None:
 async def _disturbed(form: Form, findings: Findings) -> None:
     """Scripts flushed, data gone, connections cut, again and again under load."""
     ids = [identifier("rough", number) for number in range(20)]
-    async with _fleet(2) as fleet:
+    async with sharing(2) as fleet:
         ended: list[Ended] = []
         for words in [("SCRIPT", "FLUSH"), ("FLUSHALL",), ("CLIENT", "KILL", "TYPE", "NORMAL")] * form.of(3, 20):
             reading = asyncio.ensure_future(fleet.herd(ids, 6, 5, max_age=0.1))
@@ -166,7 +114,7 @@ async def _disturbed(form: Form, findings: Findings) -> None:
 async def _holder_killed(form: Form, findings: Findings) -> None:
     """The gateway that reads at the vendor is killed in its read."""
     each = identifier("killed", 0)
-    async with _fleet(2) as fleet:
+    async with sharing(2) as fleet:
         fleet.vendor.on_read = after(8, fleet.vendor.result_of)
         holding = asyncio.ensure_future(fleet.clients[0].read(each, 10))
         await fleet.vendor.until(lambda: fleet.vendor.waiting == 1)
@@ -185,7 +133,7 @@ async def _cancels_and_reads(form: Form, findings: Findings) -> None:
     """Each id is read everywhere all the time, and cancelled once, somewhere; the vendor answers as it stood."""
     ids = [identifier("raced", number) for number in range(form.of(60, 1000))]
     late: list[str] = []
-    async with _fleet() as fleet:
+    async with sharing() as fleet:
 
         async def race(number: int, each: str) -> None:
             chance = random.Random(number)
@@ -220,7 +168,7 @@ async def _cancels_and_reads(form: Form, findings: Findings) -> None:
 async def _busy(form: Form, findings: Findings) -> None:
     """Four gateways on one core with more to do than it can."""
     ids = [identifier("busy", number) for number in range(50)]
-    async with _fleet() as fleet:
+    async with sharing() as fleet:
         until, ended = time.monotonic() + form.of(6, 30), list[Ended]()
         while time.monotonic() < until:
             ended += await fleet.herd(ids, 40, 10, max_age=0.05)
@@ -231,7 +179,7 @@ async def _busy(form: Form, findings: Findings) -> None:
 
 async def _leave(form: Form, findings: Findings) -> None:
     """Callers that leave in the midst of a read, thousands of them."""
-    async with _fleet(1) as fleet:
+    async with sharing(1) as fleet:
         client = fleet.clients[0]
         fleet.vendor.on_read = after(0.05, fleet.vendor.result_of)
         before = _connections(fleet.engine)
@@ -250,7 +198,7 @@ def _connections(running: EngineProcess) -> int:
 async def _leaked(form: Form, findings: Findings) -> None:
     """What the engine holds, and what its monitor shows, when guests' names were read."""
     each = identifier("guest", 0)
-    async with _fleet(1) as fleet:
+    async with sharing(1) as fleet:
         fleet.vendor.statuses[each] = "COMPLETED"
         ended = await fleet.clients[0].read(each, 5)
         await asyncio.sleep(0.2)  # it is stored after the caller has its answer

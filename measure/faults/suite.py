@@ -19,11 +19,13 @@ from . import (
     reading,
     replies,
     seen,
+    shared_watching,
     sharing,
     state,
     unfinished,
     vendor_connection,
     watching,
+    webhook,
     workers,
 )
 from .fault_case import FaultCase, Findings, Form
@@ -45,7 +47,9 @@ CASES = (
     *sharing.CASES,
     *vendor_connection.CASES,
     *state.CASES,
+    *shared_watching.CASES,
     *watching.CASES,
+    *webhook.CASES,
     *workers.CASES,
 )
 KNOWN_FAILURES: frozenset[str] = frozenset()
