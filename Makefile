@@ -65,7 +65,7 @@ profile: setup  ## Shows where a call's CPU goes, against its budget: docs/profi
 	tools/go/install
 	$(BIN)/python -m measure.profiling
 
-check: setup  ## Checks format, lint, types, protos, generated code and the Dockerfile.
+check: setup  ## Checks format, lint, types, protos, generated code, platforms and the Dockerfile.
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
@@ -79,6 +79,7 @@ check: setup  ## Checks format, lint, types, protos, generated code and the Dock
 	$(BIN)/python -m tools.contract_version --check
 	$(BIN)/python -m tools.reference --check
 	$(BIN)/python -m tools.performance_plot --check
+	$(BIN)/python -m tools.platforms
 	$(BIN)/hadolint Dockerfile
 
 format: setup  ## Formats Python and protos.
