@@ -10,7 +10,7 @@ from ..settings import PREFIX, Settings, SettingsError, parse_address
 from ..vendor_api.quirks import Observations
 from .endpoint import Webhook
 from .hints import Hints
-from .outcomes import UNKNOWN_SENDER
+from .outcomes import TOO_LARGE, UNKNOWN_SENDER
 from .pushes import Pushes
 from .senders import SenderRules, Senders, parse_secrets
 from .sources import Network, Sources, parse_networks
@@ -52,7 +52,7 @@ def open_webhook(
 
     def taken(outcome: str, call_request_id: str) -> None:
         counted(outcome)
-        if outcome != UNKNOWN_SENDER:  # strangers must not fill the log
+        if outcome not in (UNKNOWN_SENDER, TOO_LARGE):  # strangers must not fill the log
             known = {"call_request_id": call_request_id} if call_request_id else {}
             get_log().info("webhook", outcome=outcome, **known)
 
