@@ -6,7 +6,8 @@ from google.protobuf.duration_pb2 import Duration
 
 from .errors import invalid
 
-_CALL_REQUEST_ID = re.compile(r"[A-Za-z0-9]{16}")
+ID_LENGTH = 16
+_CALL_REQUEST_ID = re.compile(rf"[A-Za-z0-9]{{{ID_LENGTH}}}")
 MIN_HEARTBEAT, MAX_HEARTBEAT = 1.0, 3600.0
 """Bounds of a heartbeat_interval in seconds: less is refused, more counts as the longest."""
 MAX_BATCH = 100

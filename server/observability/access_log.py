@@ -9,7 +9,7 @@ import time
 from datetime import UTC, datetime
 from typing import Any
 
-from ..validation import is_call_request_id
+from ..validation import ID_LENGTH, is_call_request_id
 from .logs import LineSink, get_log
 
 FOR_OPERATORS = frozenset({"INTERNAL", "UNAVAILABLE", "UNKNOWN"})
@@ -63,7 +63,8 @@ class AccessLog:
             given = {field: value for field, value in fields.items() if value is not None}
             getattr(get_log(), level)("call", method=method, code=code, duration_ms=round(seconds * 1000, 2), **given)
             return
-        ids = (call_request_id, caller, request_id, trace_id)
+        # A text of another length is no id; up to 64 KiB of it would wait in the queue.
+        ids = (call_request_id if len(call_request_id) == ID_LENGTH else "", caller, request_id, trace_id)
         self._sink.add(_line, time.time(), level, method, code, reason, seconds, *ids)
 
     def cancel_settled(

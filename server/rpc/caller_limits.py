@@ -34,8 +34,10 @@ class CallerLimits:
         if caller.max_per_second is None:
             return
         now, interval = self._now(), 1 / caller.max_per_second
-        due = max(self._due.get(caller.name, 0.0), now)
-        early = due + interval - now - max(BURST_SECONDS, interval)
+        burst = max(BURST_SECONDS, interval)
+        # At most as late as this rate brings it: the file may have given a lower one before.
+        due = self._due[caller.name] = min(max(self._due.get(caller.name, 0.0), now), now + burst)
+        early = due + interval - now - burst
         if early <= 1e-9:
             self._due[caller.name] = due + interval
             return

@@ -1,6 +1,7 @@
 """The lines of calls: made as structlog makes all others, for those that the level lets through."""
 
 import json
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -37,6 +38,26 @@ async def test_a_calls_line_is_as_structlog_would_write_it(call: tuple[Any, ...]
     assert len(made.pop("time")) == len(expected.pop("time"))
     assert made == expected
     assert own.getvalue().count("\n") == 1
+
+
+class _Waiting:
+    """A sink whose stream takes nothing: the parts of the lines stay."""
+
+    def __init__(self) -> None:
+        self.parts: list[Any] = []
+
+    def add(self, make: Callable[..., str], *parts: Any) -> None:
+        self.parts += parts
+
+
+@pytest.mark.parametrize("text", ["x" * 65_000, "é" * 17, ID + "x"])
+async def test_a_line_that_waits_holds_no_text_of_a_callers(text: str) -> None:
+    """Ten thousand of them may wait, where nobody reads the log."""
+    sink = _Waiting()
+    AccessLog("info", sink).ended(
+        "GetCallRequestResult", "INVALID_ARGUMENT", "INVALID_REQUEST", 0.1, text, None, probe=False
+    )
+    assert text not in sink.parts
 
 
 CANCELS: dict[str, tuple[Any, ...]] = {

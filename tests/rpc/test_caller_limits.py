@@ -57,6 +57,17 @@ def test_a_caller_is_admitted_at_its_rate(rate: float, at_once: int, a_second_la
     assert admitted(limits, who, 5000) == a_day_later
 
 
+def test_a_higher_rate_holds_at_once() -> None:
+    """A file that mends a rate that was too low does so for a caller that has used up hours of it, too."""
+    clock = _Clock()
+    limits = CallerLimits(enforce=True, exceeded=lambda name: None, now=clock)
+    assert admitted(limits, caller("desk", 0.001), 5) == 1
+    clock.now += 1
+    assert admitted(limits, caller("desk", 100), 5) == 0
+    clock.now += 1
+    assert admitted(limits, caller("desk", 100), 5000) == 100
+
+
 def test_what_is_refused_costs_nothing_of_the_rate() -> None:
     """Who calls a hundred times too often is still admitted at its rate, over any time."""
     clock, who = _Clock(), caller("desk", 10)
