@@ -12,7 +12,7 @@ from typing import NamedTuple, cast
 import httptools
 import httpx
 
-from .lenient_parser import LenientParser, NotHttp
+from .lenient_parser import LenientParser, NotHttp, known_status
 
 MAX_HEAD_BYTES = 64 << 10
 """Bytes that a reply may have before its body, and between two parts of it."""
@@ -120,7 +120,7 @@ class Connection(asyncio.Protocol):
         self._headers.append((name, value))
 
     def on_headers_complete(self) -> None:
-        self._status = self._parser.get_status_code()
+        self._status = known_status(self._parser.get_status_code())
         self._keep_alive = self._parser.should_keep_alive()
         counted, coding = False, b""
         for name, value in self._headers:

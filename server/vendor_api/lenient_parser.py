@@ -14,7 +14,17 @@ _STATUS_LINE = re.compile(rb"HTTP/\d(?:\.\d)?[ \t]+(\d{3})(?:[ \t].*)?", re.DOTA
 _LENGTH = re.compile(rb"0*([0-9]{1,18})")
 _CHUNK_SIZE = re.compile(rb"0*([0-9A-Fa-f]{1,15})(?:[ \t;].*)?", re.DOTALL)
 
+_BEGINNING = b"HTTP/"
+
 _UNTIL_CLOSED = 1 << 62  # bytes
+
+
+def known_status(status: int) -> int:
+    """The status of a reply; 500 in place of one that HTTP does not have, as RFC 9110, 15, recommends.
+
+    Without this, one below 100 would pass for an informational reply, after which another one comes.
+    """
+    return status if 100 <= status <= 599 else 500
 
 
 class NotHttp(Exception):
@@ -63,11 +73,15 @@ class LenientParser:
     def _status_line(self) -> bool:
         line = self._line()
         if line is None:
+            if not _BEGINNING.startswith(self._buffer[:6].lstrip(b"\r")[:5]):
+                raise NotHttp  # what is not HTTP need not have a line feed
             return False
+        if not line:
+            return True  # servers of old end a reply with one line end too many: it comes before the next
         match = _STATUS_LINE.fullmatch(line)
         if match is None:
             raise NotHttp
-        self._status = int(match[1])
+        self._status = known_status(int(match[1]))
         self._headers = []
         self._read = self._header
         return True

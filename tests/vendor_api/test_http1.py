@@ -261,6 +261,14 @@ async def test_headers_before_the_reply_are_not_the_replys() -> None:
         assert dict(second.headers) == {"content-length": "4"}
 
 
+@pytest.mark.parametrize("header", [pytest.param(b"x: a", id="llhttp"), pytest.param(b"x : a", id="leniently")])
+@pytest.mark.parametrize("status", [b"000", b"099", b"600", b"999"])
+async def test_a_status_that_http_does_not_have_is_a_failure_of_the_servers(status: bytes, header: bytes) -> None:
+    """RFC 9110, 15: it counts as 5xx, and no other reply comes after it as after a 1xx."""
+    async with _Server(raw(reply(b"this", header).replace(b"200", status))) as server, _to(server) as ask:
+        assert await ask(read=5) == (500, b"this")
+
+
 @pytest.mark.parametrize(
     "content",
     [
@@ -378,6 +386,8 @@ async def test_a_reply_that_is_cut_short_is_no_reply(answer: Answer) -> None:
     "content",
     [
         pytest.param(b"220 mail.example ESMTP\r\n", id="another-protocol"),
+        pytest.param(b'{"success": true}', id="a-body-alone"),
+        pytest.param(b"\r\x15\x03\x03\x00\x02\x02\x50", id="an-alert-of-tls"),
         pytest.param(b"HTTP/1.1 200 OK\r\ncontent-length: 4\r\ncontent-length: 5\r\n\r\nthis", id="two-lengths"),
         pytest.param(b"HTTP/1.1 200 OK\r\ncontent-length: -1\r\n\r\n", id="negative-length"),
         pytest.param(CHUNKED + b"x\r\n", id="chunk-without-size"),

@@ -58,6 +58,7 @@ READABLE = [
     pytest.param(OK + b"x: a\x01\x00\r\ncontent-length: 4\r\n\r\nthis", id="control-characters"),
     pytest.param(OK + b"x: a\rcontent-length: 9\r\ncontent-length: 4\r\n\r\nthis", id="lone-cr-ends-no-line"),
     pytest.param(OK + b"x: a\r\n b\r\n\tc\r\ncontent-length: 4\r\n\r\nthis", id="folded"),
+    pytest.param(b"\r\n\n" + OK + b"x: a\r\n b\r\ncontent-length: 4\r\n\r\nthis", id="blank-lines-before-it"),
     pytest.param(OK + b"content-length:\r\n 4\r\n\r\nthis", id="folded-length"),
     pytest.param(OK + b"transfer-encoding:\r\n chunked\r\n\r\n4\r\nthis\r\n0\r\n\r\n", id="folded-coding"),
     pytest.param(OK + b" x: a\r\ncontent-length: 4\r\n\r\nthis", id="folded-first-line"),
@@ -91,6 +92,9 @@ def test_what_curl_reads_is_read(reply: bytes, size: int) -> None:
     "reply",
     [
         pytest.param(b"220 mail.example ESMTP\r\n", id="another-protocol"),
+        pytest.param(b"{", id="a-body-alone"),
+        pytest.param(b"\r\n\r{", id="a-body-after-a-blank-line"),
+        pytest.param(b"HTTQ", id="almost-http"),
         pytest.param(b"ICY 200 OK\r\n", id="icy"),
         pytest.param(b"HTTP/1.1 2000 OK\r\n", id="status-of-4-digits"),
         pytest.param(b"HTTP/1.1 101 Go\r\n\r\n", id="another-protocol-agreed"),
