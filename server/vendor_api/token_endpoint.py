@@ -16,6 +16,7 @@ from ..observability.outage_log import OutageLog
 from .connector import USER_AGENT
 from .document import Object, is_empty
 from .exchange import Exchanges, Reply, unavailable
+from .faults import seconds_of
 from .quirks import Observations
 from .token import Token, token_from
 from .translate import read_envelope
@@ -73,7 +74,8 @@ class TokenEndpoint:
     async def fetch(self) -> Token:
         """Requests a token, once more when the connection breaks: an idle one may have been closed meanwhile.
 
-        Raises VENDOR_REJECTED_CREDENTIALS, or VENDOR_UNAVAILABLE for every other failure.
+        Raises VENDOR_REJECTED_CREDENTIALS, or VENDOR_UNAVAILABLE for every other failure, with the Retry-After of a 429
+        or 503.
         """
         try:
             return await self._fetch_once()
@@ -83,6 +85,8 @@ class TokenEndpoint:
         try:
             return await self._fetch_once()
         except GatewayError as error:
+            if error.delivery is not Delivery.UNKNOWN:
+                raise
             raise GatewayError(error.reason) from None  # nothing was sent of the call that needs the token
 
     async def _fetch_once(self) -> Token:
@@ -95,9 +99,11 @@ class TokenEndpoint:
         if _is_rejection(reply):
             self._outages.occurred(f"HTTP {reply.status}")
             raise GatewayError(reasons.ERROR_REASON_VENDOR_REJECTED_CREDENTIALS)
+        if not 200 <= reply.status <= 299:
+            self._outages.occurred(f"HTTP {reply.status}")
+            wait = seconds_of(reply.retry_after) if reply.status in (429, 503) else None
+            raise GatewayError(reasons.ERROR_REASON_VENDOR_UNAVAILABLE, retry_after=wait, delivery=Delivery.NOT_SENT)
         try:
-            if not 200 <= reply.status <= 299:
-                raise ValueError(f"HTTP {reply.status}")
             if reply.document is None:
                 raise ValueError("no token in the reply")
             token = token_from(reply.document, asked_at)
@@ -117,5 +123,8 @@ def _is_rejection(reply: Reply) -> bool:
 
 def _is_error(document: Object, status: int) -> bool:
     """Whether it is an OAuth error (`error` is a text; RFC 6749, 5.2) or the vendor's error body."""
-    error = document.get("error")
-    return (isinstance(error, str) and not is_empty(error)) or read_envelope(document, status, Observations()).failed
+    errors = (document.get("error"), document.near_match("error"))
+    return (
+        any(isinstance(error, str) and not is_empty(error) for error in errors)
+        or read_envelope(document, status, Observations()).failed
+    )

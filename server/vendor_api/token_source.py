@@ -14,6 +14,9 @@ from .token import Token
 REJECTED_PAUSE, FAILED_PAUSE = (2.0, 20.0), (0.5, 30.0)
 """Seconds between two fetches, at least and at most: after a rejection of the credentials, after other failures."""
 
+MAX_RETRY_AFTER = 60.0
+"""Seconds for which a Retry-After of the token endpoint is obeyed at most."""
+
 RENEWAL_PAUSE = 30.0
 """Seconds between two fetches while the old token still serves, after the endpoint refused the credentials."""
 
@@ -87,7 +90,7 @@ class TokenSource:
 
     async def _fetched(self, deadline: Deadline) -> str:
         if self._fetching is None and self._failure is not None and now() < self._retry_at:
-            raise _copy(self._failure)
+            raise _copy(self._failure, self._retry_at - now())
         fetching = self._begin()
         # Not awaited itself: a caller that leaves must not take the fetch from the others.
         done, _ = await asyncio.wait({fetching}, timeout=max(deadline.remaining(), 0))
@@ -97,7 +100,7 @@ class TokenSource:
             raise GatewayError(reasons.ERROR_REASON_VENDOR_UNAVAILABLE)
         error = fetching.exception()
         if error is not None:
-            raise _copy(error) if isinstance(error, GatewayError) else error
+            raise _copy(error, error.retry_after) if isinstance(error, GatewayError) else error
         return fetching.result().value
 
     def _begin(self) -> "asyncio.Task[Token]":
@@ -127,6 +130,8 @@ class TokenSource:
         longest = min(shortest * 2 ** min(self._failures, 10), longest)
         moment = now()
         self._retry_at = moment + random.uniform(shortest, longest)  # noqa: S311 (jitter)
+        if failure.wait_is_known:
+            self._retry_at = max(self._retry_at, moment + min(failure.retry_after, MAX_RETRY_AFTER))
         self._renew_at = moment + RENEWAL_PAUSE if rejected else self._retry_at
 
     def _ended(self, task: "asyncio.Task[Token]") -> None:
@@ -135,6 +140,6 @@ class TokenSource:
             task.exception()  # read, so that the failure of a renewal that nobody waits for is not logged as lost
 
 
-def _copy(error: GatewayError) -> GatewayError:
-    """Each caller raises its own: a traceback grows with every raise."""
-    return GatewayError(error.reason, delivery=error.delivery)
+def _copy(error: GatewayError, left: float) -> GatewayError:
+    """Each caller raises its own: a traceback grows with every raise. left: seconds of the vendor's Retry-After."""
+    return GatewayError(error.reason, retry_after=left if error.wait_is_known else None, delivery=error.delivery)

@@ -88,6 +88,9 @@ async def test_a_certificate_that_is_not_trusted_is_told_by_its_cause(log: Any) 
         pytest.param(send({"error": "invalid_client"}, 401), "HTTP 401", id="wrong credentials"),
         pytest.param(send("<html>"), "no token in the reply", id="no JSON"),
         pytest.param(send({"token_type": "Bearer"}), "no token in the reply", id="no token"),
+        pytest.param(
+            send({"access_token": "t", "token_type": "mac"}), "a token of another type than Bearer", id="another type"
+        ),
     ],
 )
 async def test_a_token_that_is_not_given_is_told_by_its_cause(

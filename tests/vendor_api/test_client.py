@@ -120,6 +120,19 @@ def _only_with(token: str, vendor: ScriptedVendor) -> Answer:
     return answer
 
 
+@pytest.mark.parametrize("status", [429, 503])
+async def test_a_retry_after_of_the_token_endpoint_reaches_callers(status: int, vendor: ScriptedVendor) -> None:
+    """Its failure is the vendor's, with what is left of the wait; no other call requests a token meanwhile."""
+    vendor.answer("token", send("", status, retry_after="40"))
+    async with started(vendor.url) as gateway, connected(gateway) as client:
+        for _ in range(3):
+            failed = await failure(client.GetCallRequestResult(GET))
+            assert (failed.code, failed.reason) == ("UNAVAILABLE", "VENDOR_UNAVAILABLE")
+            assert failed.retry is not None
+            assert 20 < failed.retry <= 40
+    assert len(vendor.requests("token")) == 1
+
+
 async def test_a_token_is_renewed_before_it_expires_while_the_old_one_serves(vendor: ScriptedVendor) -> None:
     """In the last tenth of its life a token still serves while a new one is fetched; no caller waits for that."""
     vendor.answer("token", send(TOKEN | {"expires_in": 2}), never())

@@ -7,12 +7,12 @@ import pytest
 
 from callrequest.v1 import error_reason_pb2 as reasons
 from server.deadline import Deadline, now
-from server.errors import GatewayError, Reason
+from server.errors import MAX_WAIT, GatewayError, Reason
 from server.vendor_api.document import parse
 from server.vendor_api.mapping import KNOWN_KEYS
 from server.vendor_api.refusals import MAX_IDS, MAX_PAUSE, MIN_AGE, Refusals
 from server.vendor_api.token import DEFAULT_LIFETIME, MAX_LIFETIME, MIN_LIFETIME, Token, token_from
-from server.vendor_api.token_source import FAILED_PAUSE, REJECTED_PAUSE, RENEWAL_PAUSE, TokenSource
+from server.vendor_api.token_source import FAILED_PAUSE, MAX_RETRY_AFTER, REJECTED_PAUSE, RENEWAL_PAUSE, TokenSource
 from testkit import virtual_time
 
 REJECTED, UNAVAILABLE = reasons.ERROR_REASON_VENDOR_REJECTED_CREDENTIALS, reasons.ERROR_REASON_VENDOR_UNAVAILABLE
@@ -26,6 +26,7 @@ class _Endpoint:
         self.lifetime = lifetime
         self.seconds = 0.1
         self.failing: Reason | None = None
+        self.retry_after: float | None = None
         self.fetched_at: list[float] = []
         self.source = TokenSource(self._fetch)
 
@@ -34,7 +35,7 @@ class _Endpoint:
         self.fetched_at.append(asked_at)
         await asyncio.sleep(self.seconds)
         if self.failing is not None:
-            raise GatewayError(self.failing)
+            raise GatewayError(self.failing, retry_after=self.retry_after)
         return Token(f"token-{len(self.fetched_at)}", self.lifetime, asked_at)
 
     async def get(self, seconds: float = 10) -> str | Reason:
@@ -98,6 +99,34 @@ def test_who_comes_between_two_fetches_gets_the_failure_at_once() -> None:
         assert [await endpoint.get() for _ in range(100)] == [REJECTED] * 100
         assert now() == begun
         assert len(endpoint.fetched_at) == 1
+
+    virtual_time.run(test())
+
+
+@pytest.mark.parametrize(
+    ("retry_after", "pause"),
+    [
+        pytest.param(40.0, 40.0, id="obeyed"),
+        pytest.param(MAX_WAIT, MAX_RETRY_AFTER, id="at most so long"),
+        pytest.param(-5.0, FAILED_PAUSE[0], id="in the past"),
+    ],
+)
+def test_a_retry_after_of_the_endpoint_is_obeyed(retry_after: float, pause: float) -> None:
+    """No sooner fetch; who comes meanwhile gets the failure at once, with what is left of the Retry-After."""
+
+    async def test() -> None:
+        endpoint = _Endpoint()
+        endpoint.failing, endpoint.retry_after, endpoint.seconds = UNAVAILABLE, retry_after, 0
+        await endpoint.get()
+        await asyncio.sleep(pause / 2)
+        with pytest.raises(GatewayError) as raised:
+            await endpoint.source.get(Deadline.after(5))
+        if pause > 1:
+            assert raised.value.wait_is_known
+            assert raised.value.retry_after == pytest.approx(pause / 2, abs=0.1)
+        await endpoint.poll(pause / 2 + 1.1)
+        first, second = endpoint.fetched_at[:2]
+        assert pause <= second - first <= pause + 1.1
 
     virtual_time.run(test())
 
@@ -384,3 +413,43 @@ def test_any_lifetime_is_taken_for_a_sane_one(expires_in: str, seconds: float) -
 def test_a_token_without_a_lifetime_serves() -> None:
     """For the default."""
     assert token_from(parse(b'{"access_token": "t"}', KNOWN_KEYS), 0).lifetime == DEFAULT_LIFETIME
+
+
+@pytest.mark.parametrize(
+    "reply",
+    [
+        pytest.param('{"access_token": "t", "token_type": "Bearer"}', id="as documented"),
+        pytest.param('{"access_token": "t", "token_type": "bearer"}', id="lower case"),
+        pytest.param('{"access_token": "t", "token_type": " BEARER "}', id="upper case, blanks"),
+        pytest.param('{"access_token": "t", "token_type": "BearerToken"}', id="Apigee's"),
+        pytest.param('{"access_token": "t", "token_type": ""}', id="empty type"),
+        pytest.param('{"access_token": "t", "token_type": null}', id="no type"),
+        pytest.param('{"Access_Token": "t", "Token_Type": "Bearer"}', id="keys in another case"),
+        pytest.param('{" access_token ": "t"}', id="key with blanks"),
+        pytest.param('{"access_token": "", "ACCESS_TOKEN": "t"}', id="the first that is not empty"),
+        pytest.param('{"access_token": "t", "access_token": "t"}', id="the same twice"),
+    ],
+)
+def test_a_bearer_token_is_read(reply: str) -> None:
+    """RFC 6749, 5.1 and 7.1: types are compared case-blind; a reply without a type is of the only one documented."""
+    assert token_from(parse(reply.encode(), KNOWN_KEYS), 0).value == "t"
+
+
+@pytest.mark.parametrize(
+    "reply",
+    [
+        pytest.param('{"access_token": "t", "token_type": "mac"}', id="mac"),
+        pytest.param('{"access_token": "t", "Token_Type": "DPoP"}', id="DPoP"),
+        pytest.param('{"access_token": "t", "token_type": "N_A"}', id="not a type"),
+        pytest.param('{"access_token": "t", "token_type": "not bearer"}', id="another that contains it"),
+        pytest.param('{"access_token": "t", "token_type": ["Bearer"]}', id="list"),
+        pytest.param('{"access_token": "t", "access_token": "u"}', id="two tokens"),
+        pytest.param('{"accessToken": "t"}', id="another key"),
+        pytest.param('{"access_token": ""}', id="empty"),
+        pytest.param('{"access_token": "t u"}', id="with a blank"),
+    ],
+)
+def test_any_other_token_is_not_used(reply: str) -> None:
+    """RFC 6749, 7.1: a token of a type that the client does not know must not be used."""
+    with pytest.raises(ValueError, match="token"):
+        token_from(parse(reply.encode(), KNOWN_KEYS), 0)
