@@ -40,7 +40,7 @@ $(STAMP): requirements/dev.txt pyproject.toml | $(RUN_STAMP)
 run: $(RUN_STAMP)  ## Starts the gateway on 127.0.0.1:50051, with a sandbox as the vendor unless GATEWAY_VENDOR_URL is set.
 	@exec $(BIN)/python -m server serve
 
-test: setup  ## Runs all tests and prints the coverage.
+test: setup  ## Runs all tests and prints the coverage. What needs Go or Node is skipped where tools/go/install did not run.
 	$(BIN)/coverage run -m pytest $(TESTS)
 	$(BIN)/coverage combine --quiet
 	$(BIN)/coverage report

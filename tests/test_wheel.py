@@ -54,8 +54,16 @@ def test_the_command_is_installed(installed: Path) -> None:
     assert ended.stdout == f"call-request-gateway {__version__}\n"
 
 
+def test_the_installed_command_has_a_doctor(installed: Path) -> None:
+    """All is well without settings."""
+    environment = gateway_environment() | {"PYTHONSAFEPATH": "1"}
+    command: list[str | Path] = [installed / "bin/call-request-gateway", "doctor"]
+    ended = subprocess.run(command, cwd=installed, capture_output=True, text=True, check=False, env=environment)
+    assert (ended.returncode, ended.stderr) == (0, ""), ended.stdout
+
+
 def test_the_installed_command_serves_with_its_sandbox(installed: Path, tmp_path: Path) -> None:
-    """`serve` without settings plays the vendor itself: nothing of the checkout is needed."""
+    """`serve` without settings plays the vendor itself, and the calls it prints can be pasted: no checkout is needed."""
     environment = gateway_environment(DRAIN_DELAY=0, GRACE=2) | {"PYTHONSAFEPATH": "1"}
     address = environment["GATEWAY_LISTEN"]
     port = int(address.rpartition(":")[2])
@@ -66,6 +74,11 @@ def test_the_installed_command_serves_with_its_sandbox(installed: Path, tmp_path
         grpc.insecure_channel(address, options=(("grpc.enable_http_proxy", 0),)) as channel,
     ):
         answer = CallRequestServiceStub(channel).GetCallRequestResult(request, timeout=10, wait_for_ready=True)
+        printed = re.findall(r"^    (\S.*)$", (tmp_path / "log").read_text(), re.MULTILINE)
+        pasted = subprocess.run(
+            printed[0], shell=True, cwd=tmp_path, env=environment, capture_output=True, text=True, check=True
+        )
+    assert "CALL_STATUS_SUCCESS" in pasted.stdout
     assert answer.call_request_result.call_request_id == RESULT_ID
 
 

@@ -12,7 +12,7 @@ from callrequest.v1.call_request_service_pb2_grpc import CallRequestServiceStub
 from tools.clients.reports import CHECKS, MISSING, Finding, Verdict, check_of, read_report
 from tools.clients.servers import all_servers
 from tools.clients.table import WHOLE, held, render
-from tools.clients.toolchains import MissingToolchainError, commands_for
+from tools.clients.toolchains import INSTALLED, MissingToolchainError, commands_for
 
 PASSED = Finding(Verdict.PASSED)
 
@@ -101,6 +101,17 @@ def test_a_missing_toolchain_is_said(monkeypatch: pytest.MonkeyPatch, tmp_path: 
     monkeypatch.setenv("PATH", str(tmp_path))
     with pytest.raises(MissingToolchainError, match="no JDK 17 or later"):
         commands_for("java")
+
+
+def test_no_toolchain_is_installed_unasked(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """A test would stand still for a minute: it is skipped, and names the command."""
+    if INSTALLED.exists():
+        pytest.skip("build/toolchains is there: nothing is left to install")
+    monkeypatch.setenv("PATH", str(tmp_path))
+    for language in ("go", "typescript"):
+        with pytest.raises(MissingToolchainError, match=r"run `.venv/bin/python -m tools.clients.toolchains`"):
+            commands_for(language, may_install=False)
+    assert not INSTALLED.exists()
 
 
 def test_the_servers_serve_and_end(tmp_path: Path) -> None:

@@ -27,13 +27,16 @@ class MissingToolchainError(Exception):
     """A language cannot be built here; the text names what is missing."""
 
 
-def commands_for(language: str) -> list[Path]:
-    """Folders that belong in front of the PATH, so that the language can be built. Raises MissingToolchainError."""
+def commands_for(language: str, *, may_install: bool = True) -> list[Path]:
+    """Folders that belong in front of the PATH, so that the language can be built. Raises MissingToolchainError.
+
+    may_install: whether what the machine lacks may be installed, which takes a minute.
+    """
     match language:
         case "go":
-            return [] if _has(["go", "env", "GOVERSION"], (1, 26)) else [install()]
+            return [] if _has(["go", "env", "GOVERSION"], (1, 26)) else [_installed(may_install)]
         case "typescript":
-            return [] if _has(["node", "--version"], (20,)) and shutil.which("npm") else [install()]
+            return [] if _has(["node", "--version"], (20,)) and shutil.which("npm") else [_installed(may_install)]
         case "java":
             if not _has(["javac", "-version"], (17,)):
                 raise MissingToolchainError("no JDK 17 or later")
@@ -42,9 +45,19 @@ def commands_for(language: str) -> list[Path]:
     return []
 
 
+def _installed(may_install: bool) -> Path:
+    if not may_install and not _is_installed():
+        raise MissingToolchainError("no Go 1.26 or Node 20: run `.venv/bin/python -m tools.clients.toolchains`")
+    return install()
+
+
+def _is_installed() -> bool:
+    return all((COMMANDS / name).is_symlink() for name in _LINKS)
+
+
 def install() -> Path:
     """Installs what requirements/toolchains.txt pins, unless it is there. Raises MissingToolchainError."""
-    if not all((COMMANDS / name).is_symlink() for name in _LINKS):
+    if not _is_installed():
         command = [sys.executable, "-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--upgrade"]
         command += ["--require-hashes", "--target", str(INSTALLED), "-r", "requirements/toolchains.txt"]
         pip = subprocess.run(command, cwd=ROOT, stdout=subprocess.DEVNULL, check=False)  # noqa: S603 (our own command)

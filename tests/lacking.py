@@ -1,0 +1,16 @@
+"""What a test needs and this machine lacks: it is skipped with the command that would install it; in CI it fails.
+
+No test installs anything: that is done before, by a command whose output is seen.
+"""
+
+import os
+from typing import NoReturn
+
+import pytest
+
+
+def lacking(what: str) -> NoReturn:
+    """Skips the test; in CI, where nothing may be skipped, fails it. what: what is missing, and the command."""
+    if os.environ.get("CI") == "true":
+        pytest.fail(what)
+    pytest.skip(what)
