@@ -113,20 +113,21 @@ class Coalescer:
         except BaseException as error:
             # Whatever it is, a defect or this task's own cancellation: those who wait must not wait for ever.
             is_latest = self._forget(call_request_id, flight)
-            if is_latest and isinstance(error, GatewayError):
-                self._fail(call_request_id, error)
             failure = deadline_exceeded() if isinstance(error, asyncio.CancelledError) else error
             for answer in flight.waiting:
                 if not answer.done():
                     answer.set_exception(failure)
+            if is_latest and isinstance(error, GatewayError):
+                self._fail(call_request_id, error)
             if not isinstance(error, Exception):
                 raise
             return
-        if self._forget(call_request_id, flight):
-            self._store(call_request_id, reading)
-        for answer in flight.waiting:
+        is_latest = self._forget(call_request_id, flight)
+        for answer in flight.waiting:  # first: whatever becomes of storing it, nobody waits for ever
             if not answer.done():
                 answer.set_result(reading)
+        if is_latest:
+            self._store(call_request_id, reading)
 
     def _forget(self, call_request_id: str, flight: _Flight) -> bool:
         """Nobody can join it any more. Returns whether it was the latest of its id."""

@@ -14,6 +14,7 @@ from cryptography import x509
 from callrequest.v1 import error_reason_pb2 as reasons
 
 from ..errors import GatewayError
+from ..observability.logs import describe, get_log
 from .callers_file import DNS, URI
 
 MAX_CACHED = 1024
@@ -70,7 +71,8 @@ def _read(pem: bytes) -> PeerCertificate:
         certificate = x509.load_pem_x509_certificate(pem)
         names = tuple(_names(certificate))
         begins, ends = certificate.not_valid_before_utc, certificate.not_valid_after_utc
-    except ValueError:
+    except Exception as error:  # the library has several of its own that are no ValueError: for a version, for a name
+        get_log().warning("a client's certificate cannot be read", **describe(error))
         return _UNREADABLE
     return PeerCertificate(names, begins.timestamp(), ends.timestamp())
 
@@ -79,7 +81,7 @@ def _names(certificate: x509.Certificate) -> Iterable[tuple[str, str]]:
     """Its URIs, then its DNS names. None at all when one of them is not plain text or the extension is malformed."""
     try:
         alternatives = certificate.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
-    except (x509.ExtensionNotFound, x509.DuplicateExtension, ValueError):
+    except (x509.ExtensionNotFound, x509.DuplicateExtension, x509.UnsupportedGeneralNameType, ValueError):
         return ()
     uris = alternatives.get_values_for_type(x509.UniformResourceIdentifier)
     dns_names = alternatives.get_values_for_type(x509.DNSName)

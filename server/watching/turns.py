@@ -4,6 +4,8 @@ import asyncio
 from collections import deque
 from collections.abc import Callable, Iterable
 
+from ..observability.logs import describe, get_log
+
 BATCH = 50
 """Callbacks in one turn of the event loop: each has a watcher write a message, some 100 µs."""
 
@@ -23,6 +25,9 @@ class Turns:
 
     def _run_batch(self) -> None:
         for _ in range(min(BATCH, len(self._due))):
-            self._due.popleft()()
+            try:
+                self._due.popleft()()
+            except Exception as error:  # a defect: those that are due after it must not wait for ever
+                get_log().error("unexpected", **describe(error))
         if self._due:
             asyncio.get_running_loop().call_soon(self._run_batch)

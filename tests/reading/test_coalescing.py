@@ -6,8 +6,10 @@ from typing import TYPE_CHECKING
 import pytest
 
 from callrequest.v1 import call_request_pb2 as pb
+from callrequest.v1 import error_reason_pb2 as reasons
 from callrequest.v1.call_request_service_pb2 import CancelCallRequestRequest, GetCallRequestResultRequest
 from server.deadline import Deadline, now
+from server.errors import GatewayError
 from server.reading.coalescing import Coalescer
 from server.reading.result_cache import MaxAge, Reading
 from testkit.gateway import connected, metrics_of, started
@@ -191,3 +193,28 @@ async def _read(client: "CallRequestServiceAsyncStub", max_age: float) -> pb.Cal
     request = GetCallRequestResultRequest(call_request_id=RESULT_ID)
     request.max_age.FromNanoseconds(int(max_age * 1e9))
     return (await client.GetCallRequestResult(request)).call_request_result.status
+
+
+@pytest.mark.parametrize("failure", [None, GatewayError(reasons.ERROR_REASON_VENDOR_FAILED)], ids=["answer", "failure"])
+def test_a_defect_where_a_reading_is_stored_keeps_nobody_waiting(failure: GatewayError | None) -> None:
+    """Whoever waits has its answer, or its failure, all the same."""
+
+    async def reading() -> str:
+        async def read(call_request_id: str, max_age: MaxAge, deadline: Deadline) -> Reading:
+            await asyncio.sleep(1)
+            if failure is not None:
+                raise failure
+            return Reading(b"", final=False, read_at=now())
+
+        def defect(*_: object) -> None:
+            raise KeyError
+
+        coalescer = Coalescer(read, defect, defect)
+        asyncio.get_running_loop().set_exception_handler(lambda *_: None)
+        try:
+            await coalescer.get(RESULT_ID, MaxAge(1, 1), Deadline.after(10), fresh=False)
+        except GatewayError as error:
+            return error.reason_name
+        return "answered"
+
+    assert run(reading()) == ("answered" if failure is None else "VENDOR_FAILED")

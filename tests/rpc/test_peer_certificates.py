@@ -51,9 +51,18 @@ def test_names_are_read_from_the_certificate_itself(
     assert list(PeerCertificates().names(seen(certificate))) == read
 
 
-def test_an_extension_that_cannot_be_read_holds_no_names(authority: Authority) -> None:
-    """Whoever encodes it wrongly is nobody."""
-    odd = x509.UnrecognizedExtension(x509.SubjectAlternativeName.oid, b"\x30\x05\x86\x03\xff\xfe\x00")
+@pytest.mark.parametrize(
+    "encoded",
+    [
+        pytest.param(b"\x30\x05\x86\x03\xff\xfe\x00", id="a URI that is no text"),
+        pytest.param(b"\x30\x02\xa3\x00", id="an X.400 address"),
+        pytest.param(b"\x30\x04\xa5\x02\x30\x00", id="an EDI party"),
+        pytest.param(b"\x30\x07\x87\x05\x01\x02\x03\x04\x05", id="an address of five bytes"),
+    ],
+)
+def test_an_extension_that_cannot_be_read_holds_no_names(authority: Authority, encoded: bytes) -> None:
+    """Whoever encodes it wrongly, or with names that the library does not know, is nobody; it is no defect of ours."""
+    odd = x509.UnrecognizedExtension(x509.SubjectAlternativeName.oid, encoded)
     assert PeerCertificates().names(seen(authority.issue(more=[odd]).certificate)) == ()
 
 

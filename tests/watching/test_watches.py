@@ -3,6 +3,7 @@
 import asyncio
 import statistics
 from collections.abc import Callable, Coroutine
+from functools import partial
 from itertools import pairwise
 from typing import Any
 
@@ -584,3 +585,17 @@ def test_a_final_result_counts_although_it_looks_older() -> None:
         return caller.statuses
 
     assert run(watching()) == [PENDING, CANCELLED]
+
+
+async def test_a_callback_that_fails_keeps_none_from_its_turn() -> None:
+    """Not those that are due with it, nor any that come later."""
+    turns, called = Turns(), list[int]()
+
+    def fail() -> None:
+        raise KeyError
+
+    turns.run([fail, *(partial(called.append, number) for number in range(BATCH + 2))])
+    await asyncio.sleep(0.05)
+    turns.run([partial(called.append, -1)])
+    await asyncio.sleep(0.05)
+    assert called == [*range(BATCH + 2), -1]
