@@ -63,7 +63,7 @@ def test_the_installed_command_has_a_doctor(installed: Path) -> None:
 
 
 def test_the_installed_command_serves_with_its_sandbox(installed: Path, tmp_path: Path) -> None:
-    """`serve` without settings plays the vendor itself, and the calls it prints can be pasted: no checkout is needed."""
+    """`serve` without settings plays the vendor itself, and the calls it prints can be pasted, without a checkout."""
     environment = gateway_environment(DRAIN_DELAY=0, GRACE=2) | {"PYTHONSAFEPATH": "1"}
     address = environment["GATEWAY_LISTEN"]
     port = int(address.rpartition(":")[2])
