@@ -14,6 +14,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import grpc
+import pytest
 import trustme
 
 from callrequest.v1.call_request_service_pb2 import GetCallRequestResultRequest
@@ -159,6 +160,23 @@ def test_the_log_for_people_begins_with_the_time() -> None:
     at = rf"\d{{4}}-\d\d-\d\dT[\d:.]+Z \[info +\] serving +address=127.0.0.1:{gateway.gateway} version=\S+"
     assert re.fullmatch(at, serving)
     assert re.findall(r"(\w+)=", call)[:2] == ["method", "code"]
+
+
+@pytest.mark.parametrize("no_color", [pytest.param("", id="unset"), pytest.param("1", id="set")])
+def test_no_color_is_obeyed(no_color: str) -> None:
+    """A terminal has colours, unless NO_COLOR is set and not empty."""
+    leader, follower = os.openpty()
+    environment = gateway_environment() | {"NO_COLOR": no_color}
+    command = [sys.executable, "-m", "server", "sandbox", "--listen", "127.0.0.1:0"]
+    with subprocess.Popen(command, cwd=ROOT, env=environment, stdout=follower) as sandbox:
+        os.close(follower)
+        shown = b""
+        while b"\n" not in shown:
+            shown += os.read(leader, 4096)
+        sandbox.send_signal(signal.SIGTERM)
+    os.close(leader)
+    assert b"vendor=" in re.sub(rb"\x1b\[\d*m", b"", shown)
+    assert (b"\x1b[" in shown) is not bool(no_color)
 
 
 def test_errors_name_no_command_that_people_do_not_use() -> None:
