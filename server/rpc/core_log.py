@@ -12,6 +12,7 @@ import threading
 import time
 from collections import Counter
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Self
 
 from ..observability.logs import get_log
@@ -105,7 +106,9 @@ class CoreLog:
                 return
 
     def _pass_on(self, content: bytes) -> None:
-        try:
-            os.write(self._stderr, content)
-        except OSError:
-            return
+        """Writes it to the true stderr. What that does not take at once is lost: the core would wait for its reader."""
+        ready = select.poll()
+        ready.register(self._stderr, select.POLLOUT)
+        with suppress(OSError):
+            while content and ready.poll(0):
+                content = content[os.write(self._stderr, content[: select.PIPE_BUF]) :]

@@ -136,3 +136,29 @@ async def test_strangers_at_the_port_cause_one_line_and_their_counts() -> None:
         lines = [line for line in site.gateway.log() if line.get("event") == "TLS handshakes failed"]
         assert [line["level"] for line in lines] == ["info"]
         assert site.gateway.errors() == before
+
+
+UNREAD = """
+import os, threading
+from server.rpc.core_log import CoreLog
+
+def write():
+    for _ in range(3000):
+        os.write(2, b"a line of something else than gRPC's core, which is passed on to whoever reads stderr\\n")
+    os.write(1, b"written")
+
+with CoreLog():
+    writing = threading.Thread(target=write, daemon=True)
+    writing.start()
+    writing.join(30)
+    os._exit(0)
+"""
+
+
+def test_a_stderr_that_nobody_reads_holds_up_nobody_who_writes_to_it() -> None:
+    """Else the core's threads would wait in the midst of a call, once the pipes are full."""
+    command = [sys.executable, "-c", UNREAD]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
+        assert process.wait(60) == 0
+        assert process.stdout is not None
+        assert process.stdout.read() == b"written"
