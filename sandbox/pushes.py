@@ -52,6 +52,7 @@ class Pushes:
 
     async def _look(self) -> None:
         while True:
+            await self._state.has_unpushed.wait()
             await asyncio.sleep(LOOK_EVERY)
             now = self._state.clock.now()
             for call_request in [each for each in self._state.unpushed if each.status(now) is Status.COMPLETED]:
@@ -59,6 +60,8 @@ class Pushes:
                 task = asyncio.create_task(self._push(call_request))
                 self._sending.add(task)
                 task.add_done_callback(self._sending.discard)
+            if not self._state.unpushed:
+                self._state.has_unpushed.clear()
 
     async def _push(self, call_request: CallRequest) -> None:
         """Sends all pushes of a call request, in the order that its plan has."""

@@ -1,5 +1,7 @@
 """The sandbox's state, and the operations of service.py and control.py on it."""
 
+import asyncio
+
 from .call_requests import CallRequest, Plan
 from .clock import Clock
 from .fault_queue import FaultPlan, FaultQueue
@@ -27,6 +29,7 @@ class State:
         self.faults = FaultQueue()
         self.call_requests: dict[str, CallRequest] = {}
         self.unpushed: set[CallRequest] = set()
+        self.has_unpushed = asyncio.Event()
         self.reset(keep_tokens=False)
 
     def reset(self, *, keep_tokens: bool) -> None:
@@ -50,6 +53,7 @@ class State:
         self.call_requests[call_request_id] = made
         if plan.webhook is not None:
             self.unpushed.add(made)
+            self.has_unpushed.set()
         return made
 
     def plan_fault(self, plan: FaultPlan) -> None:

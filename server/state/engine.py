@@ -89,6 +89,7 @@ class Engine:
                 await self._wake.wait()
                 self._wake.clear()
                 while self._queue and self.is_up:
+                    await asyncio.sleep(0)  # a batch costs more than a script: whoever is ready joins this one
                     await self._run([self._queue.popleft() for _ in range(min(len(self._queue), MAX_BATCH))])
 
     async def _run(self, calls: list[Call]) -> None:
