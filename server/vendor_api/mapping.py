@@ -139,13 +139,14 @@ OUTCOME = (
     FieldMapping("recipient_name", "recipientName", Text(100)),
     FieldMapping("hotel_confirmation_id", "hotelConfirmationId", Text(50)),
 )
+STATUS = FieldMapping(
+    "status",
+    "callRequestStatus",
+    STATUS_ENUM,
+    also=(Key("callRequetStatus", Quirk.MISSPELT_STATUS_KEY),),
+)
 RESULT = (
-    FieldMapping(
-        "status",
-        "callRequestStatus",
-        STATUS_ENUM,
-        also=(Key("callRequetStatus", Quirk.MISSPELT_STATUS_KEY),),
-    ),
+    STATUS,
     FieldMapping("outcome", "result", also=(Key("results", Quirk.RESULT_OR_RESULTS),), rows=OUTCOME),
 )
 

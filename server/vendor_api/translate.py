@@ -10,7 +10,18 @@ from callrequest.v1 import error_reason_pb2 as reasons
 
 from ..errors import Delivery, GatewayError
 from .document import Object, is_empty, text_of
-from .mapping import CANCELLATION, CANCELLED_OBJECT, ERROR, ID, KNOWN_KEYS, REFERENCE, RESULT, SUCCESS, FieldMapping
+from .mapping import (
+    CANCELLATION,
+    CANCELLED_OBJECT,
+    ERROR,
+    ID,
+    KNOWN_KEYS,
+    REFERENCE,
+    RESULT,
+    STATUS,
+    SUCCESS,
+    FieldMapping,
+)
 from .quirks import Observations, Quirk, UnreadableValue
 
 
@@ -59,7 +70,11 @@ def read_result(document: Object, call_request_id: str, observations: Observatio
 
 
 def read_cancellation(document: Object, call_request_id: str, observations: Observations) -> cancellations.Cancellation:
-    """Translates the reply to a cancel that succeeded. Raises VENDOR_MALFORMED_RESPONSE for another id."""
+    """Translates the reply to a cancel that succeeded.
+
+    Raises VENDOR_MALFORMED_RESPONSE for another id, and for a status other than CANCELLED: a cancel's reply has none, a
+    read's that a wrong path answers with has, and `"success": true` then means only that it was read.
+    """
     _check_id(document, call_request_id, observations)
     cancellation = cancellations.Cancellation(
         call_request_id=call_request_id, outcome=cancellations.CANCELLATION_OUTCOME_CANCELLED
@@ -69,6 +84,8 @@ def read_cancellation(document: Object, call_request_id: str, observations: Obse
     set_fields(cancellation, Object(((REFERENCE.key, reference),), KNOWN_KEYS), (REFERENCE,), observations)
     objects = [value for value in _values(CANCELLED_OBJECT, document) if isinstance(value, Object)]
     for each in (*objects, document):
+        if read_value(STATUS, each, observations) not in {None, results.CALL_REQUEST_STATUS_CANCELLED}:
+            raise malformed()
         if not cancellation.HasField("cancelled_at"):
             set_fields(cancellation, each, CANCELLATION, observations)
     return cancellation

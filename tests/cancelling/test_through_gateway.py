@@ -96,6 +96,31 @@ async def test_a_cancel_that_nobody_waits_for_is_finished_before_the_end(vendor:
     assert vendor.left == 0
 
 
+@pytest.mark.parametrize(
+    ("reply", "readings"),
+    [
+        pytest.param(with_status("PENDING_TO_CALL"), 1, id="pending"),
+        pytest.param(with_status("in Progress"), 1, id="another spelling"),
+        pytest.param({"success": True, "result": {"callRequestStatus": "COMPLETED"}}, 1, id="in the object"),
+        pytest.param(with_status("Canceled"), 0, id="cancelled"),
+        pytest.param(with_status("ACCEPTED"), 0, id="unknown"),
+        pytest.param(with_status(""), 0, id="empty"),
+    ],
+)
+async def test_a_success_with_another_status_is_no_yes(
+    client: "CallRequestServiceAsyncStub", vendor: ScriptedVendor, reply: dict[str, object], readings: int
+) -> None:
+    """A wrong VENDOR_CANCEL_PATH may answer with a result: the status is read back, as for every reply in doubt."""
+    vendor.answer("cancel", send(reply))
+    vendor.answer("result", send(with_status("COMPLETED")))
+    if readings:
+        failed = await failure(client.CancelCallRequest(CANCEL))
+        assert failed.reason == "CANCELLATION_NOT_ALLOWED"
+    else:
+        assert (await client.CancelCallRequest(CANCEL)).cancellation.outcome == pb.CANCELLATION_OUTCOME_CANCELLED
+    assert len(vendor.requests("result")) == readings
+
+
 async def test_a_refusal_carries_why_as_a_detail(client: "CallRequestServiceAsyncStub", vendor: ScriptedVendor) -> None:
     """FAILED_PRECONDITION with CancellationRejected: the typed reason, and the status after the refusal."""
     vendor.answer("cancel", refused(CHECK_IN))
