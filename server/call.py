@@ -26,7 +26,7 @@ METHODS = tuple(method.name for method in _SERVICE.methods)
 
 
 class WrongRequestError(Exception):
-    """There is no such method, or the text is no request of it."""
+    """There is no such method, the text is no request of it, or the file of CAs cannot be read."""
 
 
 def call(address: Address, method: str, text: str, ca: Path | None, name: str | None, token: str | None) -> int:
@@ -34,7 +34,7 @@ def call(address: Address, method: str, text: str, ca: Path | None, name: str | 
 
     text: the request as JSON, or a call request id alone. ca: a PEM file of CAs; None: plaintext. name: what the
     server's certificate must be valid for, instead of the address. token: a bearer token. A failure is printed on
-    stderr with its details decoded, exit code 1. Raises WrongRequestError, OSError when the file cannot be read.
+    stderr with its details decoded, exit code 1. Raises WrongRequestError.
     """
     request = _request(method, text)
     metadata = () if token is None else (("authorization", f"Bearer {token}"),)
@@ -66,7 +66,11 @@ def _channel(address: Address, ca: Path | None, name: str | None) -> grpc.Channe
         return grpc.insecure_channel(str(address), options)
     if name is not None:
         options.append(("grpc.ssl_target_name_override", name))
-    return grpc.secure_channel(str(address), grpc.ssl_channel_credentials(ca.read_bytes()), options)
+    try:
+        trusted = ca.read_bytes()
+    except OSError:
+        raise WrongRequestError("--cacert: cannot be read") from None
+    return grpc.secure_channel(str(address), grpc.ssl_channel_credentials(trusted), options)
 
 
 def _responses(

@@ -131,7 +131,10 @@ def _examine(*, as_json: bool) -> int:
 
     unblock_signals()
     configure_logs("error", console=False, sink=_Nowhere())
-    code: int = uvloop.run(report(examine(), as_json=as_json))
+    try:
+        code: int = uvloop.run(report(examine(), as_json=as_json))
+    except (BrokenPipeError, KeyboardInterrupt):  # nobody waits for the rest
+        return 1
     return code
 
 
@@ -144,11 +147,9 @@ def _call(options: argparse.Namespace) -> int:
         return call(options.address, options.method, options.request, options.cacert, options.name, options.token)
     except WrongRequestError as error:
         write_stderr(f"{error}\n")
-    except OSError:
-        write_stderr("--cacert: cannot be read\n")
-    except KeyboardInterrupt:  # the end of a watch, as a rule
+        return WRONG_SETTINGS
+    except (BrokenPipeError, KeyboardInterrupt):  # the end of a watch, as a rule: nobody reads it any more
         return 0
-    return WRONG_SETTINGS
 
 
 def _all_that_fail(error: CannotListenError, settings: Settings) -> SettingsError:

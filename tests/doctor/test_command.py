@@ -81,3 +81,20 @@ def test_too_few_open_files() -> None:
     ended = _doctor(open_files=512)
     assert ended.returncode == 1
     assert "open files       at most 512: raise the hard limit" in ended.stdout
+
+
+def test_nobody_has_to_read_to_the_end() -> None:
+    """As with `doctor | head -n 1`: no traceback."""
+    line, environment = f"{sys.executable} -m server doctor | head -n 1", gateway_environment()
+    ended = subprocess.run(
+        command,
+        shell=True,
+        cwd=ROOT,
+        env=gateway_environment(),
+        capture_output=True,
+        text=True,
+        timeout=50,
+        check=False,
+    )
+    assert ended.stdout.startswith("ok       settings")
+    assert ended.stderr == ""

@@ -13,6 +13,7 @@ from pydantic import SecretStr
 
 from server.doctor.vendor import MAX_SKEW, UNKNOWN_ID
 from testkit.certificate_authority import DNS, Authority, replace
+from testkit.gateway import SECRET
 from testkit.handshakes import handshakes
 from testkit.http_proxy import http_proxy
 from testkit.scripted_vendor import Answer, ScriptedVendor, failed, hang_up, raw, send
@@ -310,3 +311,13 @@ async def test_a_read_that_fails(vendor: ScriptedVendor, answer: Answer, expecte
     """The status, the ErrorReason, and what to do."""
     vendor.answer("result", answer)
     assert expected in text_of(await of_vendor(vendor.url), "read", "failed")
+
+
+@pytest.mark.parametrize("status", [200, 302, 400, 401, 403, 404, 500])
+async def test_nothing_of_a_reply_is_printed(vendor: ScriptedVendor, status: int) -> None:
+    """A vendor may repeat the secret and the token in what it answers."""
+    told = send({"error": {"code": SECRET, "message": TOKEN}}, status, location=f"/{TOKEN}", date=SECRET)
+    for operation in ("result", "token"):
+        vendor.answer(operation, told)
+        findings = await of_vendor(vendor.url)
+        assert not [each for each in findings if SECRET in each.text or TOKEN in each.text]
