@@ -87,14 +87,7 @@ def test_nobody_has_to_read_to_the_end() -> None:
     """As with `doctor | head -n 1`: no traceback."""
     line, environment = f"{sys.executable} -m server doctor | head -n 1", gateway_environment()
     ended = subprocess.run(
-        command,
-        shell=True,
-        cwd=ROOT,
-        env=gateway_environment(),
-        capture_output=True,
-        text=True,
-        timeout=50,
-        check=False,
+        line, shell=True, cwd=ROOT, env=environment, capture_output=True, text=True, timeout=50, check=False
     )
     assert ended.stdout.startswith("ok       settings")
     assert ended.stderr == ""
