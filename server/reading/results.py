@@ -3,7 +3,7 @@
 from typing import TYPE_CHECKING, Protocol, Self
 
 from ..concurrency_limit import ConcurrencyLimit
-from ..deadline import DEFAULT_SECONDS, Deadline, now
+from ..deadline import DEFAULT_SECONDS, MAX_SECONDS, Deadline, now
 from ..state.values import Message, OwnResult
 from ..vendor_api.client import VendorClient
 from .coalescing import Coalescer
@@ -147,8 +147,10 @@ class Results:
         self._vendor_reads.forget(message.call_request_id)
         if message.kind == "final":
             self._coalescer.drop(message.call_request_id)  # a read that began before a push may bring the old truth
-        for observer in self._observers:
-            observer.on_published(message.call_request_id)
+        # A result that may be too old to be given by now would be read again, published, and so on without end.
+        if message.kind == "final" or self._cache.max_age(None).final > MAX_SECONDS:
+            for observer in self._observers:
+                observer.on_published(message.call_request_id)
 
     def missed(self) -> None:
         """Publications may have been missed: nothing that may still change is trusted any more."""

@@ -420,17 +420,21 @@ async def test_a_caller_that_is_struck_off_the_file_loses_its_watch(vendor: Scri
 
 
 @pytest.mark.parametrize(
-    ("seconds", "default_max_age"),
-    [pytest.param(0.005, 0.0, id="nothing is kept"), pytest.param(0.3, 0.2, id="a vendor slower than the default age")],
+    ("seconds", "default_max_age", "final_max_age"),
+    [
+        pytest.param(0.005, 0.0, 3600.0, id="nothing is kept"),
+        pytest.param(0.3, 0.2, 3600.0, id="a vendor slower than the default age"),
+        pytest.param(0.3, 0.2, 0.2, id="a vendor slower than any age"),
+    ],
 )
 async def test_processes_that_watch_one_call_request_do_not_chase_each_other(
-    vendor: ScriptedVendor, seconds: float, default_max_age: float
+    vendor: ScriptedVendor, seconds: float, default_max_age: float, final_max_age: float
 ) -> None:
     """Each takes what the other has read from what they share: the vendor is asked at the pace of one watch."""
     vendor.answer("result", later(seconds, send(pending())))
     (port,) = free_ports(1)
     with engine(port) as running:
-        shared = {"state_url": running.url, "default_max_age": default_max_age, "final_max_age": 3600.0}
+        shared = {"state_url": running.url, "default_max_age": default_max_age, "final_max_age": final_max_age}
         async with (
             started(vendor.url, **shared) as one,
             started(vendor.url, **shared) as other,
