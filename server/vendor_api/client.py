@@ -19,7 +19,7 @@ from ..validation import is_call_request_id
 from .connector import USER_AGENT
 from .document import Object
 from .exchange import Exchanges, Observer, Outages, Reply
-from .faults import fault_of
+from .faults import fault_of, seconds_of
 from .quirks import Observations
 from .rate_limit import RateLimiter
 from .token_endpoint import Credentials, TokenEndpoint, TokenRequest
@@ -172,7 +172,8 @@ class VendorClient:
         try:
             document = reply.document
             envelope = None if document is None else read_envelope(document, reply.status, observations)
-            if fault := fault_of(reply.status, envelope, reply.retry_after, observations, is_page=reply.is_page):
+            wait = seconds_of(reply.retry_after, reply.date)
+            if fault := fault_of(reply.status, envelope, wait, observations, is_page=reply.is_page):
                 fault.token_refused = fault.token_refused and another_token
                 raise fault
             assert document is not None

@@ -46,12 +46,13 @@ class Observer(Protocol):
 class Reply(NamedTuple):
     """A reply of the vendor.
 
-    retry_after: the header, several joined by commas. document: None when the body is no JSON object, or too long.
-    is_page: whether the body is neither empty nor JSON.
+    retry_after, date: the headers of a failure, several joined by commas. document: None when the body is no JSON
+    object, or too long. is_page: whether the body is neither empty nor JSON.
     """
 
     status: int
     retry_after: str | None
+    date: str | None
     document: Object | None
     is_page: bool
     received_at: Timestamp
@@ -142,9 +143,9 @@ class Exchanges:
         finally:
             self._observer.vendor_request(operation, outcome, time.monotonic() - begun)
         status = response.status_code
-        retry_after = response.headers.get("retry-after") if status >= 400 else None
+        retry_after, date = (response.headers.get(name) if status >= 400 else None for name in ("retry-after", "date"))
         seconds, nanos = divmod(time.time_ns(), 10**9)
-        return Reply(status, retry_after, *_parsed(response), Timestamp(seconds=seconds, nanos=nanos))
+        return Reply(status, retry_after, date, *_parsed(response), Timestamp(seconds=seconds, nanos=nanos))
 
 
 def unavailable(delivery: Delivery) -> GatewayError:

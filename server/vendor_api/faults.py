@@ -19,18 +19,19 @@ UNAVAILABLE_STATUSES = frozenset({502, 503, 504, *range(520, 531)})
 
 _VENDOR_CODE = re.compile(r"[A-Z0-9_]{1,100}")
 
-MAX_RETRY_AFTER_CHARACTERS = 200
-"""A longer Retry-After, several joined by commas included, is not read."""
+MAX_DATE_CHARACTERS = 200
+"""A longer Retry-After or Date, several joined by commas included, is not read."""
 
 _SECONDS = re.compile(r"\d+(?:\.\d*)?", re.ASCII)
 
 
 def fault_of(
-    status: int, envelope: Envelope | None, retry_after: str | None, observations: Observations, *, is_page: bool
+    status: int, envelope: Envelope | None, retry_after: float | None, observations: Observations, *, is_page: bool
 ) -> GatewayError | None:
     """The failure of a reply, the first that matches; None for a success.
 
-    envelope: None when the body is no JSON object. is_page: whether the body is neither empty nor JSON.
+    envelope: None when the body is no JSON object. retry_after: seconds, None without them. is_page: whether
+    the body is neither empty nor JSON.
 
     Its delivery classifies the reply to a cancel: REJECTED for a known error code, 401, 403 and 429; UNKNOWN_CODE for
     an error body with any other code, at any other status; UNKNOWN for everything else.
@@ -43,14 +44,14 @@ def fault_of(
     if status == 403 and not is_page:  # the vendor answers in JSON or not at all: a page is a firewall's
         return _rejected_credentials(token_refused=False)
     if status == 429:
-        wait = seconds_of(retry_after)
-        return GatewayError(reasons.ERROR_REASON_VENDOR_RATE_LIMITED, retry_after=wait, delivery=Delivery.REJECTED)
+        reason = reasons.ERROR_REASON_VENDOR_RATE_LIMITED
+        return GatewayError(reason, retry_after=retry_after, delivery=Delivery.REJECTED)
     code = None if error_body is None else error_body.error_code
     delivery = Delivery.UNKNOWN if code is None else Delivery.UNKNOWN_CODE
     vendor_code = code if code is not None and _VENDOR_CODE.fullmatch(code) else None
     if status in UNAVAILABLE_STATUSES:
-        reason, wait = reasons.ERROR_REASON_VENDOR_UNAVAILABLE, seconds_of(retry_after)
-        return GatewayError(reason, retry_after=wait, vendor_code=vendor_code, delivery=delivery)
+        reason = reasons.ERROR_REASON_VENDOR_UNAVAILABLE
+        return GatewayError(reason, retry_after=retry_after, vendor_code=vendor_code, delivery=delivery)
     if 500 <= status <= 599:
         return GatewayError(reasons.ERROR_REASON_VENDOR_FAILED, vendor_code=vendor_code, delivery=delivery)
     if error_body is not None:
@@ -78,21 +79,32 @@ def _known_fault(envelope: Envelope, observations: Observations) -> GatewayError
     return GatewayError(reason, delivery=Delivery.REJECTED, rejected=rejected)
 
 
-def seconds_of(retry_after: str | None) -> float | None:
+def seconds_of(retry_after: str | None, date: str | None) -> float | None:
     """The seconds of a Retry-After header (RFC 9110, 10.2.3): a number or a date; None when it has neither.
 
-    Of several numbers the largest. A fraction is read; a date that has passed is negative.
+    Of several numbers the largest. A fraction is read; a date that has passed is negative. date: the reply's Date, when
+    it was sent by the clock that the other date is of; ours counts without one.
     """
-    text = (retry_after or "").strip()
+    if retry_after is None:
+        return None
+    text = retry_after.strip()
     if text.isascii() and text.isdigit():
         return float(text.lstrip("0")[:10] or 0)  # more digits are years, and float() refuses thousands of them
-    if len(text) > MAX_RETRY_AFTER_CHARACTERS:
+    if len(text) > MAX_DATE_CHARACTERS:
         return None
     numbers = [float(part) for part in map(str.strip, text.split(",")) if _SECONDS.fullmatch(part)]
     if numbers:
         return max(numbers)
+    until = _moment(text)
+    return None if until is None else (until - (_moment(date or "") or datetime.now(UTC))).total_seconds()
+
+
+def _moment(date: str) -> datetime | None:
+    """A date of HTTP (RFC 9110, 5.6.7); None for any other text."""
+    if len(date) > MAX_DATE_CHARACTERS:
+        return None
     try:
-        moment = parsedate_to_datetime(text)
-        return (moment.replace(tzinfo=moment.tzinfo or UTC) - datetime.now(UTC)).total_seconds()
+        moment = parsedate_to_datetime(date)
     except (ValueError, OverflowError, IndexError, TypeError):
         return None
+    return moment.replace(tzinfo=moment.tzinfo or UTC)

@@ -101,7 +101,7 @@ class TokenEndpoint:
             raise GatewayError(reasons.ERROR_REASON_VENDOR_REJECTED_CREDENTIALS)
         if not 200 <= reply.status <= 299:
             self._outages.occurred(f"HTTP {reply.status}")
-            wait = seconds_of(reply.retry_after) if reply.status in (429, 503) else None
+            wait = seconds_of(reply.retry_after, reply.date) if reply.status in (429, 503) else None
             raise GatewayError(reasons.ERROR_REASON_VENDOR_UNAVAILABLE, retry_after=wait, delivery=Delivery.NOT_SENT)
         try:
             if reply.document is None:

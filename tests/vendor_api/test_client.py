@@ -47,6 +47,7 @@ if TYPE_CHECKING:
 
 GET = GetCallRequestResultRequest(call_request_id=RESULT_ID)
 CANCEL = CancelCallRequestRequest(call_request_id=RESULT_ID)
+DATES = "Sun, 06 Nov 1994 08:49:00 GMT", "Sun, 06 Nov 1994 08:49:40 GMT"
 
 
 async def test_a_read_is_requested_as_documented(client: "CallRequestServiceAsyncStub", vendor: ScriptedVendor) -> None:
@@ -120,10 +121,28 @@ def _only_with(token: str, vendor: ScriptedVendor) -> Answer:
     return answer
 
 
+WAITS = [
+    pytest.param({"retry_after": "40"}, id="seconds"),
+    pytest.param({"retry_after": DATES[1], "date": DATES[0]}, id="date"),
+]
+
+
+@pytest.mark.parametrize("wait", WAITS)
 @pytest.mark.parametrize("status", [429, 503])
-async def test_a_retry_after_of_the_token_endpoint_reaches_callers(status: int, vendor: ScriptedVendor) -> None:
+async def test_a_retry_after_reaches_callers(status: int, wait: dict[str, str], vendor: ScriptedVendor) -> None:
+    """A date, too, by the vendor's clock."""
+    vendor.answer("result", send("", status, **wait))
+    async with started(vendor.url) as gateway, connected(gateway) as client:
+        assert (await failure(client.GetCallRequestResult(GET))).retry == 40
+
+
+@pytest.mark.parametrize("wait", WAITS)
+@pytest.mark.parametrize("status", [429, 503])
+async def test_a_retry_after_of_the_token_endpoint_reaches_callers(
+    status: int, wait: dict[str, str], vendor: ScriptedVendor
+) -> None:
     """Its failure is the vendor's, with what is left of the wait; no other call requests a token meanwhile."""
-    vendor.answer("token", send("", status, retry_after="40"))
+    vendor.answer("token", send("", status, **wait))
     async with started(vendor.url) as gateway, connected(gateway) as client:
         for _ in range(3):
             failed = await failure(client.GetCallRequestResult(GET))

@@ -11,7 +11,7 @@ from callrequest.v1 import cancellation_pb2 as cancellations
 from callrequest.v1 import error_reason_pb2 as reasons
 from server.errors import MAX_WAIT, Delivery, GatewayError
 from server.vendor_api.document import NotAnObject, parse
-from server.vendor_api.faults import MAX_RETRY_AFTER_CHARACTERS, UNAVAILABLE_STATUSES, fault_of, seconds_of
+from server.vendor_api.faults import MAX_DATE_CHARACTERS, UNAVAILABLE_STATUSES, fault_of, seconds_of
 from server.vendor_api.mapping import KNOWN_KEYS
 from server.vendor_api.quirks import Observations
 from server.vendor_api.readers import MAX_PROSE_CHARACTERS
@@ -54,7 +54,7 @@ def fault(status: int, body: Any, retry_after: str | None = None) -> GatewayErro
         envelope = read_envelope(document, status, observations)
     except NotAnObject as error:
         is_page = error.is_page
-    return fault_of(status, envelope, retry_after, observations, is_page=is_page)
+    return fault_of(status, envelope, seconds_of(retry_after, None), observations, is_page=is_page)
 
 
 def expected_reason(status: int, body: str) -> str | None:
@@ -153,7 +153,7 @@ def test_an_unknown_code_is_named_only_in_its_form(code: str, kept: bool) -> Non
         pytest.param("soon", 1.0, id="word"),
         pytest.param("", 1.0, id="nothing"),
         pytest.param(None, 1.0, id="no header"),
-        pytest.param(", " * MAX_RETRY_AFTER_CHARACTERS + "7", 1.0, id="too long"),
+        pytest.param(", " * MAX_DATE_CHARACTERS + "7", 1.0, id="too long"),
     ],
 )
 @pytest.mark.parametrize("status", [429, 503, 522])
@@ -167,7 +167,32 @@ def test_a_retry_after_is_read_within_bounds(status: int, retry_after: str | Non
 def test_a_date_in_an_hour_is_an_hour() -> None:
     """Seconds from now on, by the date in the header."""
     in_an_hour = datetime.now(UTC) + timedelta(hours=1)
-    assert seconds_of(format_datetime(in_an_hour, usegmt=True)) == pytest.approx(3600, abs=60)
+    assert seconds_of(format_datetime(in_an_hour, usegmt=True), None) == pytest.approx(3600, abs=60)
+
+
+@pytest.mark.parametrize(
+    ("retry_after", "date", "seconds"),
+    [
+        pytest.param(
+            "Sun, 06 Nov 1994 08:49:40 GMT", "Sun, 06 Nov 1994 08:49:37 GMT", 3.0, id="a clock that is behind"
+        ),
+        pytest.param("Sun, 06 Nov 2094 08:49:40 GMT", "Sun, 06 Nov 2094 08:49:37 GMT", 3.0, id="a clock that is ahead"),
+        pytest.param("Sun Nov  6 08:49:40 1994", "Sunday, 06-Nov-94 08:49:37 GMT", 3.0, id="obsolete forms"),
+        pytest.param("Sun, 06 Nov 1994 08:49:30 GMT", "Sun, 06 Nov 1994 08:49:37 GMT", -7.0, id="in its past"),
+        pytest.param("Fri, 31 Dec 9999 23:59:59 -2359", "Mon, 01 Jan 1000 00:00:00 +2359", 2.84e11, id="all of time"),
+        pytest.param("7", "Sun, 06 Nov 1994 08:49:37 GMT", 7.0, id="seconds"),
+    ],
+)
+def test_a_date_is_by_the_clock_of_who_sent_it(retry_after: str, date: str, seconds: float) -> None:
+    """Where the reply has a Date: the vendor's clock may differ from ours."""
+    assert seconds_of(retry_after, date) == pytest.approx(seconds, rel=0.1)
+
+
+@pytest.mark.parametrize("date", ["", "soon", "Sun, 06 Nov 1994 08:49:37 GMT" + " " * MAX_DATE_CHARACTERS])
+def test_without_a_date_our_clock_counts(date: str) -> None:
+    """One that cannot be read is like none."""
+    in_an_hour = datetime.now(UTC) + timedelta(hours=1)
+    assert seconds_of(format_datetime(in_an_hour, usegmt=True), date) == pytest.approx(3600, abs=60)
 
 
 @pytest.mark.parametrize(
