@@ -7,7 +7,6 @@ connection, and callers leave all the time.
 import asyncio
 from collections import deque
 from collections.abc import Awaitable, Callable
-from contextlib import suppress
 from typing import Any, Self
 
 from redis.exceptions import TimeoutError as RedisTimeoutError
@@ -56,9 +55,9 @@ class Engine:
 
     async def __aexit__(self, *error: object) -> None:
         self.is_up = False
-        self._owner.cancel()
-        with suppress(asyncio.CancelledError):
-            await self._owner
+        while not self._owner.done():
+            self._owner.cancel()  # again, should the client's library swallow it
+            await asyncio.wait([self._owner], timeout=1)
         self._fail(list(self._queue))
         await self._connection.disconnect()
 

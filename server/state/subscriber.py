@@ -50,9 +50,9 @@ class Subscriber:
         return self
 
     async def __aexit__(self, *error: object) -> None:
-        self._listening.cancel()
-        with suppress(asyncio.CancelledError):
-            await self._listening
+        while not self._listening.done():
+            self._listening.cancel()  # again, should the client's library swallow it
+            await asyncio.wait([self._listening], timeout=1)
 
     async def _listen(self) -> None:
         while True:
