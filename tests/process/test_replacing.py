@@ -25,12 +25,12 @@ from .workers import (
     STUCK,
     alive,
     began,
-    children,
     codes,
     connected,
     read_on,
     soon,
     started,
+    workers_of,
 )
 
 READ = GetCallRequestResultRequest(call_request_id=RESULT_ID)
@@ -162,14 +162,14 @@ class TestReplacing:
             serves: list[str] = []
             while len(serves) < 2:
                 serves += [line for line in [await asyncio.to_thread(process.stdout.readline)] if "r serves" in line]
-            before = children(process.pid)
+            before = workers_of(process.pid)
             connections = [await Connection.to(port) for _ in range(8)]
             calls = [asyncio.create_task(each.read(RESULT_ID, 30)) for each in connections for _ in range(20)]
             await asyncio.sleep(5)
             reading = asyncio.create_task(asyncio.to_thread(process.stdout.read))
             assert await codes(calls) == {0}
             await asyncio.sleep(1)
-            assert children(process.pid) == before
+            assert workers_of(process.pid) == before
             process.send_signal(signal.SIGINT)
             assert "a worker ended" not in await reading
             for connection in connections:

@@ -25,7 +25,6 @@ from testkit.stateful_vendor import Vendor
 from .beside import beside_others
 from .workers import (
     began,
-    children,
     codes,
     commanded,
     connected,
@@ -33,6 +32,7 @@ from .workers import (
     read_on,
     started,
     until,
+    workers_of,
 )
 
 
@@ -86,8 +86,8 @@ class TestStart:
         """Nothing serves then, and nobody would be told: exit code 1, and it is logged."""
         port, *others = free_ports(3)
         with began(port, *others) as process:
-            await until(lambda: children(process.pid))
-            os.kill(children(process.pid)[0], signal.SIGKILL)
+            await until(lambda: workers_of(process.pid))
+            os.kill(workers_of(process.pid)[0], signal.SIGKILL)
             out, _ = await asyncio.to_thread(process.communicate, timeout=10)
         assert process.returncode == 1
         assert '"event":"a worker ended","worker":0,"exit":-9' in out
@@ -98,7 +98,7 @@ class TestStart:
         async with started(WORKERS=first) as gateway:
             ended = await asyncio.to_thread(commanded, "serve", WORKERS=second, LISTEN=gateway.target)
             assert ended.returncode == 2
-            told = f"GATEWAY_LISTEN: cannot listen on {gateway.target}; is the port taken?"
+            told = f"GATEWAY_LISTEN: cannot listen on {gateway.target}; is the port taken? 127.0.0.1:0 takes a free one"
             assert ended.stderr.splitlines()[-1] == told  # gRPC's core has a line of its own before
             connection = await Connection.to(gateway.port)
             assert (await connection.read(RESULT_ID, 5)).code == 0

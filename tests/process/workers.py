@@ -117,9 +117,17 @@ def folder_of(gateway: GatewayProcess) -> Path:
     return Path(command[command.index("--metrics") + 1])
 
 
-def children(process: int) -> list[int]:
-    """The processes that a process has started."""
-    return [int(each) for each in Path(f"/proc/{process}/task/{process}/children").read_text().split()]
+def workers_of(supervisor: int) -> list[int]:
+    """The workers that a supervisor has started; its engine is another child of it."""
+    children = Path(f"/proc/{supervisor}/task/{supervisor}/children").read_text().split()
+    return [int(each) for each in children if b"worker" in _command(each)]
+
+
+def _command(process: str) -> list[bytes]:
+    try:
+        return Path(f"/proc/{process}/cmdline").read_bytes().split(b"\0")
+    except OSError:  # it has ended meanwhile
+        return []
 
 
 async def until(condition: Callable[[], object]) -> None:
