@@ -169,7 +169,8 @@ class TestStart:
     @pytest.mark.skipif(os.geteuid() != 0, reason="mounts of its own need root")
     def test_nowhere_to_write_is_a_wrong_setting(self) -> None:
         """A container without any writable folder: one line, exit code 2, as for every other setting."""
-        mounts = [f"mount -t tmpfs -o ro none {folder}" for folder in ("/dev/shm", "/tmp", "/var/tmp")]
+        read_only = "mount --bind {0} {0} && mount -o remount,bind,ro {0}"  # what is there, this checkout say, stays
+        mounts = [read_only.format(folder) for folder in ("/dev/shm", "/tmp", "/var/tmp")]
         script = " && ".join([*mounts, "cd /tmp", 'exec "$@"'])
         command = [sys.executable, "-m", "server", "serve", "--workers=2"]
         ended = subprocess.run(
