@@ -173,9 +173,11 @@ class TestStart:
         mounts = [read_only.format(folder) for folder in ("/dev/shm", "/tmp", "/var/tmp")]
         script = " && ".join([*mounts, "cd /tmp", 'exec "$@"'])
         command = [sys.executable, "-m", "server", "serve", "--workers=2"]
+        environment = gateway_environment() | {"PYTHONPATH": str(ROOT)}
         ended = subprocess.run(
             ["unshare", "--mount", "sh", "-c", script, "sh", *command],
-            env=gateway_environment() | {"PYTHONPATH": str(ROOT)},
+            # The coverage would want to write, too.
+            env={name: value for name, value in environment.items() if not name.startswith("COVERAGE_")},
             capture_output=True,
             text=True,
             timeout=30,
