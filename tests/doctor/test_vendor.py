@@ -4,7 +4,6 @@ import asyncio
 import ssl
 import time
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 from email.utils import formatdate
 from pathlib import Path
 
@@ -12,6 +11,7 @@ import pytest
 from pydantic import SecretStr
 
 from server.doctor.vendor import MAX_SKEW, UNKNOWN_ID
+from testkit.answering_server import answering
 from testkit.certificate_authority import DNS, Authority, replace
 from testkit.gateway import SECRET
 from testkit.handshakes import handshakes
@@ -88,27 +88,6 @@ def _proxy(port: int, login: str = "") -> SecretStr:
     return SecretStr(f"http://{login and f'{login}@'}127.0.0.1:{port}")
 
 
-@asynccontextmanager
-async def _answering(answer: Answer) -> AsyncIterator[int]:
-    """A server that answers the first request like this; its port."""
-
-    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        try:
-            await reader.readuntil(b"\r\n\r\n")
-            await answer(writer)
-            await reader.read()
-        except (ConnectionError, asyncio.IncompleteReadError):
-            pass
-        finally:
-            writer.close()
-
-    server = await asyncio.start_server(serve, "127.0.0.1", 0)
-    try:
-        yield server.sockets[0].getsockname()[1]
-    finally:
-        server.close()
-
-
 async def test_a_proxy_that_lets_everything_through(vendor: ScriptedVendor) -> None:
     """The name is the proxy's; the proxy resolves the vendor's."""
     async with http_proxy("--basic-auth", f"user:{PASSWORD}") as port:
@@ -145,7 +124,7 @@ async def test_a_proxy_that_cannot_reach_the_vendor() -> None:
 )
 async def test_a_proxy_that_refuses(vendor: ScriptedVendor, answer: Answer, expected: str) -> None:
     """Each refusal has advice of its own."""
-    async with _answering(answer) as port:
+    async with answering(answer) as port:
         login = f"user:{PASSWORD}"
         findings = await of_vendor(vendor.url, vendor_proxy=_proxy(port, login), vendor_connect_timeout=0.5)
     assert expected in text_of(findings, "proxy", "failed")

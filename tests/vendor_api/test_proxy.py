@@ -4,7 +4,6 @@ import asyncio
 import json
 import ssl
 from collections.abc import AsyncIterator, Callable, Iterator
-from contextlib import asynccontextmanager
 from pathlib import Path
 
 import pytest
@@ -14,6 +13,7 @@ from pydantic import SecretStr
 from callrequest.v1.call_request_service_pb2 import CancelCallRequestRequest, GetCallRequestResultRequest
 from server.observability.logs import configure_logs
 from server.vendor_api.proxy import MAX_HEAD_BYTES, Proxy
+from testkit.answering_server import answering
 from testkit.failure import failure
 from testkit.gateway import connected, metrics_of, started
 from testkit.http_proxy import http_proxy
@@ -132,27 +132,6 @@ async def test_a_proxy_that_is_not_there_is_not_the_vendor(vendor: ScriptedVendo
     assert vendor.asked == []
 
 
-@asynccontextmanager
-async def _answering(answer: Answer) -> AsyncIterator[int]:
-    """A server that answers CONNECT like this; its port."""
-
-    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        try:
-            await reader.readuntil(b"\r\n\r\n")
-            await answer(writer)
-            await reader.read()
-        except (ConnectionError, asyncio.IncompleteReadError):
-            pass
-        finally:
-            writer.close()
-
-    server = await asyncio.start_server(serve, "127.0.0.1", 0)
-    try:
-        yield server.sockets[0].getsockname()[1]
-    finally:
-        server.close()
-
-
 NOT_HTTP = "a reply that is not HTTP"
 
 
@@ -177,7 +156,7 @@ async def test_what_no_proxy_should_answer_is_not_the_vendor(
     vendor: ScriptedVendor, answer: Answer, cause: str, log: Callable[[], str]
 ) -> None:
     """Whatever it is, nothing was sent."""
-    async with _answering(answer) as port:
+    async with answering(answer) as port:
         await _expect_refusal(vendor.url, _proxy(port, LOGIN), cause, log)
     assert vendor.asked == []
 
