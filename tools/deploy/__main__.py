@@ -1,7 +1,7 @@
 """Runs the checks of what `deploy/` ships, one after the other, and prints a table.
 
-`python -m tools.deploy [NAME ...]` runs the named ones, or all. What a check prints goes to build/deploy/NAME.log, whose
-end is shown when the check fails. Exit code 1 when one did.
+`python -m tools.deploy [NAME ...]` runs the named ones, or all. What a check prints goes to build/deploy/NAME.log, whose end
+is shown when the check fails. Exit code 1 when one did.
 """
 
 import argparse
@@ -34,7 +34,8 @@ def run(check: Check) -> bool:
         for command in check.commands:
             log.write(f"$ {' '.join(command)}\n")
             log.flush()
-            if subprocess.run(command, cwd=ROOT, stdout=log, stderr=subprocess.STDOUT, check=False).returncode:
+            ended = subprocess.run(command, cwd=ROOT, stdout=log, stderr=subprocess.STDOUT, check=False)
+            if ended.returncode:
                 return False
     return True
 
@@ -50,10 +51,8 @@ def main() -> int:
             continue
         started = time.monotonic()
         passed = run(check)
-        print(
-            f"{check.name:14}{'ok' if passed else 'FAILED':8}{time.monotonic() - started:6.0f} s  {check.what}",
-            flush=True,
-        )
+        result = "ok" if passed else "FAILED"
+        print(f"{check.name:14}{result:8}{time.monotonic() - started:6.0f} s  {check.what}", flush=True)
         if not passed:
             failed.append(check.name)
     for name in failed:
