@@ -1,7 +1,7 @@
 """Runs the checks of what `deploy/` ships, one after the other, and prints a table.
 
-`python -m tools.deploy [NAME ...]` runs the named ones, or all. What a check prints goes to build/deploy/NAME.log, whose end
-is shown when the check fails. Exit code 1 when one did.
+`python -m tools.deploy [NAME ...]` runs the named ones, or all. What a check prints goes to build/deploy/NAME.log; its
+end is shown when the check fails. Exit code 1 when one did.
 """
 
 import argparse
