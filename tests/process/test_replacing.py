@@ -192,7 +192,9 @@ class TestClients:
             await before.stop(None)
             await asyncio.sleep(0.1)  # in which all of them try
             after = await answering(port)
-            ended = Counter(await load)
+            try:
+                ended = Counter(await load)
+            finally:
+                await after.stop(None)
             assert ended["OK"] >= 196, ended  # a few in the act of arriving: CANCELLED
             assert set(ended) <= {"OK", "CANCELLED"}
-        await after.stop(None)

@@ -213,4 +213,6 @@ async def _down_at(url: str, ca: Path | None, capsys: pytest.CaptureFixture[str]
     assert not any(seen)
     assert "pw@" not in printed
     assert ":pw" not in printed
-    return [json.loads(line) for line in printed.splitlines()]
+    lines: list[dict[str, str]] = [json.loads(line) for line in printed.splitlines()]
+    # uvloop logs a handshake that failed just as its time was up: by itself, and on a busy machine only.
+    return [line for line in lines if line.get("logger") != "asyncio"]
