@@ -138,11 +138,11 @@ class Results:
         # A push has whole seconds, so that a final one may look older than what it replaces.
         if known is not None and (known.final or (known.t >= message.t > 0 and message.kind != "final")):
             return
-        if not self._cache.keeps:
-            return  # each read asks the vendor: a process that read at every publication would cause the next one
         if message.kind == "changed":
             self._forget(message.call_request_id)
             return
+        if not self._cache.keeps:
+            return  # each read asks the vendor: a process that read at every publication would cause the next one
         self._cache.invalidate(message.call_request_id)
         self._vendor_reads.forget(message.call_request_id)
         if message.kind == "final":

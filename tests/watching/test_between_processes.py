@@ -26,6 +26,25 @@ async def test_what_one_gateway_reads_or_cancels_reaches_the_watchers_of_another
         await _watch_there_act_here(vendor, valkey.url)
 
 
+async def test_a_cancel_reaches_the_watchers_of_processes_that_keep_no_answer(vendor: ScriptedVendor) -> None:
+    """With DEFAULT_MAX_AGE and FINAL_MAX_AGE 0, too, and long before their own poll is due."""
+    (port,) = free_ports(1)
+    with engine(port) as valkey:
+        ages = {"default_max_age": 0.0, "final_max_age": 0.0, "state_url": valkey.url}
+        async with (
+            started(vendor.url, **ages) as here,
+            started(vendor.url, **ages) as there,
+            connected(here) as client,
+            connected(there) as other,
+            asyncio.timeout(50),
+        ):
+            messages = aiter(other.WatchCallRequestResult(WATCH))
+            assert (await anext(messages)).call_request_result.status == pb.CALL_REQUEST_STATUS_PENDING_TO_CALL
+            vendor.answer("result", send(with_status("CANCELLED")))
+            await client.CancelCallRequest(CancelCallRequestRequest(call_request_id=RESULT_ID))
+            assert (await anext(messages)).call_request_result.status == pb.CALL_REQUEST_STATUS_CANCELLED
+
+
 async def _watch_there_act_here(vendor: ScriptedVendor, state: str) -> None:
     async with (
         started(vendor.url, state_url=state, **SHARED) as here,
