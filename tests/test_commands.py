@@ -37,7 +37,7 @@ class Running:
         self.environment = environment
 
     def end(self, number: int = signal.SIGTERM) -> tuple[int, str, str]:
-        """Sends a signal and waits; gives the exit code, stdout and stderr."""
+        """Sends a signal and waits. Returns the exit code, stdout and stderr."""
         self.process.send_signal(number)
         out, err = self.process.communicate(timeout=40)
         return self.process.returncode, out, err
@@ -108,7 +108,7 @@ def test_a_port_that_is_taken_ends_the_start() -> None:
 
 
 def test_every_port_that_is_taken_is_told_with_its_address() -> None:
-    """The gateway's, the metrics', the sandbox's in it and alone; a host that is none is told as such."""
+    """The gateway's, the metrics', the sandbox's in it and alone; what is no host is reported as such."""
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
         taken.listen()
@@ -222,7 +222,7 @@ def test_hints_work_over_tls_without_reflection(tmp_path: Path) -> None:
 
 
 def test_no_hints_where_they_could_not_work(tmp_path: Path) -> None:
-    """Who would need a certificate of their own, or a token, is not told to call without."""
+    """Who would need a certificate of their own, or a token, is not shown calls without."""
     pki = Pki(tmp_path)
     with running(**{name.upper(): str(path) for name, path in pki.settings().items()}) as gateway:
         _, _, err = gateway.end()
@@ -303,7 +303,7 @@ def test_the_healthcheck_works_over_tls(tmp_path: Path) -> None:
 
 
 async def test_sigterm_under_load_loses_no_call() -> None:
-    """Clients that turn elsewhere once NOT_SERVING is told have every call answered; the exit code is 0."""
+    """Clients that turn elsewhere once NOT_SERVING is sent have every call answered; the exit code is 0."""
     with running(DRAIN_DELAY="1", GRACE="10") as gateway:
         answered = 0
         async with grpc.aio.insecure_channel(f"127.0.0.1:{gateway.gateway}") as channel:
@@ -361,7 +361,7 @@ def _blocks(language: str) -> list[str]:
 
 
 def test_make_run_prints_calls_that_work_when_pasted() -> None:
-    """Each call that `make run` prints gives what its title says."""
+    """Each call that `make run` prints answers as its title announces."""
     with running("make", "--silent", "run") as gateway:
         printed = ""
         while "More ids" not in printed:

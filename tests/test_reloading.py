@@ -42,7 +42,7 @@ class _Site:
 
     async def until(self, count: int) -> None:
         async with asyncio.timeout(10):
-            while len(self.observer.counted) < count:  # noqa: ASYNC110 (no event tells it)
+            while len(self.observer.counted) < count:  # noqa: ASYNC110 (no event for it)
                 await asyncio.sleep(0.01)
 
 

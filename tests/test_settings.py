@@ -152,7 +152,7 @@ def test_a_wrong_setting_is_named_and_its_value_is_not_shown(
 
 
 def test_every_wrong_setting_has_its_line(monkeypatch: pytest.MonkeyPatch) -> None:
-    """All that is wrong is told at once."""
+    """All that is wrong is reported at once."""
     _set(monkeypatch, {"GATEWAY_GRACE": "x", "GATEWAY_LISTEN": "y", "GATEWAY_LOG_FORMAT": "z"})
     with pytest.raises(SettingsError) as caught:
         load_settings()

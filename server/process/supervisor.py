@@ -196,5 +196,5 @@ class Supervisor:
 async def _until_ended(processes: list[WorkerProcess], seconds: float) -> None:
     """Waits until all have ended, at most so many seconds."""
     until = time.monotonic() + seconds
-    while not all(process.has_ended for process in processes) and time.monotonic() < until:  # noqa: ASYNC110 (no event tells of it)
+    while not all(process.has_ended for process in processes) and time.monotonic() < until:  # noqa: ASYNC110 (no event for it)
         await asyncio.sleep(0.01)

@@ -54,7 +54,7 @@ async def test_an_engine_that_is_full_one_day(valkey: EngineProcess) -> None:
 
 
 async def test_an_engine_that_is_not_there_or_silent(valkey: EngineProcess) -> None:
-    """Both are told within seconds."""
+    """Both are reported within seconds."""
     (closed,) = free_ports(1)
     assert "connection refused" in text_of(await _of(f"redis://127.0.0.1:{closed}"), CHECK, "failed")
     valkey.pause()

@@ -295,8 +295,8 @@ async def test_a_read_that_fails(vendor: ScriptedVendor, answer: Answer, expecte
 @pytest.mark.parametrize("status", [200, 302, 400, 401, 403, 404, 500])
 async def test_nothing_of_a_reply_is_printed(vendor: ScriptedVendor, status: int) -> None:
     """A vendor may repeat the secret and the token in what it answers."""
-    told = send({"error": {"code": SECRET, "message": TOKEN}}, status, location=f"/{TOKEN}", date=SECRET)
+    answer = send({"error": {"code": SECRET, "message": TOKEN}}, status, location=f"/{TOKEN}", date=SECRET)
     for operation in ("result", "token"):
-        vendor.answer(operation, told)
+        vendor.answer(operation, answer)
         findings = await of_vendor(vendor.url)
         assert not [each for each in findings if SECRET in each.text or TOKEN in each.text]

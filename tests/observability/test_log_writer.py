@@ -89,11 +89,11 @@ def test_a_log_that_nobody_reads_loses_lines_and_holds_up_nobody(pipe: tuple[int
     written = b""
     while b"were lost" not in written:
         written += os.read(reader, 1 << 16)
-    *lines, told = written.decode().splitlines(keepends=True)
+    *lines, last = written.decode().splitlines(keepends=True)
     assert lines == sorted(lines)
     assert set(lines) <= set(map(numbered, range(1000)))
     assert len(lines) + log.lost == 1000
-    assert (json.loads(told)["level"], json.loads(told)["lines"]) == ("warning", log.lost)
+    assert (json.loads(last)["level"], json.loads(last)["lines"]) == ("warning", log.lost)
     log.close(AT_MOST)
 
 

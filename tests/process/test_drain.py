@@ -139,8 +139,8 @@ class TestEnd:
             assert await codes(calls) == {0}
             await gateway.until(lambda: gateway.workers()[0] != before[0])
             assert gateway.workers()[1] == before[1]
-            (told,) = gateway.logged("a worker ended")
-            assert told["exit"] == 0
+            (line,) = gateway.logged("a worker ended")
+            assert line["exit"] == 0
 
     async def test_a_worker_that_drains_alone_takes_the_gateways_own_signal_for_no_second_one(
         self, vendor: Vendor

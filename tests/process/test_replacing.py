@@ -64,8 +64,8 @@ class TestReplacing:
             assert await codes(read_on(connections[1:], "404")) == {5}
             assert await gateway.until(lambda: gateway.workers()[0] != before[0]) < soon(gateway)
             assert gateway.workers()[1] == before[1]
-            (told,) = gateway.logged("a worker ended")
-            assert (told["level"], told["worker"], told["exit"]) == ("error", 0, -signal.SIGKILL)
+            (line,) = gateway.logged("a worker ended")
+            assert (line["level"], line["worker"], line["exit"]) == ("error", 0, -signal.SIGKILL)
 
     async def test_one_whose_event_loop_is_blocked_is_replaced_and_says_where(self, vendor: Vendor) -> None:
         """A handler holds the loop: SIGABRT has the stack written to stderr."""
@@ -119,7 +119,7 @@ class TestReplacing:
             await gateway.until(lambda: gateway.workers()[0] != before[0])
 
     async def test_one_whose_settings_are_broken_by_now_says_what_is_wrong(self, tmp_path: Path) -> None:
-        """In the log, where its end is; it comes back when they are mended. No values of the file are told."""
+        """In the log, where its end is; it comes back when they are mended. No values of the file are logged."""
         file = tmp_path / "callers.toml"
         callers = f'[[caller]]\nname = "desk"\ntoken_sha256 = "{"ab" * 32}"\nmay = ["read"]\n'
         file.write_text(callers)
@@ -128,10 +128,10 @@ class TestReplacing:
             file.write_text(callers.replace("token_sha256", "secret_word"))
             os.kill(before[0], signal.SIGKILL)
             await gateway.until(lambda: gateway.logged("a worker cannot start"))
-            told = gateway.logged("a worker cannot start")[0]
-            assert (told["level"], told["worker"]) == ("error", 0)
-            assert "GATEWAY_CALLERS: " in str(told["error"])
-            assert "abab" not in str(told["error"])
+            line = gateway.logged("a worker cannot start")[0]
+            assert (line["level"], line["worker"]) == ("error", 0)
+            assert "GATEWAY_CALLERS: " in str(line["error"])
+            assert "abab" not in str(line["error"])
             file.write_text(callers)
             await gateway.until(lambda: gateway.workers()[0] != before[0])
 

@@ -83,7 +83,7 @@ class TestStart:
         assert several.stderr.count("\n") == 1
 
     async def test_a_first_worker_that_is_killed_ends_the_start(self) -> None:
-        """Nothing serves then, and nobody would be told: exit code 1, and it is logged."""
+        """Nothing serves then, and nobody would know: exit code 1, and it is logged."""
         port, *others = free_ports(3)
         with began(port, *others) as process:
             await until(lambda: workers_of(process.pid))
@@ -98,8 +98,8 @@ class TestStart:
         async with started(WORKERS=first) as gateway:
             ended = await asyncio.to_thread(commanded, "serve", WORKERS=second, LISTEN=gateway.target)
             assert ended.returncode == 2
-            told = f"GATEWAY_LISTEN: cannot listen on {gateway.target}; is the port taken? 127.0.0.1:0 takes a free one"
-            assert ended.stderr.splitlines()[-1] == told  # gRPC's core has a line of its own before
+            hint = f"GATEWAY_LISTEN: cannot listen on {gateway.target}; is the port taken? 127.0.0.1:0 takes a free one"
+            assert ended.stderr.splitlines()[-1] == hint  # gRPC's core has a line of its own before
             connection = await Connection.to(gateway.port)
             assert (await connection.read(RESULT_ID, 5)).code == 0
             connection.transport.abort()

@@ -133,7 +133,7 @@ def _command(process: str) -> list[bytes]:
 async def until(condition: Callable[[], object]) -> None:
     """Waits, at most 30 s, until something is so."""
     async with asyncio.timeout(30):
-        while not condition():  # noqa: ASYNC110 (nothing tells of another process)
+        while not condition():  # noqa: ASYNC110 (no event for another process)
             await asyncio.sleep(0.01)
 
 

@@ -1,4 +1,4 @@
-"""Callers' rates: who sends more than the file allows is refused, told when to come again, and nobody else is."""
+"""Callers' rates: who sends more than the file allows is refused with the time to come again, and nobody else is."""
 
 import asyncio
 import hashlib

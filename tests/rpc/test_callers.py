@@ -429,9 +429,9 @@ BROKEN: dict[str, tuple[str, str]] = {
 }
 
 
-@pytest.mark.parametrize(("content", "told"), [pytest.param(*case, id=name) for name, case in BROKEN.items()])
+@pytest.mark.parametrize(("content", "expected"), [pytest.param(*case, id=name) for name, case in BROKEN.items()])
 async def test_a_broken_file_ends_the_start_and_later_changes_nothing(
-    file: Path, content: str, told: str, capsys: pytest.CaptureFixture[str]
+    file: Path, content: str, expected: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """One line at the start; an error in the log later, once, and the old rules. It repeats nothing of the file."""
     log_to_stdout("info")
@@ -446,7 +446,7 @@ async def test_a_broken_file_ends_the_start_and_later_changes_nothing(
     (logged,) = map(json.loads, capsys.readouterr().out.splitlines())
     assert (logged["level"], logged["settings"]) == ("error", "GATEWAY_CALLERS")
     assert line == f"GATEWAY_CALLERS: {logged['error']}"
-    assert told in line
+    assert expected in line
     assert "canary" not in line
     assert digest(TOKEN)[:8] not in line
     assert len(line) < 200
@@ -461,18 +461,18 @@ async def test_a_file_that_is_gone_changes_nothing_and_is_told(
         await asyncio.to_thread(file.unlink)
         logged: list[dict[str, Any]] = []
 
-        async def told() -> bool:
+        async def reported() -> bool:
             logged.extend(map(json.loads, capsys.readouterr().out.splitlines()))
             return bool(logged)
 
-        await until(told)
+        await until(reported)
         assert [(line["level"], line["error"]) for line in logged] == [("error", "cannot be read")]
         await client.GetCallRequestResult(GET, metadata=bearer(TOKEN))
         logged.clear()
         write(file, by_token("desk", TOKEN))
 
         async def read_again() -> bool:
-            await told()
+            await reported()
             return any(line["event"] == "callers read again" for line in logged)
 
         await until(read_again)
@@ -485,22 +485,22 @@ async def test_who_called_is_logged_and_counted_and_no_token_is(
     log_to_stdout("debug")
     logging.getLogger().setLevel(logging.DEBUG)  # the libraries', too
     write(file, by_token("desk", TOKEN, '["read"]'))
-    told: list[str] = []
+    seen: list[str] = []
     async with started(vendor.url, callers=file) as gateway, plain(gateway) as client:
         await client.GetCallRequestResult(GET, metadata=bearer(TOKEN))
         cancel = pb.CancelCallRequestRequest(call_request_id=RESULT_ID)
-        told.append(str(await failure(client.CancelCallRequest(cancel, metadata=bearer(TOKEN)))))
-        told.append(str(await failure(client.GetCallRequestResult(GET, metadata=bearer("token-canary-first")))))
+        seen.append(str(await failure(client.CancelCallRequest(cancel, metadata=bearer(TOKEN)))))
+        seen.append(str(await failure(client.GetCallRequestResult(GET, metadata=bearer("token-canary-first")))))
         before = _series(await metrics_of(gateway))
         for batch in range(10):
             calls = [
                 client.GetCallRequestResult(GET, metadata=bearer(f"token-canary-{batch}-{number}"))
                 for number in range(100)
             ]
-            told += [str(await failure(call)) for call in calls]
+            seen += [str(await failure(call)) for call in calls]
         scraped = await metrics_of(gateway)
         assert _series(scraped) == before
-        told.append(scraped)
+        seen.append(scraped)
     for sample in (
         'calls_by_caller_total{caller="desk",grpc_code="OK",grpc_method="GetCallRequestResult"} 1.0',
         'calls_by_caller_total{caller="desk",grpc_code="PERMISSION_DENIED",grpc_method="CancelCallRequest"} 1.0',
@@ -512,7 +512,7 @@ async def test_who_called_is_logged_and_counted_and_no_token_is(
     lines = [json.loads(line) for line in written.out.splitlines()]
     who = [line["caller"] for line in lines if line["event"] == "call"]
     assert who == ["desk"] * 2 + ["unknown"] * 1001
-    for where in (written.out, written.err, repr(read_rules(file)), *told):
+    for where in (written.out, written.err, repr(read_rules(file)), *seen):
         assert "canary" not in where
         assert digest(TOKEN)[:8] not in where
 

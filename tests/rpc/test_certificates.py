@@ -165,13 +165,13 @@ async def test_a_broken_certificate_changes_nothing_and_is_told_once(
         for _ in range(3):
             await _come_in(pki, gateway, client)
         assert await asyncio.to_thread(shown, gateway) == before
-        (told,) = _logged(capsys)
-        assert (told["level"], told["settings"]) == ("error", named)
-        assert str(pki.key.parent) not in str(told)
+        (line,) = _logged(capsys)
+        assert (line["level"], line["settings"]) == ("error", named)
+        assert str(pki.key.parent) not in str(line)
         if pki.key.exists():
             with pytest.raises(SettingsError) as caught:
                 await started(vendor.url, **pki.settings()).__aenter__()
-            assert caught.value.lines == [f"{named}: {told['error']}"]
+            assert caught.value.lines == [f"{named}: {line['error']}"]
         await asyncio.to_thread(replace, pki.client_ca, pki.authority.pem)
         issued = pki.authority.issue(SERVER)
         await asyncio.to_thread(issued.write, pki.certificate, pki.key)

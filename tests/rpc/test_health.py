@@ -29,7 +29,7 @@ WATCH = call(
 
 @asynccontextmanager
 async def _stalled(gateway: Gateway) -> AsyncIterator[asyncio.StreamWriter]:
-    """A watcher that takes no byte of what it is told."""
+    """A watcher that takes no byte of what it is sent."""
     _, writer = await asyncio.open_connection(*gateway.address)
     writer.write(hello(window=0) + WATCH)
     await asyncio.sleep(0.1)

@@ -245,8 +245,8 @@ def test_what_another_process_has_read_is_taken_from_what_processes_share() -> N
         world.watches.on_published("nobodyWatches000")
         await asyncio.sleep(1)
         world.read_seconds = 5
-        for told in (world.watches.on_published, world.watches.on_invalidated, world.watches.on_published):
-            told(ID)
+        for notify in (world.watches.on_published, world.watches.on_invalidated, world.watches.on_published):
+            notify(ID)
             await asyncio.sleep(1)
         await asyncio.sleep(20)
         await leave(task)
