@@ -51,8 +51,8 @@ clients: setup  ## Builds the consumers in Go, Java, TypeScript and Python and r
 stubs: setup  ## Builds what teams take of the contract into dist/stubs: packages, descriptor set, protos.
 	$(BIN)/python -m tools.stubs
 
-faults: setup  ## Measures the promises of docs/faults.md, about 5 minutes. LONG=1: the full times. TABLE=1: prints all figures.
-	$(BIN)/python -m measure.faults $(if $(LONG),--long) $(if $(TABLE),--table)
+faults: setup  ## Measures the promises of docs/faults.md, about 5 minutes. LONG=1: the full times. TABLE=1: prints all figures. AT_ONCE=3: so many cases at once.
+	$(BIN)/python -m measure.faults $(if $(LONG),--long) $(if $(TABLE),--table) $(if $(AT_ONCE),--at-once $(AT_ONCE))
 
 soak: setup  ## Runs a mixed load with faults for SECONDS (600), and prints memory slope, added latency and own errors.
 	$(BIN)/python -m measure.faults --soak $(or $(SECONDS),600)

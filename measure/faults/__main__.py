@@ -1,4 +1,7 @@
-"""The command: python -m measure.faults [--long] [--table] [--only NAME …], or with --soak SECONDS, or --promises."""
+"""The command: python -m measure.faults [--long] [--table] [--at-once NUMBER] [--only NAME …], or with --soak SECONDS.
+
+--promises prints the lines of docs/faults.md.
+"""
 
 import argparse
 import asyncio
@@ -23,6 +26,7 @@ def main() -> None:
     parser.add_argument("--long", action="store_true", help="the full times and numbers")
     parser.add_argument("--table", action="store_true", help="prints the figures of all cases")
     parser.add_argument("--only", nargs="+", metavar="NAME", choices=names, help=f"these cases: {', '.join(names)}")
+    parser.add_argument("--at-once", type=int, default=1, metavar="NUMBER", help="measures so many cases at once (1)")
     parser.add_argument("--soak", type=float, metavar="SECONDS", help="the long run alone, for so many seconds")
     parser.add_argument("--promises", action="store_true", help="prints the lines of docs/faults.md, measures nothing")
     options = parser.parse_args()
@@ -33,7 +37,7 @@ def main() -> None:
     chosen = [case for case in CASES if not options.only or case.name in options.only]
     if options.soak:
         chosen = [soak_case(options.soak)]
-    measured = asyncio.run(run(chosen, Form(options.long)))
+    measured = asyncio.run(run(chosen, Form(options.long), options.at_once))
     command = " ".join(["python -m measure.faults", *sys.argv[1:]])
     _REPORT.parent.mkdir(exist_ok=True)
     _REPORT.write_text(page(measured, command, f"{datetime.now(UTC):%Y-%m-%d}"))

@@ -1,5 +1,6 @@
 """The fault suite itself: its promises are documented, and a case that does not hold ends it with 1."""
 
+import asyncio
 import re
 from pathlib import Path
 
@@ -73,6 +74,27 @@ async def test_a_run_fails_when_a_case_does_not_hold(
         assert last.startswith("1 of 1 cases hold")
     else:
         assert re.fullmatch(f"{name} does not hold(, as is known)?: NOT \\+9 MB", last)
+
+
+async def test_cases_at_once_are_reported_in_their_order_and_tried_again_alone(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """What does not hold beside others may hold by itself; then it holds."""
+    under_way = most = 0
+
+    async def measure(form: Form, findings: Findings) -> None:
+        nonlocal under_way, most
+        under_way += 1
+        most = max(most, under_way)
+        await asyncio.sleep(0.05)
+        findings.record("alone", under_way == 1)
+        under_way -= 1
+
+    names = ["outage", "limping", "swallowed"]
+    measured = await run([FaultCase(name, "", "", measure) for name in names], Form(), 3)
+    assert most == 3
+    assert [each.case.name for each in measured] == names
+    assert succeeded(measured)
 
 
 def test_the_report_has_the_figures_the_date_and_the_command() -> None:
