@@ -8,7 +8,7 @@ from .process.standard_streams import open_closed_streams
 block_signals()
 open_closed_streams()
 
-from .commands import main  # noqa: E402
+from .commands.main import main  # noqa: E402
 
 if __name__ == "__main__":
     main()

@@ -8,7 +8,7 @@ import time
 from contextlib import suppress
 
 from callrequest.v1.call_request_service_pb2 import GetCallRequestResultRequest
-from server.commands import main
+from server.commands.main import main
 from server.rpc.service import CallRequestService, Context
 
 _read = CallRequestService.GetCallRequestResult

@@ -1,0 +1,115 @@
+"""Runs the command that the arguments name."""
+
+import argparse
+import sys
+from collections.abc import Callable, Coroutine
+from typing import Any
+
+import uvloop
+
+from ..observability.log_writer import LogWriter
+from ..observability.logs import configure_logs, get_log
+from ..process.descriptors import raise_open_files_limit
+from ..process.signal_mask import block_signals, unblock_signals
+from ..process.standard_streams import discard_unwritten, write_stderr
+from ..settings import CannotListenError, Settings, SettingsError, load_settings, tune_grpc, unused_settings
+from .arguments import parse_arguments
+from .process_log import LOG_CLOSE_TIMEOUT, ProcessLog
+from .serving import play_vendor, serve, supervise
+from .worker import serve_as_worker
+
+WRONG_SETTINGS = 2
+
+
+def main() -> None:
+    """Runs the command; exits with 2 when settings are wrong, one line for each on stderr."""
+    options = parse_arguments()
+    tune_grpc()
+    try:
+        if options.command == "doctor":
+            sys.exit(_examine(as_json=options.json))
+        if options.command == "call":
+            sys.exit(_call(options))
+        settings = load_settings(getattr(options, "workers", None))
+        if options.command == "healthcheck":
+            from .. import healthcheck
+
+            unblock_signals()
+            failure = healthcheck.find_failure(settings)
+            write_stderr(f"{failure}\n" if failure else "")
+            sys.exit(1 if failure else 0)
+        try:
+            sys.exit(_run(options, settings))
+        except CannotListenError as error:
+            raise _all_that_fail(error, settings) if options.command == "serve" else error from None
+    except SettingsError as error:
+        write_stderr("".join(f"{line}\n" for line in error.lines))
+        sys.exit(WRONG_SETTINGS)
+    finally:
+        discard_unwritten()
+
+
+def _run(options: argparse.Namespace, settings: Settings) -> int:
+    """Runs a command that logs; returns its exit code."""
+    block_signals()  # before any thread begins
+    raise_open_files_limit()
+    logs = ProcessLog(settings, LogWriter(1))
+    try:
+        code: int = uvloop.run(_command(options, settings, logs))
+        return code
+    finally:
+        logs.writer.close(LOG_CLOSE_TIMEOUT)
+
+
+def _examine(*, as_json: bool) -> int:
+    """Runs doctor; returns its exit code. Only its findings are written: nothing is logged."""
+    from ..doctor.examination import examine
+    from ..doctor.report import report
+
+    unblock_signals()
+    configure_logs("error", console=False, sink=_Nowhere())
+    try:
+        code: int = uvloop.run(report(examine(), as_json=as_json))
+    except (BrokenPipeError, KeyboardInterrupt):  # nobody waits for the rest
+        return 1
+    return code
+
+
+def _call(options: argparse.Namespace) -> int:
+    """Runs call; returns its exit code."""
+    from ..call import WrongRequestError, call
+
+    unblock_signals()
+    try:
+        return call(options.address, options.method, options.request, options.cacert, options.name, options.token)
+    except WrongRequestError as error:
+        write_stderr(f"{error}\n")
+        return WRONG_SETTINGS
+    except (BrokenPipeError, KeyboardInterrupt):  # the end of a watch, as a rule: nobody reads it any more
+        return 0
+
+
+def _all_that_fail(error: CannotListenError, settings: Settings) -> SettingsError:
+    """The same with a line for every other address that cannot be listened on: one is not found after the other."""
+    from ..observability.listening import addresses_that_fail
+
+    named = {line.partition(":")[0] for line in error.lines}
+    more = [line for line in addresses_that_fail(settings).values() if line.partition(":")[0] not in named]
+    return SettingsError([*error.lines, *more])
+
+
+class _Nowhere:
+    """Takes no line of a log."""
+
+    def add(self, make: Callable[..., str], *parts: object) -> None: ...
+
+
+def _command(options: argparse.Namespace, settings: Settings, logs: ProcessLog) -> Coroutine[Any, Any, int]:
+    """Returns the command's coroutine, which returns the exit code."""
+    if options.command == "sandbox":
+        return play_vendor(options.listen, settings, logs)
+    if options.command == "worker":
+        return serve_as_worker(options, settings, logs)
+    if unused := unused_settings():
+        get_log().warning("settings without effect in this version", settings=unused)
+    return serve(settings, logs) if settings.workers == 1 else supervise(settings, logs)
