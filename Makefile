@@ -79,6 +79,8 @@ check: setup  ## Checks format, lint, types, protos, generated code, platforms a
 	$(BIN)/python -m tools.contract_version --check
 	$(BIN)/python -m tools.reference --check
 	$(BIN)/python -m tools.performance_plot --check
+	$(BIN)/python -m tools.deploy.alerts --check
+	$(BIN)/python -m tools.deploy.dashboards --check
 	$(BIN)/python -m tools.platforms
 	$(BIN)/hadolint Dockerfile
 
@@ -90,12 +92,14 @@ format: setup  ## Formats Python and protos.
 	$(BIN)/ruff format .
 	$(BIN)/buf format --write
 
-generate: setup  ## Writes what follows from protos, errors, quirks and contract/VERSION: stubs, clients' tables, docs.
+generate: setup  ## Writes what follows from protos, errors, quirks, alerts and contract/VERSION: stubs, rules, tables, docs.
 	$(BIN)/python -m tools.generate
 	$(BIN)/python -m tools.decisions
 	$(BIN)/python -m tools.quirk_tables
 	$(BIN)/python -m tools.contract_version
 	$(BIN)/python -m tools.reference
+	$(BIN)/python -m tools.deploy.alerts
+	$(BIN)/python -m tools.deploy.dashboards
 
 examples: setup  ## Runs the examples of the docs anew and writes what they print, there and in docs/reference.
 	tools/go/install

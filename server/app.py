@@ -4,10 +4,11 @@ import asyncio
 import math
 import ssl
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import AsyncExitStack
 from functools import partial
 from itertools import product
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
 from grpc_health.v1.health_pb2_grpc import add_HealthServicer_to_server
@@ -237,6 +238,7 @@ class Gateway:
             max_per_connection=max(settings.max_streams * 3 // 4, 1),
             connection_life=settings.max_connection_age,
             ended=ended,
+            polled=metrics.watch_polled,
         )
         results.observe(watches)
         return watches
@@ -265,8 +267,10 @@ class Gateway:
             from .state.opening import open_state  # its libraries are an extra
         except ImportError:
             raise SettingsError(["GATEWAY_STATE_URL: needs the extra `state` of call-request-gateway"]) from None
+        metrics.state_up(False)
         state = await stack.enter_async_context(open_state(self._settings, results, metrics.state_up))
         results.share(state.results)
+        _note_ends({"GATEWAY_STATE_CA": self._settings.state_ca}, metrics)
         return state.results
 
     async def _open_webhook(
@@ -279,6 +283,11 @@ class Gateway:
         def observed(observations: Observations) -> None:
             metrics.vendor_reply(observations.quirks, [field for field, _ in observations.unrecognized])
 
+        files = {
+            "GATEWAY_WEBHOOK_TLS_CERTIFICATE, GATEWAY_WEBHOOK_TLS_KEY": self._settings.webhook_tls_certificate,
+            "GATEWAY_WEBHOOK_TLS_CLIENT_CA": self._settings.webhook_tls_client_ca,
+        }
+        _note_ends(files, metrics)
         webhook = open_webhook(self._settings, results, shared, observed, metrics.webhook_taken)
         stack.push_async_callback(webhook.aclose)
         self.webhook_address = await webhook.start()
@@ -355,6 +364,9 @@ class Gateway:
         def renew_tls(context: ssl.SSLContext) -> None:
             for transport in transports:
                 transport.renew(context)
+            _note_ends(tls.certificates, metrics)
+
+        _note_ends(tls.certificates, metrics)
 
         watched: list[Watched[Any]] = []
         if tls.paths:
@@ -366,3 +378,12 @@ class Gateway:
         watcher = await stack.enter_async_context(FileWatcher(watched, metrics))
         self.reloads.append(watcher.reload)
         return client
+
+
+def _note_ends(files: Mapping[str, Path | None], metrics: Metrics) -> None:
+    """Sets when the certificates in these files end. files: by the settings that name them."""
+    if any(files.values()):
+        from .certificate_end import first_ends  # a gateway without certificates has no use for it
+
+        for settings, ends in first_ends(files).items():
+            metrics.certificates_end(settings, ends)

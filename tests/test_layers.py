@@ -26,6 +26,7 @@ LAYERS = (
     "reloading",
     "observability",
     "concurrency_limit",
+    "certificate_end",
     "validation",
     "request_ids",
     "settings",

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from testkit.calls import identifier
 from testkit.gateway_process import serving
 from testkit.http2_connection import Connections, connected
-from testkit.scripted_vendor import Answer, hang_up, never, send
+from testkit.scripted_vendor import Answer, hang_up, never, send, with_status
 from testkit.stateful_vendor import Vendor, after, always
 
 from .fault_case import FaultCase, Findings, Form
@@ -65,6 +65,11 @@ async def _overloaded(client: Connections, vendor: Vendor) -> None:
     await _many(client, "overload", 4 * _AT_ONCE)
 
 
+async def _new_words(client: Connections, vendor: Vendor) -> None:
+    vendor.on_read = lambda call_request_id: send(with_status("ASKED_TO_CALL_BACK", call_request_id))
+    await _many(client, "words", 3)
+
+
 async def _mistaken(client: Connections, vendor: Vendor) -> None:
     await asyncio.gather(*(client.read("../etc/passwd", 3) for _ in range(3)))
 
@@ -99,6 +104,7 @@ _TROUBLES = {
     "vendor's limit": _Trouble(_limited, _each("4xx"), _each("VENDOR_RATE_LIMITED")),
     "tokens revoked": _Trouble(_revoked, _each("2xx", "4xx"), also="vendor_request_seconds_count{operation=token"),
     "our overload": _Trouble(_overloaded, _each("2xx"), _each("OVERLOADED")),
+    "new words": _Trouble(_new_words, _each("2xx"), also="vendor_unrecognized_values_total{field=status}"),
     "caller's mistake": _Trouble(_mistaken, reasons=_each("INVALID_REQUEST")),
     "cancel in doubt": _Trouble(
         _doubtful,
@@ -143,6 +149,6 @@ CASES = (
         "each kind of fault, seen by its metrics",
         "distinguished by the outcomes at the vendor and the reasons of failures",
         _seen,
-        timeout=60,
+        timeout=120,
     ),
 )

@@ -1,6 +1,7 @@
 """A gateway with a defect: `python -m measure.faults.stuck serve`. Reads of ids that begin so are handled so:
 
-`ignoring`: the handler goes on, however often it is cancelled; `blocking`: it holds the event loop.
+`ignoring`: the handler goes on, however often it is cancelled; `blocking`: it holds the event loop; `failing`: it
+raises what nobody expects, with a guest's data in its text.
 """
 
 import asyncio
@@ -11,12 +12,16 @@ from callrequest.v1.call_request_service_pb2 import GetCallRequestResultRequest
 from server.commands.main import main
 from server.rpc.service import CallRequestService, Context
 
+SECRET = "jane.guest@example.com"
+
 _read = CallRequestService.GetCallRequestResult
 
 
 async def _stuck(self: CallRequestService, request: GetCallRequestResultRequest, context: Context) -> bytes:
     if request.call_request_id.startswith("blocking"):
         time.sleep(3600)  # noqa: ASYNC251 (that is the defect)
+    if request.call_request_id.startswith("failing"):
+        raise RuntimeError(SECRET)
     while request.call_request_id.startswith("ignoring"):
         with suppress(asyncio.CancelledError):
             await asyncio.sleep(3600)

@@ -10,6 +10,7 @@ from testkit.server_process import DidNotStartError
 from . import (
     callers,
     cancelling,
+    defects,
     ending,
     failing_reads,
     greedy,
@@ -39,6 +40,7 @@ CASES = (
     *overload.CASES,
     *hostile.CASES,
     *unfinished.CASES,
+    *defects.CASES,
     *ending.CASES,
     *processes.CASES,
     *callers.CASES,

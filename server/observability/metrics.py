@@ -26,6 +26,7 @@ _METHOD = ("grpc_type", "grpc_service", "grpc_method")
 
 
 CODES = tuple(code_pb2.Code.keys())
+POLL_OUTCOMES = ("read", "failed")
 REASONS = tuple(name.removeprefix("ERROR_REASON_") for name in ErrorReason.keys()[1:])
 
 
@@ -87,6 +88,7 @@ class Metrics:
             "watchers", "Watches being served.", registry=self._registry, multiprocess_mode="livesum"
         )
         self._watches_ended = self._counter("watches_ended", "Watches ended, by what ended them.", "cause")
+        self._polls = self._counter("watch_polls", "Reads for watches, by whether they brought a reading.", "outcome")
         self._items_failed = self._counter(
             "batch_items_failed", "Items of batches that are errors, by ErrorReason.", "reason"
         )
@@ -101,12 +103,7 @@ class Metrics:
             "caller_rate_limited", "Calls above their caller's max_per_second, refused or not.", "caller"
         )
         self._pushes = self._counter("webhook_pushes", "Requests to the webhook, by what became of them.", "outcome")
-        self._state_up = Gauge(
-            "state_up",
-            "1 while results are shared with other processes, 0 while the engine is down, or none is set.",
-            registry=self._registry,
-            multiprocess_mode="livemin",
-        )
+        self._state_up: Gauge | None = None  # without an engine there is no series: 0 is an engine that is down
         self._reloads = self._counter("file_reloads", "Changed files, by what became of them.", "settings", "outcome")
         self._files_good = Gauge(
             "file_reload_success",
@@ -152,6 +149,7 @@ class Metrics:
             (self._pushes, known.webhook_outcomes),
             (self._handshakes_failed, known.handshake_failures),
             (self._items_failed, REASONS),
+            (self._polls, POLL_OUTCOMES),
         ):
             for value in values:
                 counter.labels(value)
@@ -256,12 +254,23 @@ class Metrics:
         self._cancellations.labels(settled_by).inc()
 
     def state_up(self, is_up: bool) -> None:
-        """Notes whether the shared state is up."""
+        """Notes whether the shared state is up. The series begins with the first call."""
+        if self._state_up is None:
+            self._state_up = Gauge(
+                "state_up",
+                "1 while results are shared with other processes, 0 while the engine is down.",
+                registry=self._registry,
+                multiprocess_mode="livemin",
+            )
         self._state_up.set(int(is_up))
 
     def watch_ended(self, cause: str) -> None:
         """Counts the end of a watch. cause: one of watching.ended.CAUSES."""
         self._watches_ended.labels(cause).inc()
+
+    def watch_polled(self, has_reading: bool) -> None:
+        """Counts a read for watches. has_reading: it brought a reading, or ended them for good."""
+        self._polls.labels(POLL_OUTCOMES[not has_reading]).inc()
 
     def webhook_taken(self, outcome: str) -> None:
         """Counts a push. outcome: one of webhook.outcomes.OUTCOMES."""

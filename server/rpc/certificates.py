@@ -1,6 +1,5 @@
 """The server's certificate and the CAs of its clients, read again when they are rotated."""
 
-import math
 import ssl
 import threading
 import time
@@ -9,8 +8,8 @@ from pathlib import Path
 from typing import NamedTuple, Protocol
 
 import grpc
-from cryptography import x509
 
+from ..certificate_end import first_end
 from ..observability.logs import get_log
 from ..reloading import BrokenFileError, Reloading, ReloadObserver
 from ..settings import SettingsError
@@ -137,7 +136,7 @@ class Certificates:
             raise BrokenFileError(f"{_PAIR}: are no certificate and its key in PEM") from None
         except OSError:
             raise BrokenFileError(f"{_PAIR}: cannot be read") from None
-        ends, authorities = {_PAIR: _first_end(pair[1])}, None
+        ends, authorities = {_PAIR: first_end(pair[1])}, None
         if self._client_ca is not None:
             try:
                 context.load_verify_locations(self._client_ca)
@@ -146,13 +145,5 @@ class Certificates:
                 raise BrokenFileError(f"{_CLIENT_CA}: holds no certificates in PEM") from None
             except OSError:
                 raise BrokenFileError(f"{_CLIENT_CA}: cannot be read") from None
-            ends[_CLIENT_CA] = _first_end(authorities)
+            ends[_CLIENT_CA] = first_end(authorities)
         return _Loaded(grpc.ssl_server_certificate_configuration([pair], authorities), ends)
-
-
-def _first_end(pem: bytes) -> float:
-    """When the first of these certificates ends; never, for those whose dates cannot be read."""
-    try:
-        return min(each.not_valid_after_utc.timestamp() for each in x509.load_pem_x509_certificates(pem))
-    except ValueError:
-        return math.inf

@@ -27,6 +27,11 @@ class TlsFiles:
         """The names of the settings that name them."""
         return ", ".join(name for name, path in ((CA, self.ca), (PAIR, self.certificate)) if path is not None)
 
+    @property
+    def certificates(self) -> dict[str, Path | None]:
+        """The files of certificates, by the settings that name them."""
+        return {CA: self.ca, PAIR: self.certificate}
+
     def load(self) -> ssl.SSLContext:
         """Returns a client's context, which verifies certificates and host names. Raises BrokenFileError."""
         try:

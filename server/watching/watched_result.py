@@ -24,7 +24,8 @@ ask the vendor instead would publish the next result, for which the other proces
 class WatchedResult:
     """Polls from `start` to `close`, or until the result is final or cannot be read for good.
 
-    changed: called after each change of `version` and when `failure` is set; it must not wait.
+    changed: called after each change of `version` and when `failure` is set; it must not wait. polled: receives of each
+    poll that has ended whether it brought a reading, or a failure that ends watches.
     """
 
     __slots__ = (
@@ -34,6 +35,7 @@ class WatchedResult:
         "_changed",
         "_limit",
         "_pace",
+        "_polled",
         "_polling",
         "_read",
         "_timer",
@@ -43,13 +45,20 @@ class WatchedResult:
     )
 
     def __init__(
-        self, call_request_id: str, read: Read, pace: Pace, limit: PollLimit, changed: Callable[[], None]
+        self,
+        call_request_id: str,
+        read: Read,
+        pace: Pace,
+        limit: PollLimit,
+        changed: Callable[[], None],
+        polled: Callable[[bool], None],
     ) -> None:
         self._call_request_id = call_request_id
         self._read = read
         self._pace = pace
         self._limit = limit
         self._changed = changed
+        self._polled = polled
         self._timer: asyncio.TimerHandle | None = None
         self._polling: asyncio.Task[None] | None = None
         self._again = False
@@ -131,11 +140,14 @@ class WatchedResult:
                 self._changed()
             elif error.wait_is_known:
                 wait = max(wait, error.retry_after)
+            self._polled(self.failure is not None)
         except Exception as error:
+            self._polled(False)
             get_log().error("unexpected", **describe(error))  # a defect: the watchers still wait for what comes next
         finally:
             self._polling = None
         if reading is not None:
+            self._polled(True)
             self.receive(reading)
         if self._is_over():
             return

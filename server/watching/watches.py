@@ -4,7 +4,7 @@ import asyncio
 import random
 import time
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from typing import Protocol
 
@@ -39,6 +39,7 @@ class Watches:
     Is an observer of all readings in this process (`reading.results.ReadingObserver`). in_progress: entered by each
     watch, bounds them. max_per_connection: bounds those of one connection: a caller's library holds back all further
     calls on a connection whose streams are taken. connection_life: seconds after which the server ends a connection.
+    polled: receives of each poll that has ended whether it brought a reading, or one of the failures that end watches.
     """
 
     def __init__(
@@ -51,6 +52,7 @@ class Watches:
         max_per_connection: int,
         connection_life: float,
         ended: WatchObserver,
+        polled: Callable[[bool], None] = lambda has_reading: None,
     ) -> None:
         self._read = read
         self._pace = pace
@@ -59,6 +61,7 @@ class Watches:
         self._max_per_connection = max_per_connection
         self._connection_life = connection_life
         self._ended = ended
+        self._polled = polled
         self._turns = Turns()
         self._rechecking: asyncio.TimerHandle | None = None
         self._watched: dict[str, tuple[WatchedResult, set[Watcher]]] = {}
@@ -137,7 +140,7 @@ class Watches:
                 self._watched.pop(call_request_id, None)
             self._turns.run([watcher.wake for watcher in watchers])
 
-        watched = WatchedResult(call_request_id, self._read, self._pace, self._polls, changed)
+        watched = WatchedResult(call_request_id, self._read, self._pace, self._polls, changed, self._polled)
         self._watched[call_request_id] = watched, watchers
         watched.start()
         return watched, watchers

@@ -43,7 +43,7 @@ def key(name: str, **labels: str) -> tuple[str, frozenset[tuple[str, str]]]:
 
 def expected_at_zero() -> list[tuple[str, frozenset[tuple[str, str]]]]:
     """Every series that alerts may be about."""
-    found = [key("log_lines_lost_total"), key("result_retries_total"), key("watchers"), key("state_up")]
+    found = [key("log_lines_lost_total"), key("result_retries_total"), key("watchers")]
     for method in METHODS:
         labels = {"grpc_service": SERVICE, "grpc_method": method}
         found += [key("grpc_server_failures_total", reason=each, **labels) for each in REASONS]
@@ -58,6 +58,7 @@ def expected_at_zero() -> list[tuple[str, frozenset[tuple[str, str]]]]:
     found += [key("result_reads_total", source=each) for each in KNOWN_LABELS.sources]
     found += [key("cancellations_total", settled_by=each) for each in KNOWN_LABELS.settled_by]
     found += [key("watches_ended_total", cause=each) for each in KNOWN_LABELS.watch_causes]
+    found += [key("watch_polls_total", outcome=each) for each in ("read", "failed")]
     found += [key("calls_in_flight", kind=each) for each in ("read", "cancel")]
     return found
 
@@ -68,14 +69,27 @@ async def test_every_known_series_is_there_before_its_first_event(gateway: Gatew
     assert [each for each in expected_at_zero() if scraped.get(each) != 0] == []
 
 
+async def test_without_an_engine_there_is_no_state_that_could_be_down(gateway: Gateway) -> None:
+    """0 is an engine that does not answer, and nothing else: an alert is about it."""
+    assert "state_up" not in await metrics_of(gateway)
+
+
+def test_an_engine_that_was_never_up_is_down() -> None:
+    """The series begins with the first that is known."""
+    metrics = Metrics()
+    metrics.state_up(False)
+    assert samples(metrics.exposition().decode())[key("state_up")] == 0
+    metrics.state_up(True)
+    assert samples(metrics.exposition().decode())[key("state_up")] == 1
+
+
 async def test_with_workers_too() -> None:
     """Their sums begin at 0, and there are the processes' own figures for each."""
     async with serving("", WORKERS=2, DRAIN_DELAY=0, GRACE=5) as gateway, connected(gateway.port, 4) as client:
         before = await gateway.scrape()
         for name, labels in expected_at_zero():
-            if name != "state_up":
-                text = ",".join(f"{label}={value}" for label, value in sorted(labels))
-                assert before[f"{name}{{{text}}}"] == 0
+            text = ",".join(f"{label}={value}" for label, value in sorted(labels))
+            assert before[f"{name}{{{text}}}"] == 0
         assert (await client.read(RESULT_ID, 5)).code == 0
         scraped = await gateway.scrape()
         for name in PROCESS:

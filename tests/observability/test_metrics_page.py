@@ -9,6 +9,7 @@ import pytest
 
 from server.app import Gateway
 from server.cancelling.cancellation import SETTLED_BY
+from server.observability.metrics import Metrics
 from server.observability.worker_metrics import AggregatedMetrics
 from server.reading.vendor_reads import SOURCES
 from server.vendor_api.exchange import OPERATIONS, OUTCOMES
@@ -20,8 +21,10 @@ TYPE = re.compile(r"^# TYPE (\w+) (\w+)$", re.MULTILINE)
 
 
 async def test_every_metric_is_on_the_page_and_no_other(gateway: Gateway, tmp_path: Path) -> None:
-    """Name and type of each family: those of one gateway, and those that the supervisor of several workers adds."""
-    exposed = set(TYPE.findall(await metrics_of(gateway)))
+    """Name and type of each family: of one gateway, of one with an engine, and of the supervisor of several workers."""
+    with_engine = Metrics()
+    with_engine.state_up(False)
+    exposed = set(TYPE.findall(await metrics_of(gateway) + with_engine.exposition().decode()))
     aggregated = AggregatedMetrics(str(tmp_path), lambda: {"supervisor": os.getpid()})
     exposed |= set(TYPE.findall(aggregated.exposition().decode()))
     assert sorted(re.findall(r"^\| `(\w+)` \| (counter|gauge|histogram) \|", PAGE, re.MULTILINE)) == sorted(exposed)

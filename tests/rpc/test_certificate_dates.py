@@ -123,3 +123,24 @@ async def test_broken_files_and_dates_are_in_the_metrics(vendor: ScriptedVendor,
         callers.write_text(good)
         gateway.reload()
         await until('file_reload_success{settings="GATEWAY_CALLERS"} 1.0')
+
+
+async def test_the_ends_of_certificates_for_the_vendor_and_for_senders_are_in_the_metrics(pki: Pki) -> None:
+    """One that nobody replaces ends the calls to the vendor, or its pushes, as surely as the server's ends callers'."""
+    files = pki.settings()
+    async with (
+        ScriptedVendor() as vendor,
+        started(
+            vendor.url,
+            vendor_ca=files["tls_client_ca"],
+            vendor_certificate=files["tls_certificate"],
+            vendor_key=files["tls_key"],
+            webhook_listen="127.0.0.1:0",
+            webhook_allow_unsigned=True,
+            webhook_tls_certificate=files["tls_certificate"],
+            webhook_tls_key=files["tls_key"],
+        ) as gateway,
+    ):
+        text = await metrics_of(gateway)
+    for settings in ("VENDOR_CA", "VENDOR_CERTIFICATE, GATEWAY_VENDOR_KEY", "WEBHOOK_TLS_CERTIFICATE, GATEWAY_WEBHOOK"):
+        assert f'certificate_expiry_timestamp_seconds{{settings="GATEWAY_{settings}' in text

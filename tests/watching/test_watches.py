@@ -85,6 +85,7 @@ class World:
         self.failures: list[GatewayError] = []
         self.ended: list[tuple[str, str, int, float]] = []
         self.numbers: list[int] = []
+        self.polled: list[bool] = []
         self.watches = Watches(
             self._read,
             Pace(*pace),
@@ -93,6 +94,7 @@ class World:
             max_per_connection=10_000,
             connection_life=life,
             ended=lambda *end: self.ended.append(end),
+            polled=self.polled.append,
         )
 
     @property
@@ -426,6 +428,29 @@ def test_a_watch_without_a_result_asks_again_at_the_quick_pace() -> None:
     assert FRESHNESS * 5 <= third - second <= 5
     waited = run(watching([GatewayError(reasons.ERROR_REASON_VENDOR_RATE_LIMITED, retry_after=40.0)]))[1]
     assert waited == pytest.approx(40)
+
+
+@pytest.mark.parametrize(
+    ("failure", "polled"),
+    [
+        pytest.param(None, [True], id="a reading"),
+        pytest.param(OUTAGE, [False, True], id="an outage, then a reading"),
+        pytest.param(ValueError("a defect"), [False, True], id="a defect, then a reading"),
+        pytest.param(GatewayError(reasons.ERROR_REASON_CALL_REQUEST_NOT_FOUND), [True], id="a failure that ends it"),
+    ],
+)
+def test_each_poll_counts_once_by_whether_watchers_know_more(failure: GatewayError | None, polled: list[bool]) -> None:
+    """A failure for good is news, too; one that may pass leaves them with what they had."""
+
+    async def watching() -> list[bool]:
+        world = World()
+        world.failures = [failure] if failure else []
+        task = world.watch(Caller())
+        await asyncio.sleep(6)
+        await leave(task)
+        return world.polled
+
+    assert run(watching()) == polled
 
 
 def test_a_defect_in_a_read_ends_no_watch() -> None:

@@ -25,7 +25,23 @@ class Check(NamedTuple):
     """Run in this order, from the root; the first that fails ends the check."""
 
 
-CHECKS: tuple[Check, ...] = ()
+CHECKS: tuple[Check, ...] = (
+    Check(
+        "alerts",
+        "each alert fires for its fault, not beside it, and not for a restart; sloth makes the same rules",
+        (
+            ("tools/go/install", "alerts", "sloth"),
+            ("build/bin/promtool", "check", "rules", "deploy/alerts/rules.yaml"),
+            ("build/bin/promtool", "test", "rules", "deploy/alerts/tests.yaml"),
+            (sys.executable, "-m", "tools.deploy.alerts", "--anew"),
+        ),
+    ),
+    Check(
+        "firing",
+        "real gateways under faults, a real Prometheus: exactly their alerts fire; dashboards' queries return data",
+        (("tools/go/install", "alerts"), (sys.executable, "-m", "tools.deploy.firing")),
+    ),
+)
 
 
 def run(check: Check) -> bool:
