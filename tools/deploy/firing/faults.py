@@ -23,7 +23,6 @@ from testkit.stateful_vendor import HTML, Vendor, after, always
 
 from .stage import Stage, forever, loaded
 
-
 Play = Callable[[Stage], Coroutine[Any, Any, None]]
 
 
