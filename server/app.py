@@ -20,8 +20,10 @@ from .cancelling.in_progress import CancelsInProgress
 from .cancelling.settled import Settled
 from .concurrency_limit import ConcurrencyLimit
 from .observability.access_log import AccessLog
+from .observability.log_level import LogLevel
 from .observability.logs import describe, get_log
 from .observability.metrics import KnownLabels, Metrics
+from .observability.sampling import Sampling
 from .process.embedded_sandbox import with_vendor
 from .process.memory_trim import MemoryTrim
 from .process.port import reserved_port
@@ -88,6 +90,7 @@ class Gateway:
     Entering raises SettingsError when a setting turns out to be wrong: a port is taken, a file holds no certificate.
 
     lines_lost: returns how many lines of the log were lost, for the metrics. handshakes: reports TLS failures.
+    set_log_level: has the log begin at another level.
 
     reloads: what SIGHUP calls, in the event loop: each reads the files again that its part of the gateway was made of,
     and keeps the old contents if the new ones are broken. Parts add theirs as they start.
@@ -99,8 +102,10 @@ class Gateway:
         access_log: AccessLog | None = None,
         lines_lost: Callable[[], int] = int,
         handshakes: CoreLog | None = None,
+        set_log_level: Callable[[str], None] = lambda level: None,
     ) -> None:
         self._settings = settings
+        self._set_log_level = set_log_level
         self._lines_lost = lines_lost
         self._handshakes = handshakes
         self._access_log = access_log or AccessLog(settings.log_level, None)
@@ -167,12 +172,8 @@ class Gateway:
             add_reflection([SERVICE, HEALTH], interceptor)
         await self._open_webhook(stack, results, shared, metrics)
         self.address = self._listen(server, listen, metrics)
-        if settings.metrics_listen:
-            from .observability.operations import OperationsServer  # a worker has no use for an HTTP server
-
-            operations = OperationsServer(metrics.exposition, lambda: self._ready)
-            stack.push_async_callback(operations.aclose)
-            self.metrics_address = await operations.start(parse_address(settings.metrics_listen))
+        await stack.enter_async_context(Sampling(metrics, vendor, results.vendor_reads, cache))
+        await self._open_operations(stack, metrics)
         stack.push_async_callback(server.stop, None)
         await server.start()
         let_threads_yield(settings.io_niceness)
@@ -292,6 +293,19 @@ class Gateway:
         stack.push_async_callback(webhook.aclose)
         self.webhook_address = await webhook.start()
         get_log().info("webhook", address=self.webhook_address)
+
+    async def _open_operations(self, stack: AsyncExitStack, metrics: Metrics) -> None:
+        settings = self._settings
+        if not settings.metrics_listen:
+            return
+        from .observability.operations import OperationsServer  # a worker has no use for an HTTP server
+        from .observability.status_page import StatusPage
+
+        page = StatusPage(settings, {quirk.value: quirk.sentence for quirk in Quirk})
+        log_level = LogLevel(settings.log_level, self._set_log_level)
+        operations = OperationsServer(metrics.exposition, metrics.samples, lambda: self._ready, page, log_level)
+        stack.push_async_callback(operations.aclose)
+        self.metrics_address = await operations.start(parse_address(settings.metrics_listen))
 
     async def _callers(self, stack: AsyncExitStack, metrics: Metrics) -> Callers | AnyCertificate | None:
         settings, certificates = self._settings, None

@@ -7,7 +7,7 @@ import socket
 import unicodedata
 from ipaddress import IPv4Address, IPv6Address, ip_address
 from pathlib import Path
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Any, Literal, NamedTuple, Self
 from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, BeforeValidator, Field, SecretStr, ValidationError, model_validator
@@ -360,9 +360,31 @@ def read_secret(path: Path) -> str:
 def defaults() -> str:
     """Each setting as a line, `  GATEWAY_GRACE=30.0`; one without a default ends at the equals sign."""
     values = {name: field.default for name, field in Settings.model_fields.items()}
-    shown = {name: "" if value is None else str(value) for name, value in values.items()}
-    words = {"True": "true", "False": "false"}
-    return "\n".join(f"  {PREFIX}{name.upper()}={words.get(value, value)}" for name, value in shown.items())
+    texts = {name: "" if value is None else str(value) for name, value in values.items()}
+    return "\n".join(f"  {PREFIX}{name.upper()}={_WORDS.get(text, text)}" for name, text in texts.items())
+
+
+class ShownSetting(NamedTuple):
+    """A setting for people to read. value: `set` for a secret that is set, empty without a value."""
+
+    name: str
+    value: str
+    is_default: bool
+
+
+def shown(settings: Settings) -> list[ShownSetting]:
+    """Returns all settings, as they hold, without secrets and credentials."""
+    found = []
+    for name, field in Settings.model_fields.items():
+        value = getattr(settings, name)
+        is_secret = isinstance(value, SecretStr) or name in _CREDENTIALS
+        text = "" if value is None else "set" if is_secret else str(value)
+        found.append(ShownSetting(PREFIX + name.upper(), _WORDS.get(text, text), value == field.default))
+    return found
+
+
+_CREDENTIALS = {"vendor_client_id"}
+_WORDS = {"True": "true", "False": "false"}
 
 
 def load_settings(workers: str | None = None) -> Settings:

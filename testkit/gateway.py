@@ -56,3 +56,10 @@ async def metrics_of(gateway: Gateway) -> str:
     async with aiohttp.ClientSession() as session, session.get(f"http://{gateway.metrics_address}/metrics") as reply:
         assert reply.status == 200
         return await reply.text()
+
+
+async def status_page_of(gateway: Gateway) -> str:
+    """The status page of the gateway, as a browser gets it."""
+    async with aiohttp.ClientSession() as session, session.get(f"http://{gateway.metrics_address}/") as reply:
+        assert reply.status == 200
+        return await reply.text()

@@ -7,7 +7,7 @@ import pytest
 
 from callrequest.v1.call_request_service_pb2 import CancelCallRequestRequest, GetCallRequestResultRequest
 from testkit.failure import failure
-from testkit.gateway import SECRET, connected, metrics_of, started
+from testkit.gateway import SECRET, connected, metrics_of, started, status_page_of
 from testkit.logs import log_to_stdout, silence_logs
 from testkit.scripted_vendor import (
     RESULT_ID,
@@ -61,7 +61,7 @@ REPLIES: dict[str, Answer] = {
 async def test_nothing_personal_or_secret_is_logged_counted_or_told(
     vendor: ScriptedVendor, operation: str, reply: Answer, capfd: pytest.CaptureFixture[str]
 ) -> None:
-    """No canary in the log at debug, in stderr, in metrics or in a status, whatever the vendor answers."""
+    """No canary in the log at debug, in stderr, metrics, the status page or a status, whatever the vendor answers."""
     log_to_stdout("debug")
     logging.getLogger().setLevel(logging.DEBUG)  # the libraries', too
     vendor.answer("token", send(TOKEN | {"access_token": TOKEN_TEXT}))
@@ -82,7 +82,7 @@ async def test_nothing_personal_or_secret_is_logged_counted_or_told(
                 await call(request, timeout=0.4, metadata=(("x-caller", CALLERS_TEXT),))
             except Exception:
                 received.append(await failure(call(request, timeout=0.4)))
-        received.append(await metrics_of(gateway))
+        received += [await metrics_of(gateway), await status_page_of(gateway)]
     written = capfd.readouterr()
     silence_logs()
     assert '"event":"call"' in written.out

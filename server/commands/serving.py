@@ -24,7 +24,7 @@ async def serve(settings: Settings, logs: ProcessLog) -> int:
         from ..app import Gateway
 
         signals = process_signals(settings.grace, logs)
-        async with Gateway(settings, logs.access_log, logs.lines_lost, handshakes) as gateway:
+        async with Gateway(settings, logs.access_log, logs.lines_lost, handshakes, logs.set_level) as gateway:
             signals.on_reload = gateway.reload
             _log_serving(settings, gateway.address, gateway.metrics_address, gateway.sandbox_url)
             code = await until_drained(gateway, signals, signals.get)  # a second signal ends the drain
@@ -34,9 +34,10 @@ async def serve(settings: Settings, logs: ProcessLog) -> int:
 
 async def supervise(settings: Settings, logs: ProcessLog) -> int:
     from ..process.supervisor import Supervisor
+    from ..vendor_api.quirks import Quirk
 
-    signals = process_signals(settings.grace, logs)
-    async with Supervisor(settings, logs.lines_lost) as workers:
+    signals, quirks = process_signals(settings.grace, logs), {quirk.value: quirk.sentence for quirk in Quirk}
+    async with Supervisor(settings, logs.lines_lost, logs.set_level, quirks) as workers:
         starting, receiving = asyncio.create_task(workers.start()), asyncio.create_task(signals.get())
         await asyncio.wait({starting, receiving}, return_when=asyncio.FIRST_COMPLETED)
         if starting.done():

@@ -44,7 +44,7 @@ async def _work(options: argparse.Namespace, settings: Settings, logs: ProcessLo
         try:
             async with (
                 Gateway(settings.model_copy(update=changed), logs.access_log, logs.lines_lost, handshakes) as gateway,
-                Heartbeat(options.control, settings.grace) as control,
+                Heartbeat(options.control, settings.grace, logs.set_level) as control,
             ):
                 signals.on_reload = gateway.reload
                 return await until_drained(gateway, signals, control.hurry.wait, control.ends_alone)

@@ -10,7 +10,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from ..validation import ID_LENGTH, is_call_request_id
-from .logs import LineSink, get_log
+from .logs import LEVELS, LineSink, get_log
 
 FOR_OPERATORS = frozenset({"INTERNAL", "UNAVAILABLE", "UNKNOWN"})
 """Codes that are logged as warnings: the gateway or the vendor is at fault."""
@@ -21,15 +21,17 @@ ROUTINE = "WATCH_ENDED"
 IN_DOUBT = "nothing"
 """What settled a cancel that ended in doubt: its caller, or an operator, must look after it."""
 
-_LEVELS = ("debug", "info", "warning", "error")
-
 
 class AccessLog:
     """Logs each call of the level or above it. sink: of JSON lines; None: by structlog, for people."""
 
     def __init__(self, level: str, sink: LineSink | None) -> None:
-        self._enabled = set(_LEVELS[_LEVELS.index(level) :])
         self._sink = sink
+        self.set_level(level)
+
+    def set_level(self, level: str) -> None:
+        """Logs calls of that level and above from now on."""
+        self._enabled = set(LEVELS[LEVELS.index(level) :])
 
     def ended(
         self,

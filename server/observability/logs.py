@@ -30,6 +30,9 @@ FIELDS = frozenset(
 )
 """The fields that may be logged. None of them ever holds what the vendor sent, nor a caller's text."""
 
+LEVELS = ("debug", "info", "warning", "error")
+"""From the most to the least that is logged."""
+
 _STACK = 8
 """Frames of a stack that are logged, the innermost."""
 

@@ -20,6 +20,8 @@ from callrequest.v1.error_reason_pb2 import ErrorReason
 
 from .. import __version__
 from .deferred import Deferred
+from .samples import Samples
+from .vendor_gauges import VendorGauges
 
 _SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0)
 _METHOD = ("grpc_type", "grpc_service", "grpc_method")
@@ -127,6 +129,14 @@ class Metrics:
             multiprocess_mode="livemin",
         )
 
+        self._cached = [
+            Gauge(name, documentation, registry=self._registry, multiprocess_mode="livesum")
+            for name, documentation in (
+                ("result_cache_entries", "Results that are cached."),
+                ("result_cache_bytes", "The memory of cached results, which GATEWAY_CACHE_BYTES bounds."),
+            )
+        ]
+        self.vendor = VendorGauges(self._registry)
         self._calls: dict[tuple[tuple[str, str, str], str | None, str], tuple[Counter, Histogram, Counter | None]] = {}
         self._lost = self._counter("log_lines_lost", "Lines of the log that were not written.")
         Gauge(
@@ -223,6 +233,8 @@ class Metrics:
         if histogram is None:
             histogram = self._requests[operation, outcome] = self._vendor.labels(operation, outcome)
         histogram.observe(seconds)
+        if operation != "token":  # that may be another host's
+            self.vendor.request_ended(outcome)
 
     def vendor_reply(self, quirks: Collection[str], unrecognized_fields: Collection[str]) -> None:
         """Counts the numbers of a reply's quirks, and our fields whose values it could not be read for."""
@@ -326,6 +338,16 @@ class Metrics:
         """Counts what was deferred."""
         self._deferred.flush()
         self._count_lost_lines()
+
+    def cached(self, entries: int, size: int) -> None:
+        """Sets how many results are cached, and their bytes."""
+        for gauge, value in zip(self._cached, (entries, size), strict=True):
+            gauge.set(value)
+
+    def samples(self) -> Samples:
+        """All of it, to be read by name."""
+        self.flush()
+        return Samples.of(self._registry.collect())
 
     def exposition(self) -> bytes:
         """All of it in Prometheus' text format."""

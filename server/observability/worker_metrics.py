@@ -21,6 +21,8 @@ from prometheus_client import (
 from prometheus_client.multiprocess import MultiProcessCollector, mark_process_dead
 from prometheus_client.registry import Collector
 
+from .samples import Samples
+
 
 def count_in_slot(slot: int, folder: str) -> None:
     """Has this process, one of several workers, count in the files of its slot there. Before any Metrics is made."""
@@ -57,6 +59,10 @@ class AggregatedMetrics:
         self._serving.dec(served)
         mark_process_dead(slot, self._folder)  # type: ignore[no-untyped-call]
 
+    def samples(self) -> Samples:
+        """Returns all of it, to be read by name."""
+        return Samples.of(self._own.collect())
+
     def exposition(self) -> bytes:
         """Returns all of it in Prometheus' text format."""
         return generate_latest(self._own)
@@ -73,10 +79,18 @@ class _Sums(Collector):
         for metric in self._workers.collect():  # type: ignore[no-untyped-call]
             if metric.name == "log_lines_lost":
                 metric.samples = [each._replace(value=each.value + self._lines_lost()) for each in metric.samples]
+            metric.samples = [each._replace(labels=_by_process(each.labels)) for each in metric.samples]
             yield metric
 
     def describe(self) -> Iterable[Metric]:
         return ()  # it depends on the workers
+
+
+def _by_process(labels: Mapping[str, str]) -> dict[str, str]:
+    """Where each worker has a sample of its own, the library names it by its slot, in a label `pid`."""
+    if "pid" not in labels:
+        return dict(labels)
+    return {name: value for name, value in labels.items() if name != "pid"} | {"process": f"worker-{labels['pid']}"}
 
 
 class _Processes(Collector):

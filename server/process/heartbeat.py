@@ -1,19 +1,23 @@
-"""The worker's end of the control socket: sends heartbeats, receives HURRY and ALL_END, and ends the worker if the
-supervisor dies.
-"""
+"""The worker's end of the control socket: sends heartbeats, receives orders, ends the worker if the supervisor dies."""
 
 import asyncio
 import os
 import signal
 import socket
 import threading
+from collections.abc import Callable
 from contextlib import suppress
+from functools import partial
 from typing import Self
+
+from ..observability.logs import LEVELS
 
 INTERVAL = 0.5
 """Seconds between two heartbeats."""
 HURRY, ALL_END = b"h", b"e"
 """The supervisor's messages: calls need not be finished any more; the whole gateway ends."""
+LOG_LEVELS = {level: f"{number}".encode() for number, level in enumerate(LEVELS)}
+"""The supervisor's messages with another level of the log."""
 ALL_END_TIMEOUT = 0.2
 """Seconds for which a worker that receives SIGTERM serves on and waits for ALL_END. At most GRACE / 20."""
 
@@ -22,16 +26,18 @@ class Heartbeat:
     """Sends heartbeats for as long as the event loop runs, and ends the process when the supervisor is gone.
 
     `async with` it once calls are served: the first heartbeat means that. descriptor: the worker's end of the socket
-    pair. grace: of the settings. hurry: set when HURRY arrives. A second signal could not mean that: systemd sends
-    each signal to all processes of a service.
+    pair. grace: of the settings. set_log_level: called with another level of the log when it arrives. hurry: set when
+    HURRY arrives. A second signal could not mean that: systemd sends each signal to all processes of a service.
     """
 
-    def __init__(self, descriptor: int, grace: float) -> None:
+    def __init__(self, descriptor: int, grace: float, set_log_level: Callable[[str], None]) -> None:
         self._socket = socket.socket(fileno=descriptor)
         self._all_end_timeout = min(ALL_END_TIMEOUT, grace / 20)
         self._is_closed = False
+        orders = {order: partial(set_log_level, level) for level, order in LOG_LEVELS.items()}
         self._all_end = asyncio.Event()
         self.hurry = asyncio.Event()
+        self._orders: dict[bytes, Callable[[], None]] = orders | {HURRY: self.hurry.set, ALL_END: self._all_end.set}
 
     async def __aenter__(self) -> Self:
         self._loop = asyncio.get_running_loop()
@@ -71,7 +77,7 @@ class Heartbeat:
     def _receive(self) -> None:
         with suppress(ConnectionError):
             while message := self._socket.recv(1):
-                self._loop.call_soon_threadsafe((self.hurry if message == HURRY else self._all_end).set)
+                self._loop.call_soon_threadsafe(self._orders[message])
         if not self._is_closed:
             self._loop.call_soon_threadsafe(self._all_end.set)
             os.kill(os.getpid(), signal.SIGTERM)

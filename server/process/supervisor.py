@@ -9,13 +9,15 @@ import asyncio
 import os
 import signal
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import AsyncExitStack
 from pathlib import Path
 from typing import Self
 
+from ..observability.log_level import LogLevel
 from ..observability.logs import describe, get_log
 from ..observability.operations import OperationsServer
+from ..observability.status_page import StatusPage
 from ..observability.worker_metrics import AggregatedMetrics
 from ..settings import Address, Settings, parse_address
 from .embedded_sandbox import with_vendor
@@ -38,11 +40,21 @@ STACK_TIMEOUT = 0.2
 class Supervisor:
     """Runs the workers of these settings: `async with Supervisor(settings) as workers`: start, supervise, drain.
 
-    lines_lost: returns how many lines of the log this process has lost, for the metrics. Entering raises SettingsError.
+    lines_lost: returns how many lines of the log this process has lost, for the metrics. set_log_level: has its log
+    begin at another level. quirks: the vendor's, for the status page. Entering raises SettingsError.
     """
 
-    def __init__(self, settings: Settings, lines_lost: Callable[[], int] = int) -> None:
+    def __init__(
+        self,
+        settings: Settings,
+        lines_lost: Callable[[], int],
+        set_log_level: Callable[[str], None],
+        quirks: Mapping[str, str],
+    ) -> None:
         self._settings = settings
+        self._set_log_level = set_log_level
+        self._log_level = LogLevel(settings.log_level, self._spread_log_level)
+        self._page = StatusPage(settings, quirks)
         self._lines_lost = lines_lost
         self._processes: list[WorkerProcess] = []
         self._stack = AsyncExitStack()
@@ -68,7 +80,10 @@ class Supervisor:
                 options += self._own_engine_options(stack, Path(folder))
             self._processes = [WorkerProcess(slot, options, [lock]) for slot in range(settings.workers)]
             if settings.metrics_listen:
-                operations = OperationsServer(self._metrics.exposition, lambda: self.is_ready)
+                metrics, page = self._metrics, self._page
+                operations = OperationsServer(
+                    metrics.exposition, metrics.samples, lambda: self.is_ready, page, self._log_level
+                )
                 stack.push_async_callback(operations.aclose)
                 self.metrics_address = await operations.start(parse_address(settings.metrics_listen))
             self._stack = stack.pop_all()
@@ -79,6 +94,11 @@ class Supervisor:
             process.send_signal(signal.SIGKILL)
         await _until_ended(self._processes, 1.0)
         await self._stack.aclose()
+
+    def _spread_log_level(self, level: str) -> None:
+        self._set_log_level(level)
+        for process in self._processes:
+            process.set_log_level(level)
 
     def _numbers(self) -> dict[str, int]:
         """The numbers of all processes that run, by name."""
@@ -175,6 +195,8 @@ class Supervisor:
         process.receive()
         if process.serves and not served:
             self._metrics.worker_serves()
+            if self._log_level.level != self._settings.log_level:
+                process.set_log_level(self._log_level.level)
             get_log().info("a worker serves", worker=process.slot, pid=process.pid)
 
     def _start(self, process: WorkerProcess) -> None:

@@ -8,7 +8,7 @@ import time
 from collections.abc import Sequence
 from contextlib import suppress
 
-from .heartbeat import ALL_END, HURRY
+from .heartbeat import ALL_END, HURRY, LOG_LEVELS
 
 STUCK_AFTER = 2.5
 """Seconds without a heartbeat after which a worker's event loop counts as stuck."""
@@ -113,6 +113,10 @@ class WorkerProcess:
     def hurry(self) -> None:
         """Sends HURRY: calls need not be finished any more."""
         self._send(HURRY)
+
+    def set_log_level(self, level: str) -> None:
+        """Sends it the level that its log begins at from now on."""
+        self._send(LOG_LEVELS[level])
 
     def send_signal(self, number: signal.Signals) -> None:
         """Sends it a signal, if there is a process."""

@@ -135,6 +135,9 @@ class ResultCache:
         if reading is not None:
             self._bytes -= _size(reading)
 
+    def __len__(self) -> int:
+        return len(self._entries)
+
     def bytes(self) -> int:
         """The memory of all entries."""
         return self._bytes

@@ -36,6 +36,7 @@ class Results:
     """Reads results of call requests: a cached one that is young enough, else one read for all who wait for it.
 
     limit: bounds the calls that a cached answer cannot serve. `async with` it: at the end no read is under way.
+    vendor_reads: the reads at the vendor.
     """
 
     def __init__(
@@ -51,8 +52,8 @@ class Results:
         self._metrics = metrics
         self._observers: list[ReadingObserver] = []
         self._shared: SharedResults | None = None
-        self._vendor_reads = VendorReads(vendor, cache.default_max_age, metrics)
-        self._coalescer = Coalescer(self._read, self._store, self._vendor_reads.keep)
+        self.vendor_reads = VendorReads(vendor, cache.default_max_age, metrics)
+        self._coalescer = Coalescer(self._read, self._store, self.vendor_reads.keep)
 
     async def __aenter__(self) -> Self:
         return self
@@ -101,7 +102,7 @@ class Results:
         return reading
 
     async def _ask(self, call_request_id: str, max_age: float | None, deadline: Deadline) -> Reading:
-        self._vendor_reads.check(call_request_id, max_age, held=self._shared is None)
+        self.vendor_reads.check(call_request_id, max_age, held=self._shared is None)
         fresh, allowed = not self._cache.may_coalesce(max_age), self._cache.max_age(max_age)
         with self._limit:
             while True:
@@ -144,7 +145,7 @@ class Results:
         if not self._cache.keeps:
             return  # each read asks the vendor: a process that read at every publication would cause the next one
         self._cache.invalidate(message.call_request_id)
-        self._vendor_reads.forget(message.call_request_id)
+        self.vendor_reads.forget(message.call_request_id)
         if message.kind == "final":
             self._coalescer.drop(message.call_request_id)  # a read that began before a push may bring the old truth
         # A result that may be too old to be given by now would be read again, published, and so on without end.
@@ -159,7 +160,7 @@ class Results:
 
     def _forget(self, call_request_id: str) -> None:
         self._cache.invalidate(call_request_id)
-        self._vendor_reads.forget(call_request_id)
+        self.vendor_reads.forget(call_request_id)
         self._coalescer.drop(call_request_id)
         self._changed(call_request_id)
 
@@ -168,7 +169,7 @@ class Results:
             observer.on_invalidated(call_request_id)
 
     def _store(self, call_request_id: str, reading: Reading) -> None:
-        self._vendor_reads.forget(call_request_id)
+        self.vendor_reads.forget(call_request_id)
         if self._cache.put(call_request_id, reading):
             for observer in self._observers:
                 observer.on_reading(call_request_id, reading)
@@ -178,17 +179,15 @@ class Results:
 
         Polls alone make it happen: it stops when they do.
         """
-        ahead = min(
-            max(REFRESH_AHEAD * allowed, SLOWER * self._vendor_reads.usual_seconds), MAX_REFRESH_AHEAD * allowed
-        )
+        ahead = min(max(REFRESH_AHEAD * allowed, SLOWER * self.vendor_reads.usual_seconds), MAX_REFRESH_AHEAD * allowed)
         return age > allowed - ahead and self._vendor.is_idle()
 
     async def _read(self, call_request_id: str, max_age: MaxAge, deadline: Deadline) -> Reading:
         """Reads by what other processes share, if they do, else at the vendor. Raises GatewayError."""
         if self._shared is None:
-            return await self._vendor_reads.read(call_request_id, deadline)
+            return await self.vendor_reads.read(call_request_id, deadline)
         result = await self._shared.read(
-            call_request_id, *max_age, deadline, lambda: self._vendor_reads.read(call_request_id, deadline)
+            call_request_id, *max_age, deadline, lambda: self.vendor_reads.read(call_request_id, deadline)
         )
         if isinstance(result, OwnResult):
             own: Reading = result.reading

@@ -46,6 +46,10 @@ class RetryAfter:
         self._by_id = RecentIds[Hold](MAX_HOLD + 2 * AFTER_PROBE)
         self._in_a_row = 0
 
+    def left(self) -> float:
+        """What is left of the Retry-After that holds for all reads, in seconds; 0 without one."""
+        return 0.0 if self._all is None else max(self._all.until - now(), 0.0)
+
     def check(self, call_request_id: str) -> None:
         """Raises the failure that the vendor answered, its retry_after what is left of the vendor's."""
         if holds := self._holds(call_request_id):

@@ -54,6 +54,14 @@ class VendorReads:
             self._metrics.read(source)
             raise
 
+    def is_throttled(self) -> bool:
+        """Whether most reads are not sent, since the vendor hardly answers."""
+        return self._throttle.is_active()
+
+    def retry_after_left(self) -> float:
+        """What is left of a Retry-After that holds for all reads, in seconds; 0 without one."""
+        return self._retry_after.left()
+
     def keep(self, call_request_id: str, error: GatewayError) -> None:
         """Caches the failure of a read, if it is about the id."""
         self._failures.put(call_request_id, error)

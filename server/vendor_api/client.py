@@ -79,6 +79,10 @@ class VendorClient:
         self._token_endpoint.credentials = credentials
         self._tokens.credentials_changed()
 
+    def token_times(self) -> tuple[float, float] | None:
+        """When the current token was asked for and when it expires, on the event loop's clock; None without one."""
+        return self._tokens.times()
+
     async def read_result(
         self, call_request_id: str, deadline: Deadline, *, for_cancel: bool = False
     ) -> CallRequestResult:

@@ -76,6 +76,10 @@ class TokenSource:
         self._begin()
         return True
 
+    def times(self) -> tuple[float, float] | None:
+        """When the current token was asked for and when it expires, on the event loop's clock; None without one."""
+        return None if self._token is None else (self._token.asked_at, self._token.expires_at)
+
     def credentials_changed(self) -> None:
         """There are new credentials: fetches that wait for a pause to end need not. The current token serves on."""
         self._generation += 1
