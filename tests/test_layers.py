@@ -107,7 +107,7 @@ KNOWN_IN = {
     "aiohttp": {"observability.http_port", "observability.operations", "webhook"},
     "httptools": {"vendor_api.http1"},
     "aiohappyeyeballs": {"vendor_api.connector"},
-    "prometheus_client": {"observability.metrics", "observability.worker_metrics"},
+    "prometheus_client": {"observability.metrics", "observability.vendor_gauges", "observability.worker_metrics"},
     "pydantic": {"settings", "commands"},
     "pydantic_settings": {"settings"},
     "redis": {"state"},
