@@ -114,7 +114,7 @@ async def failure_of(
 ) -> GatewayError | None:
     """Reads as a caller with so many seconds left does; the failure, None for an answer."""
     try:
-        await results.get(call_request_id, max_age, Deadline.after(seconds))
+        await results.read(call_request_id, max_age, Deadline.after(seconds))
     except GatewayError as error:
         return error
     return None

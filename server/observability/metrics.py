@@ -61,7 +61,7 @@ class Metrics:
 
     def __init__(self, known: KnownLabels | None = None, lines_lost: Callable[[], int] = int) -> None:
         self._lines_lost, self._lines_lost_counted = lines_lost, 0
-        self._deferred = Deferred()
+        self._deferred = Deferred(then=self._count_lost_lines)
         disable_created_metrics()  # type: ignore[no-untyped-call]  # a second series for each, which no one reads
         self._registry = CollectorRegistry()
         self._handled = self._counter("grpc_server_handled", "Calls ended, by status code.", *_METHOD, "grpc_code")
@@ -204,7 +204,6 @@ class Metrics:
         handled, handling, by_caller = counters
         handled.inc()
         handling.observe(seconds)
-        self._count_lost_lines()
         if by_caller is not None:
             by_caller.inc()
         if reason is not None:
@@ -337,7 +336,6 @@ class Metrics:
     def flush(self) -> None:
         """Counts what was deferred."""
         self._deferred.flush()
-        self._count_lost_lines()
 
     def cached(self, entries: int, size: int) -> None:
         """Sets how many results are cached, and their bytes."""

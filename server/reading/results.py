@@ -69,18 +69,13 @@ class Results:
         """Calls the observer from now on, until the end."""
         self._observers.append(observer)
 
-    async def get(self, call_request_id: str, max_age: float | None, deadline: Deadline) -> bytes:
-        """A serialized GetCallRequestResultResponse, less than max_age seconds old when the call came.
+    async def read(self, call_request_id: str, max_age: float | None, deadline: Deadline) -> Reading:
+        """A reading that was less than max_age seconds old when the call came.
 
         max_age: None: the defaults; 0: by a read that begins now. Raises GatewayError: OVERLOADED when the vendor must
         be asked and the limit is reached, or a failure of the read.
         """
-        reading = self.cached(call_request_id, max_age) or await self._ask(call_request_id, max_age, deadline)
-        return reading.answer
-
-    async def read(self, call_request_id: str, max_age: float | None, deadline: Deadline) -> Reading:
-        """The same as get(), as a Reading."""
-        return self.cached(call_request_id, max_age) or await self._ask(call_request_id, max_age, deadline)
+        return self.cached(call_request_id, max_age) or await self.ask(call_request_id, max_age, deadline)
 
     def cached(self, call_request_id: str, max_age: float | None) -> Reading | None:
         """A cached reading that is less than max_age seconds old; None when the vendor must be asked.
@@ -101,7 +96,8 @@ class Results:
             self._coalescer.refresh(call_request_id, MaxAge(age, age), Deadline.after(DEFAULT_SECONDS))
         return reading
 
-    async def _ask(self, call_request_id: str, max_age: float | None, deadline: Deadline) -> Reading:
+    async def ask(self, call_request_id: str, max_age: float | None, deadline: Deadline) -> Reading:
+        """The same as read(), for one that has just found nothing by cached()."""
         self.vendor_reads.check(call_request_id, max_age, held=self._shared is None)
         fresh, allowed = not self._cache.may_coalesce(max_age), self._cache.max_age(max_age)
         with self._limit:

@@ -39,7 +39,10 @@ class CallRequestService(CallRequestServiceServicer):
     ) -> bytes:
         call_request_id = check_call_request_id(request.call_request_id)
         max_age = check_duration(request.max_age, "max_age") if request.HasField("max_age") else None
-        return await self._results.get(call_request_id, max_age, Deadline.after(context.time_remaining()))
+        reading = self._results.cached(call_request_id, max_age)
+        if reading is None:  # else no deadline is needed
+            reading = await self._results.ask(call_request_id, max_age, Deadline.after(context.time_remaining()))
+        return reading.answer
 
     async def CancelCallRequest(  # noqa: N802
         self,

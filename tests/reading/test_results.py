@@ -42,7 +42,7 @@ def test_an_answer_is_a_serialized_response() -> None:
 
     async def answered() -> None:
         async with reading_from(VirtualVendor()) as results:
-            answers = {await results.get(RESULT_ID, None, Deadline.after(5)) for _ in range(3)}
+            answers = {(await results.read(RESULT_ID, None, Deadline.after(5))).answer for _ in range(3)}
             (answer,) = answers
             reading = await results.read(RESULT_ID, None, Deadline.after(5))
         assert reading.answer == answer
@@ -170,7 +170,7 @@ def test_a_call_ends_a_little_before_its_deadline(seconds: float | None, after: 
         vendor = VirtualVendor(lambda _: None)
         async with reading_from(vendor, vendor_timeout=300) as results:
             begun = now()
-            failed = await asyncio.gather(results.get(RESULT_ID, None, Deadline.after(seconds)), return_exceptions=True)
+            failed = await asyncio.gather(results.read(RESULT_ID, None, Deadline.after(seconds)), return_exceptions=True)
             assert "DEADLINE_EXCEEDED" in str(failed)
             assert vendor.left == 1
             return now() - begun
