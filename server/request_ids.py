@@ -49,14 +49,14 @@ def begin_request(request_ids: list[str], traceparents: list[str]) -> RequestIds
     return ids
 
 
-def outgoing_headers() -> list[tuple[str, str]]:
+def outgoing_headers() -> list[tuple[bytes, bytes]]:
     """The headers that carry the running task's ids to the vendor; none outside of a call."""
     ids = _current.get()
     if ids is None:
         return []
-    headers = [(REQUEST_ID, ids.request_id)]
+    headers = [(b"x-request-id", ids.request_id.encode())]
     if ids.traceparent is not None:
-        headers.append((TRACEPARENT, ids.traceparent))
+        headers.append((b"traceparent", ids.traceparent.encode()))
     return headers
 
 

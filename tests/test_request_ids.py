@@ -52,7 +52,7 @@ def test_a_well_formed_traceparent_goes_on_as_it_came(given: str) -> None:
     """W3C Trace Context: the trace id is its second part."""
     ids = begin_request(["a"], [given])
     assert ids == RequestIds("a", TRACE, given)
-    assert outgoing_headers() == [("x-request-id", "a"), ("traceparent", given)]
+    assert outgoing_headers() == [(b"x-request-id", b"a"), (b"traceparent", given.encode())]
 
 
 @pytest.mark.parametrize(
@@ -75,20 +75,22 @@ def test_a_well_formed_traceparent_goes_on_as_it_came(given: str) -> None:
 def test_a_malformed_traceparent_is_left_out(given: list[str]) -> None:
     """As the standard demands: the trace begins anew."""
     assert begin_request(["a"], given) == RequestIds("a")
-    assert outgoing_headers() == [("x-request-id", "a")]
+    assert outgoing_headers() == [(b"x-request-id", b"a")]
 
 
 async def test_ids_go_with_the_tasks_of_a_call_and_with_no_others() -> None:
     """What a call starts carries its ids; calls beside it have theirs; outside of calls there are none."""
 
-    async def call(number: int) -> list[tuple[str, str]]:
+    async def call(number: int) -> list[tuple[bytes, bytes]]:
         begin_request([f"id-{number}"], [])
         await asyncio.sleep(0)
         return await asyncio.create_task(started())
 
-    async def started() -> list[tuple[str, str]]:
+    async def started() -> list[tuple[bytes, bytes]]:
         await asyncio.sleep(0)
         return outgoing_headers()
 
-    assert await asyncio.gather(*map(call, range(3))) == [[("x-request-id", f"id-{number}")] for number in range(3)]
+    assert await asyncio.gather(*map(call, range(3))) == [
+        [(b"x-request-id", f"id-{number}".encode())] for number in range(3)
+    ]
     assert contextvars.Context().run(outgoing_headers) == []

@@ -38,7 +38,7 @@ class Hold:
 class RetryAfter:
     """What the vendor asked for, for the reads of one call request and for all reads.
 
-    A read goes `check`, `turn`, then `answered` with what came of it, and `release` however it ended.
+    A read goes `check`, `turn` if it is held, then `answered` with what came of it, and `release` however it ended.
     """
 
     def __init__(self) -> None:
@@ -56,6 +56,10 @@ class RetryAfter:
             longest = max(holds, key=lambda hold: hold.until)
             if (left := longest.until - now()) > 0:
                 raise GatewayError(longest.reason, retry_after=left)
+
+    def is_held(self, call_request_id: str) -> bool:
+        """Whether a read has to wait for its turn."""
+        return bool(self._holds(call_request_id))
 
     async def turn(self, call_request_id: str, patience: float) -> Sequence[Hold]:
         """Waits for a probe under way, and up to `patience` seconds for a Retry-After. Raises as check() does.
@@ -105,6 +109,7 @@ class RetryAfter:
         self._by_id.put(call_request_id, Hold(reason, seconds + (AFTER_PROBE if for_all and is_probe else 0)))
 
     def _holds(self, call_request_id: str) -> Sequence[Hold]:
-        if self._all is None and not self._by_id:
+        of_id = self._by_id.get(call_request_id)
+        if self._all is None and of_id is None:
             return ()
-        return [hold for hold in (self._all, self._by_id.get(call_request_id)) if hold is not None]
+        return [hold for hold in (self._all, of_id) if hold is not None]

@@ -80,7 +80,9 @@ class VendorReads:
         is_known_to_fail = self._failures.has(call_request_id) or self._throttle.is_failing_alone(call_request_id)
         tries = 0
         while True:
-            probed = await self._admitted(call_request_id, deadline.remaining() / 2 if tries else 0)
+            probed: Sequence[Hold] = ()
+            if self._throttle.is_active() or self._retry_after.is_held(call_request_id):
+                probed = await self._admitted(call_request_id, deadline.remaining() / 2 if tries else 0)
             try:
                 await self._vendor.ready_to_read(deadline)
                 answer = await self._try(call_request_id, probed)
@@ -117,8 +119,9 @@ class VendorReads:
             self._answered(call_request_id, deadline_exceeded(), began_at, probed)
             raise
         self._answered(call_request_id, None, began_at, probed)
-        self.usual_seconds += (now() - began_at - self.usual_seconds) / 8
-        return Reading.of(result)
+        reading = Reading.of(result)
+        self.usual_seconds += (reading.read_at - began_at - self.usual_seconds) / 8
+        return reading
 
     def _answered(
         self, call_request_id: str, error: GatewayError | None, began_at: float, probed: Sequence[Hold]

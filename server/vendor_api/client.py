@@ -92,7 +92,7 @@ class VendorClient:
         for a cancel: they take the rate limit.
         """
         exchanges = self._reserved if for_cancel else self._reads
-        token = await self._tokens.get(deadline)
+        token = self._tokens.current() or await self._tokens.get(deadline)  # as a rule without waiting
         reply = await self._get(exchanges, _checked(call_request_id), token, deadline)
         if reply.status == 401 and self._tokens.reject(token, call_request_id):
             await (self._rate_limiter.acquire_cancel if for_cancel else self._rate_limiter.acquire_read)(deadline)
@@ -117,7 +117,8 @@ class VendorClient:
 
         Raises GatewayError, nothing sent: VENDOR_RATE_LIMITED when the turn does not come before the deadline.
         """
-        await self._tokens.get(deadline)
+        if self._tokens.current() is None:
+            await self._tokens.get(deadline)
         await self._rate_limiter.acquire_read(deadline)
 
     async def ready(self, deadline: Deadline) -> None:

@@ -110,8 +110,7 @@ class Exchanges:
         # So that a connection that takes all the time ends as one that was not made, not as a request in doubt.
         connect = max(min(self._connect_timeout, limit - _CONNECT_MARGIN), 0.001)
         request.extensions["timeout"] = {"connect": connect, "read": limit}
-        for name, value in outgoing_headers():
-            request.headers[name] = value
+        request.extensions["headers"] = outgoing_headers()
         begun, outcome = time.monotonic(), "abandoned"
         try:
             response = await self._transport.handle_async_request(request)
@@ -143,9 +142,10 @@ class Exchanges:
         finally:
             self._observer.vendor_request(operation, outcome, time.monotonic() - begun)
         status = response.status_code
-        retry_after, date = (response.headers.get(name) if status >= 400 else None for name in ("retry-after", "date"))
+        headers = response.headers if status >= 400 else {}
         seconds, nanos = divmod(time.time_ns(), 10**9)
-        return Reply(status, retry_after, date, *_parsed(response), Timestamp(seconds=seconds, nanos=nanos))
+        received_at = Timestamp(seconds=seconds, nanos=nanos)
+        return Reply(status, headers.get("retry-after"), headers.get("date"), *_parsed(response), received_at)
 
 
 def unavailable(delivery: Delivery) -> GatewayError:

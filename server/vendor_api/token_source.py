@@ -38,20 +38,26 @@ class TokenSource:
         self._refusals = Refusals()
         self.served = ""
 
+    def current(self) -> str | None:
+        """The token, if there is one that has not expired. It is renewed ahead, for later calls."""
+        token = self._token
+        if token is None:
+            return None
+        moment = now()
+        if moment < token.renew_at:
+            return token.value
+        if moment >= token.expires_at:
+            return None
+        if moment >= self._renew_at:
+            self._begin()
+        return token.value
+
     async def get(self, deadline: Deadline) -> str:
-        """A token that has not expired.
+        """The current token, else the one that is fetched.
 
         Raises the failure of the fetch, at once while no other fetch is due; DEADLINE_EXCEEDED.
         """
-        token, moment = self._token, now()
-        if token is not None:
-            if moment < token.renew_at:
-                return token.value
-            if moment < token.expires_at:
-                if moment >= self._renew_at:
-                    self._begin()  # for later calls: this one does not wait
-                return token.value
-        return await self._fetched(deadline)
+        return self.current() or await self._fetched(deadline)
 
     async def replacement(self, deadline: Deadline) -> str:
         """The token after a refused one, once it is there. Raises as get does."""

@@ -33,7 +33,8 @@ class Http1Transport(httpx.AsyncBaseTransport):
     RemoteProtocolError when the reply is not HTTP, ReadTimeout when it is not whole within the seconds of `["read"]`,
     counted from the beginning. A body is cut off somewhere beyond max_bytes.
 
-    The extension "target" takes the place of the URL's path, so that requests can share what they have in common.
+    The extension "target" takes the place of the URL's path, and "headers" has more of them, as pairs of bytes: so
+    requests can share what they have in common.
     Redirects, cookies, compression and the environment's proxies are ignored.
 
     max_age: seconds after which a connection takes no more requests, however busy it is, so that a change of the
@@ -160,7 +161,8 @@ class Http1Transport(httpx.AsyncBaseTransport):
 def _message(request: httpx.Request) -> bytes:
     """The bytes of the request."""
     target = request.extensions.get("target") or request.url.raw_path
-    lines = [b"%b %b HTTP/1.1" % (request.method.encode(), target), *map(b": ".join, request.headers.raw)]
+    headers = request.headers.raw + request.extensions.get("headers", [])
+    lines = [b"%b %b HTTP/1.1" % (request.method.encode(), target), *map(b": ".join, headers)]
     assert isinstance(request.stream, httpx.SyncByteStream)
     head = b"\r\n".join(lines)
     if head.count(b"\n") != len(lines) - 1 or head.count(b"\r") != len(lines) - 1:

@@ -170,7 +170,9 @@ def test_a_call_ends_a_little_before_its_deadline(seconds: float | None, after: 
         vendor = VirtualVendor(lambda _: None)
         async with reading_from(vendor, vendor_timeout=300) as results:
             begun = now()
-            failed = await asyncio.gather(results.read(RESULT_ID, None, Deadline.after(seconds)), return_exceptions=True)
+            failed = await asyncio.gather(
+                results.read(RESULT_ID, None, Deadline.after(seconds)), return_exceptions=True
+            )
             assert "DEADLINE_EXCEEDED" in str(failed)
             assert vendor.left == 1
             return now() - begun
