@@ -12,6 +12,7 @@ Latin-1. This server drops that line: what a caller sends is not an error of the
 This leans on internals of grpcio, which is pinned; `tests/rpc/test_aio_server.py` fails when they have changed, or when
 grpcio no longer needs this.
 """
+# ruff: noqa: SLF001 (private members)
 
 import asyncio
 import logging
@@ -24,13 +25,6 @@ from grpc._cython import cygrpc
 from grpc.aio import _server
 
 Context: TypeAlias = "grpc.aio.ServicerContext[Any, Any]"
-
-_SERVE = {  # by (request_streaming, response_streaming); each serves one call
-    (False, False): cygrpc._handle_unary_unary_rpc,  # noqa: SLF001 (as all that is taken from grpcio's inside)
-    (True, False): cygrpc._handle_stream_unary_rpc,  # noqa: SLF001
-    (False, True): cygrpc._handle_unary_stream_rpc,  # noqa: SLF001
-    (True, True): cygrpc._handle_stream_stream_rpc,  # noqa: SLF001
-}
 
 
 async def refuse(context: Context) -> None:
@@ -49,7 +43,11 @@ class _Core(cygrpc.AioServer):  # type: ignore[misc]  # it has no types
         self._calls = set[asyncio.Task[None]]()  # the event loop itself keeps weak references only
 
     def add_registered_method_handlers(self, handlers: dict[str, Any]) -> None:
-        """Registers handlers by the names of their methods, `/service/method`."""
+        """Registers handlers by the names of their methods, `/service/method`: `stream_unary` and `stream_stream`.
+
+        They read requests by `context.read()`, as bytes: where grpc.aio passes an iterator of requests, they get None.
+        """
+        assert all(handler.request_streaming for handler in handlers.values())
         super().add_registered_method_handlers(handlers)
         self._handlers |= handlers
 
@@ -63,16 +61,23 @@ class _Core(cygrpc.AioServer):  # type: ignore[misc]  # it has no types
     async def _serve_all(self, method: bytes) -> None:
         loop, name = asyncio.get_running_loop(), method.decode()
         handler = self._handlers[name]
-        serve = _SERVE[handler.request_streaming, handler.response_streaming]
+        serializer = handler.response_serializer
         while True:
             state = await self._request_registered_call(method)
-            self._begin(cygrpc._schedule_rpc_coro(serve(handler, state, loop), state, loop, name))  # noqa: SLF001
+            context = cygrpc._ServicerContext(state, None, serializer, loop)
+            if handler.response_streaming:
+                call = cygrpc._finish_handler_with_stream_responses(state, handler.stream_stream, None, context, loop)
+            else:
+                call = cygrpc._finish_handler_with_unary_response(
+                    state, handler.stream_unary, None, context, serializer, loop
+                )
+            self._begin(cygrpc._schedule_rpc_coro(call, state, loop, name))
 
     async def _refuse_all(self) -> None:
         loop = asyncio.get_running_loop()
         while True:
             state = await self._request_call()
-            self._begin(self._refuse(cygrpc._ServicerContext(state, None, None, loop)))  # noqa: SLF001
+            self._begin(self._refuse(cygrpc._ServicerContext(state, None, None, loop)))
 
     def _begin(self, call: Coroutine[Any, Any, None]) -> None:
         task = asyncio.get_running_loop().create_task(call)
@@ -95,7 +100,7 @@ class AioServer(_server.Server):
     def __init__(self, options: Sequence[tuple[str, Any]]) -> None:
         logging.getLogger(cygrpc.__name__).addFilter(_is_ours)
         self._loop = cygrpc.get_working_loop()
-        arguments = _server._augment_channel_arguments(options, None)  # noqa: SLF001
+        arguments = _server._augment_channel_arguments(options, None)
         self._server = _Core(self._loop, arguments)
 
     def set_unknown_method_handler(self, handler: Callable[[Context], Awaitable[None]]) -> None:
