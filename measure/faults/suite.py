@@ -10,6 +10,7 @@ from testkit.server_process import DidNotStartError
 from . import (
     callers,
     cancelling,
+    company_network,
     defects,
     ending,
     failing_reads,
@@ -48,6 +49,7 @@ CASES = (
     *seen.CASES,
     *sharing.CASES,
     *vendor_connection.CASES,
+    *company_network.CASES,
     *state.CASES,
     *shared_watching.CASES,
     *watching.CASES,

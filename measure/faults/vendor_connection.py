@@ -22,7 +22,8 @@ _RELOADED = 2.5  # seconds until a changed file is read
 _IDLE = 15.0  # seconds after which the gateway closes an idle connection
 
 
-def _outcomes(ended: list[Ended]) -> list[str]:
+def outcomes(ended: list[Ended]) -> list[str]:
+    """The reason of each read, OK for an answer."""
     return [each.reason or ("OK" if each.code == 0 else f"code {each.code}") for each in ended]
 
 
@@ -39,7 +40,7 @@ async def _token_refused(form: Form, findings: Findings) -> None:
         while (await client.read(identifier("again", 0), _DEADLINE)).code and took < 25:
             await asyncio.sleep(0.1)
             took = time.monotonic() - returned
-    findings.record(f"{len(ended)} reads: {counted(_outcomes(ended))}", set(_outcomes(ended)) == {_REJECTED})
+    findings.record(f"{len(ended)} reads: {counted(outcomes(ended))}", set(outcomes(ended)) == {_REJECTED})
     findings.record(f"{fetches} token requests in {seconds:.0f} s", 2 <= fetches <= 10)
     findings.record(f"{reads} reads reached the vendor", reads == 0)
     findings.record(f"a token {took:.1f} s after the endpoint's return", took <= 20.5)
@@ -117,7 +118,7 @@ async def _rotation(form: Form, findings: Findings) -> None:
         secrets = [asked.query["client_secret"][0] for asked in vendor.requests("token")]
         defects = gateway.defects()
         broken = [line for line in gateway.log() if "broken" in str(line.get("event"))]
-    findings.record(f"{len(ended)} reads: {counted(_outcomes(ended))}", set(_outcomes(ended)) == {"OK"})
+    findings.record(f"{len(ended)} reads: {counted(outcomes(ended))}", set(outcomes(ended)) == {"OK"})
     expected = [f"secret-{number}" for number in range(rounds + 1)]
     findings.record(f"tokens fetched with {len(set(secrets))} secrets", list(dict.fromkeys(secrets)) == expected)
     findings.record(f"{len(broken)} broken files logged", len(broken) >= 2 * rounds)
@@ -143,8 +144,8 @@ async def _moved(form: Form, findings: Findings) -> None:
         asked = len(old.requests("result"))
         after_age = await at_rate(_RATE, form.of(2, 20), lambda number: read(20_000 + number))
         late = len(old.requests("result")) - asked
-    outcomes = _outcomes([*before, *after_move, *after_age])
-    findings.record(f"{len(outcomes)} reads: {counted(outcomes)}", set(outcomes) == {"OK"})
+    reasons = outcomes([*before, *after_move, *after_age])
+    findings.record(f"{len(reasons)} reads: {counted(reasons)}", set(reasons) == {"OK"})
     findings.record(f"{late} requests to the old address after the age", late == 0)
 
 
@@ -156,7 +157,7 @@ async def _idle(form: Form, findings: Findings) -> None:
         opened = vendor.open
         await asyncio.sleep(_IDLE + 1.5)
         left = vendor.open
-    findings.record(f"{opened} connections after {counted(_outcomes(ended))}", opened >= 200)
+    findings.record(f"{opened} connections after {counted(outcomes(ended))}", opened >= 200)
     findings.record(f"{left} open {_IDLE + 1.5:.1f} s later", left == 0)
 
 
