@@ -48,14 +48,14 @@ class Issued:
 
 
 class Authority:
-    """Issues certificates; `pem` is its own."""
+    """Issues certificates; `pem` is its own, valid for so many days."""
 
-    def __init__(self) -> None:
+    def __init__(self, days: float = 1) -> None:
         self._key = ec.generate_private_key(ec.SECP256R1())
         self._name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, f"Tests {x509.random_serial_number()}")])
         self._key_identifier = x509.SubjectKeyIdentifier.from_public_key(self._key.public_key())
         built = (
-            _builder(self._name, self._key, days=1)
+            _builder(self._name, self._key, days)
             .issuer_name(self._name)
             .add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=True)
             .add_extension(_MAY_SIGN, critical=True)
@@ -121,9 +121,10 @@ class Pki:
 
 
 def replace(path: Path, content: bytes) -> None:
-    """Replaces a file in one step, as a rotation of certificates should."""
+    """Replaces a file in one step, as a rotation of certificates should. Only its owner may read it."""
     written = path.with_name(f"{path.name}.new")
     written.write_bytes(content)
+    written.chmod(0o600)
     written.replace(path)
 
 
