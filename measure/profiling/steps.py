@@ -81,7 +81,6 @@ FUNCTIONS = {
     ("rpc.interceptor", "_decoder"): DESERIALIZE,
     ("rpc.interceptor", "_writer"): SERIALIZE,
     ("reading.results", "Results.cached"): LOOK_UP,
-    ("reading.results", "Results.get"): LOOK_UP,
     ("reading.results", "Results._is_time_to_refresh"): LOOK_UP,
     ("reading.result_cache", "Reading.of"): SERIALIZE,
     ("reading.result_cache", "ResultCache.put"): SHARE,

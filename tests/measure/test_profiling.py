@@ -59,7 +59,7 @@ EXCHANGE = f"{ASK};Exchanges.exchange (server/vendor_api/exchange.py)"
 ANSWER = (
     f"{READ};VendorClient.read_result (server/vendor_api/client.py);VendorClient._answer (server/vendor_api/client.py)"
 )
-ENDED = f"{CALL};_Call.ended (server/rpc/interceptor.py)"
+ENDED = f"{CALL};InterceptedCall.ended (server/rpc/intercepted_call.py)"
 
 
 @pytest.mark.parametrize(
@@ -77,7 +77,7 @@ ENDED = f"{CALL};_Call.ended (server/rpc/interceptor.py)"
             f"{GET};Results.cached (server/reading/results.py);now (server/deadline.py)", LOOK_UP, id="clock of look up"
         ),
         pytest.param(f"{READ};now (server/deadline.py)", SHARE, id="clock of share and wait"),
-        pytest.param(f"{GET};Results._ask (server/reading/results.py)", SHARE, id="share and wait"),
+        pytest.param(f"{GET};Results.ask (server/reading/results.py)", SHARE, id="share and wait"),
         pytest.param(f"{READ};Throttle.admit (server/reading/throttle.py)", SHARE, id="throttle"),
         pytest.param(f"{EXCHANGE};Headers.raw (httpx/_models.py)", REQUEST, id="library below request"),
         pytest.param(f"{LOOP};Connection.data_received (server/vendor_api/http1.py)", REQUEST, id="parsing of HTTP"),
