@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, NamedTuple
 
 from .clock import timestamp
 from .dialect import Dialect, Status
@@ -66,6 +66,14 @@ class CancelRefused(Exception):
     """A cancel is not allowed; the exception's text is the vendor's message."""
 
 
+class Life(NamedTuple):
+    """When it is created, when the hotel is phoned, and when it is completed, in seconds since 1970."""
+
+    made_at: float
+    call_at: float
+    completed_at: float
+
+
 class CallRequest:
     """A call request. made_at: its creation, in seconds since 1970. sentence: its purpose, for people."""
 
@@ -74,6 +82,7 @@ class CallRequest:
         self.plan = plan
         self.sentence = sentence
         self.faults = FaultQueue(plan.faults)
+        self._made_at = made_at
         self._call_at = made_at + plan.call_in
         self._check_in = float("inf") if plan.check_in_in is None else made_at + plan.check_in_in
         self._cancelled = False
@@ -86,6 +95,13 @@ class CallRequest:
         if now < self._call_at:
             return Status.PENDING_TO_CALL
         return Status.IN_PROGRESS if now < self._call_at + self.plan.call_takes else Status.COMPLETED
+
+    @property
+    def life(self) -> Life | None:
+        """Its course on the clock; None when its status does not change by itself."""
+        if self._cancelled or self.plan.status is not None:
+            return None
+        return Life(self._made_at, self._call_at, self._call_at + self.plan.call_takes)
 
     def cancel(self, now: float) -> None:
         """Cancels it. Raises CancelRefused unless it is pending and its check-in is not in the past."""

@@ -1,4 +1,6 @@
-"""The paths under /sandbox/: they change the sandbox's state and report its requests. They need no token."""
+"""The paths under /sandbox/: a page for people, and those that change the sandbox's state and report its
+requests. They need no token.
+"""
 
 import secrets
 import string
@@ -10,6 +12,7 @@ from aiohttp import web
 from .call_requests import CallRequest
 from .clock import MAX_AHEAD, timestamp
 from .control_input import Fields, WrongInput, read_fault, read_id, read_plan
+from .page import HEADERS, page
 from .pushes import Pushes
 from .state import LimitReached, State
 
@@ -26,6 +29,8 @@ class Control:
 
     def routes(self) -> list[web.RouteDef]:
         return [
+            web.get("/sandbox", self._page, allow_head=False),
+            web.get("/sandbox/", self._page, allow_head=False),
             web.get("/sandbox/call-requests", _json(self._list)),
             web.post("/sandbox/call-requests", _json(self._make)),
             web.put("/sandbox/call-requests/{id}", _json(self._put)),
@@ -38,6 +43,10 @@ class Control:
             web.post("/sandbox/reset", _json(self._reset)),
             web.route("*", "/sandbox/{path:.*}", _json(_nothing_here)),
         ]
+
+    async def _page(self, request: web.Request) -> web.Response:
+        html = page(self._state, self._pushes)
+        return web.Response(text=html, content_type="text/html", charset="utf-8", headers=HEADERS)
 
     async def _list(self, request: web.Request) -> Any:
         return {"call_requests": [self._shown(each) for each in self._state.call_requests.values()]}

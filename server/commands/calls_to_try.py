@@ -20,10 +20,11 @@ Calls to try, from this folder in another terminal:
     {call} GetCallRequestResult ../etc/passwd{options}
 
 More ids, one for each status, refusal and fault: {command} sandbox --help
+The same on a page, with a clock to advance and faults to plan: {sandbox}/sandbox/
 """
 
 
-def calls_to_try(settings: Settings, address: Address) -> str:
+def calls_to_try(settings: Settings, address: Address, sandbox_url: str) -> str:
     """Commands that work when they are pasted, whatever was set, and however this one was started."""
     program, options = Path(sys.argv[0]), ""
     if program.name == "__main__.py":
@@ -41,4 +42,4 @@ def calls_to_try(settings: Settings, address: Address) -> str:
         name = name_of_certificate(settings.tls_certificate)
         options += f" --name {name}" if name else ""
         options = f" \\\n     {options}"
-    return CALLS_TO_TRY.format(call=f"{command} call", options=options, command=command)
+    return CALLS_TO_TRY.format(call=f"{command} call", options=options, command=command, sandbox=sandbox_url)

@@ -62,7 +62,7 @@ def _log_serving(settings: Settings, address: Address, metrics: Address | None, 
     get_log().info("serving", **where, version=__version__)
     # Else they would need a token, or a certificate.
     if sandbox_url and address.is_loopback and settings.callers is None and settings.tls_client_ca is None:
-        write_stderr(calls_to_try(settings, address) + "\n")
+        write_stderr(calls_to_try(settings, address, sandbox_url) + "\n")
 
 
 async def play_vendor(listen: Address, settings: Settings, logs: ProcessLog) -> int:

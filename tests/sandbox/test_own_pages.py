@@ -48,6 +48,25 @@ async def test_another_sites_page_is_refused(sandbox: Sandbox, method: str, path
         assert (await reply.json())["requests"] == []
 
 
+@pytest.mark.parametrize("site", ["cross-site", "same-site"])
+@pytest.mark.parametrize(
+    ("method", "path"),
+    [
+        ("POST", "/sandbox/reset"),
+        ("POST", "/sandbox/clock"),
+        ("DELETE", "/sandbox/faults"),
+        ("PUT", "/sandbox/call-requests/0123456789abcdef"),
+        ("POST", "/api/v1/call-request/cancel"),
+    ],
+)
+async def test_a_browser_that_names_no_origin_names_the_site(
+    sandbox: Sandbox, method: str, path: str, site: str
+) -> None:
+    """A form of another site changes nothing, whatever its browser leaves out; a link may lead to the page."""
+    assert await status(sandbox, method, path, **{"Sec-Fetch-Site": site}) == 403
+    assert await status(sandbox, "GET", "/sandbox/", **{"Sec-Fetch-Site": site}) == 200
+
+
 @pytest.mark.parametrize(
     "headers",
     [
@@ -59,6 +78,7 @@ async def test_another_sites_page_is_refused(sandbox: Sandbox, method: str, path
         pytest.param({"Host": "sandbox:50080"}, id="a container's name"),
         pytest.param({"Host": "sandbox.tests.svc.cluster.local"}, id="a cluster's name"),
         pytest.param({"Host": "localhost:PORT", "Origin": "http://localhost:PORT"}, id="its own page"),
+        pytest.param({"Sec-Fetch-Site": "same-origin"}, id="its own page, by what the browser says"),
     ],
 )
 async def test_everybody_else_is_served(sandbox: Sandbox, headers: dict[str, str]) -> None:
