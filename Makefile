@@ -81,6 +81,7 @@ check: setup  ## Checks format, lint, types, protos, generated code, platforms a
 	$(BIN)/python -m tools.performance_plot --check
 	$(BIN)/python -m tools.deploy.alerts --check
 	$(BIN)/python -m tools.deploy.dashboards --check
+	$(BIN)/python -m tools.deploy.chart --check
 	$(BIN)/python -m tools.platforms
 	$(BIN)/hadolint Dockerfile
 
@@ -100,6 +101,7 @@ generate: setup  ## Writes what follows from protos, errors, quirks, alerts and 
 	$(BIN)/python -m tools.reference
 	$(BIN)/python -m tools.deploy.alerts
 	$(BIN)/python -m tools.deploy.dashboards
+	$(BIN)/python -m tools.deploy.chart
 
 examples: setup  ## Runs the examples of the docs anew and writes what they print, there and in docs/reference.
 	tools/go/install

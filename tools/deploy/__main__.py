@@ -41,6 +41,28 @@ CHECKS: tuple[Check, ...] = (
         "real gateways under faults, a real Prometheus: exactly their alerts fire; dashboards' queries return data",
         (("tools/go/install", "alerts"), (sys.executable, "-m", "tools.deploy.firing")),
     ),
+    Check(
+        "chart",
+        "helm lint, templates and refusals by helm-unittest, kube-score without criticals, for each ci/*-values.yaml",
+        (
+            ("tools/go/install", "chart", "score"),
+            ("build/bin/helm-unittest", "--strict", "deploy/chart"),
+            (sys.executable, "-m", "tools.deploy.chart_check"),
+        ),
+    ),
+    Check(
+        "cluster",
+        "a real API server: install, upgrade, scale, rollback, Pod Security restricted, docs/kubernetes.md's commands",
+        (
+            ("tools/go/install", "chart", "cluster", "crds"),
+            (sys.executable, "-m", "pytest", "-q", "--timeout", "300", "tools/deploy/cluster"),
+        ),
+    ),
+    Check(
+        "rollout",
+        "two gateways replaced by the chart's timings under 200 calls/s and 500 watches: none lost",
+        (("tools/go/install", "chart"), (sys.executable, "-m", "tools.deploy.rollout")),
+    ),
 )
 
 

@@ -1,4 +1,4 @@
-{{/* The gateway's settings, written by tools/chart.py. */}}
+{{/* The gateway's settings, written by tools/deploy/chart.py. */}}
 {{- define "gateway.settings" -}}
 {
   "plain": [

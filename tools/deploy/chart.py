@@ -1,4 +1,4 @@
-"""Writes what deploy/chart/ takes from elsewhere: python -m tools.chart [--check].
+"""Writes what deploy/chart/ takes from elsewhere: python -m tools.deploy.chart [--check].
 
 - from server/settings.py and docs/settings.md: the settings in values.schema.json, values.yaml and
   templates/_settings.tpl, so that the chart knows each setting with its bounds;
@@ -8,6 +8,7 @@
 With --check nothing is written: the exit code is 1 when a file is stale.
 """
 
+import functools
 import json
 import re
 import sys
@@ -54,8 +55,14 @@ def camel(name: str) -> str:
     return first + "".join(each.capitalize() for each in others)
 
 
+@functools.cache
+def _properties() -> dict[str, dict[str, Any]]:
+    properties: dict[str, dict[str, Any]] = Settings.model_json_schema()["properties"]
+    return properties
+
+
 def _property(name: str) -> dict[str, Any]:
-    found: dict[str, Any] = Settings.model_json_schema()["properties"][name]
+    found = _properties()[name]
     kinds: list[dict[str, Any]] = found.get("anyOf", [found])
     return next(each for each in kinds if each.get("type") != "null") | {"default": found["default"]}
 
@@ -72,7 +79,9 @@ def plain_names() -> list[str]:
     names = [name for name in Settings.model_fields if name not in secret]
     files = [name for name in names if _property(name).get("format") == "path"]
     if files:
-        raise SystemExit(f"tools/chart.py: which values make the files of {', '.join(files)}? Add them to SET_BY")
+        raise SystemExit(
+            f"tools/deploy/chart.py: which values make the files of {', '.join(files)}? Add them to SET_BY"
+        )
     return names
 
 
@@ -151,7 +160,7 @@ def _template() -> str:
         },
     }
     return (
-        "{{/* The gateway's settings, written by tools/chart.py. */}}\n"
+        "{{/* The gateway's settings, written by tools/deploy/chart.py. */}}\n"
         '{{- define "gateway.settings" -}}\n' + json.dumps(names, indent=2) + "\n{{- end }}\n"
     )
 

@@ -1,0 +1,115 @@
+"""The chart knows every setting of the gateway, and its schema every value. What needs helm is in tools/deploy."""
+
+import json
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from server.settings import PREFIX, Settings
+from tools.contract import ROOT
+from tools.deploy.chart import CHART, RULES, SET_BY, camel, descriptions, files, left_over, plain_names, secret_names
+
+VALUES: dict[str, Any] = yaml.safe_load((CHART / "values.yaml").read_text())
+SCHEMA: dict[str, Any] = json.loads((CHART / "values.schema.json").read_text())
+TEMPLATES = "".join(each.read_text() for each in sorted((CHART / "templates").iterdir()))
+
+
+def test_its_generated_files_are_current() -> None:
+    """`make generate` writes them; copies of what was removed are removed."""
+    current = files()
+    assert [path.name for path, text in current.items() if not path.exists() or path.read_text() != text] == []
+    assert left_over(current) == []
+
+
+def test_each_setting_has_its_value() -> None:
+    """Among `settings`, among `secrets`, or as another value's file or port; none is forgotten, none invented."""
+    assert {*plain_names(), *secret_names(), *SET_BY} == set(Settings.model_fields)
+    assert list(SCHEMA["$defs"]["settings"]["properties"]) == [camel(name) for name in plain_names()]
+    assert list(SCHEMA["$defs"]["secrets"]["properties"]) == [camel(name) for name in secret_names()]
+
+
+@pytest.mark.parametrize("name", SET_BY)
+def test_a_setting_that_other_values_determine_is_in_the_environment(name: str) -> None:
+    """The template sets it, and the value that refusals name exists."""
+    assert f'"{PREFIX}{name.upper()}"' in TEMPLATES
+    for value in SET_BY[name].split(" and "):
+        first, *others = value.split(".")
+        found = VALUES[first]
+        for each in others:
+            found = found[each]
+
+
+def test_each_setting_is_described() -> None:
+    """With the words of docs/settings.md, in values.yaml and in the schema."""
+    texts = descriptions((ROOT / "docs" / "settings.md").read_text())
+    assert [name for name in plain_names() if not texts.get(name)] == []
+    shown = (CHART / "values.yaml").read_text()
+    assert [name for name in [*plain_names(), *secret_names()] if f"  # {camel(name)}:" not in shown] == []
+
+
+@pytest.mark.parametrize("name", plain_names())
+def test_a_default_is_within_its_schema(name: str) -> None:
+    """The bounds are the gateway's own: a value that the schema takes starts it."""
+    schema, default = SCHEMA["$defs"]["settings"]["properties"][camel(name)], Settings.model_fields[name].default
+    assert "null" in schema["type"]
+    if default is not None:
+        assert schema.get("minimum", default) <= default <= schema.get("maximum", default)
+        assert default in schema.get("enum", [default])
+
+
+def test_the_schema_refuses_what_it_does_not_know() -> None:
+    """Every object of ours is closed, so that a typo is an error; what is Kubernetes' own is open."""
+    of_kubernetes = {"affinity", "tolerations", "valueFrom", "callersFrom", "metricsFrom", "webhookFrom", "extra"}
+    other = {"parentRefs", "global", "valkey"}  # valkey: its chart has a schema of its own
+    found = {name for name, each in _objects(SCHEMA) if each.get("additionalProperties", True) is True}
+    assert found == of_kubernetes | other
+
+
+def _objects(schema: Any, name: str = "") -> Iterator[tuple[str, dict[str, Any]]]:
+    """The schemas of objects, by the name of the value."""
+    if isinstance(schema, dict):
+        if schema.get("type") == "object":
+            yield name, schema
+        for key, value in schema.items():
+            yield from _objects(value, name if key in ("items", "properties", "anyOf") else key)
+    elif isinstance(schema, list):
+        for each in schema:
+            yield from _objects(each, name)
+
+
+def test_values_and_schema_have_the_same_names() -> None:
+    """A value without a schema would be refused, one of the schema without a default would be a surprise."""
+    assert {*SCHEMA["properties"]} - {"global"} == {*VALUES}
+    for name, schema in SCHEMA["properties"].items():
+        if "properties" in schema and name != "valkey":
+            assert set(schema["properties"]) == set(VALUES[name]), name
+
+
+@pytest.mark.parametrize("values", sorted((CHART / "ci").glob("*-values.yaml")), ids=lambda path: path.stem)
+def test_the_gateway_takes_the_settings_of_the_examples(values: Path) -> None:
+    """As the chart writes them into the environment; files and secrets aside."""
+    names = {camel(name): name for name in plain_names()}
+    given = yaml.safe_load(values.read_text())["settings"].items()
+    texts = {names[name]: str(value).lower() if isinstance(value, bool) else str(value) for name, value in given}
+    secrets = {"vendor_client_id": "desk", "vendor_client_secret": "secret", "allow_sandbox": "true"}
+    settings = Settings(**(secrets | texts))  # type: ignore[arg-type]  # texts, as in the environment
+    assert settings.listen
+
+
+def test_the_alerts_know_the_job_that_the_monitor_sets() -> None:
+    """Whatever the release is called: else none of them would ever fire."""
+    monitor = (CHART / "templates" / "monitoring.yaml").read_text()
+    (replacement,) = re.findall(r"replacement: (.*)", monitor)
+    job = re.sub(r"{{.*?}}", "x", replacement)
+    patterns = set(re.findall(r'job=~"([^"]*)"', RULES.read_text()))
+    assert patterns
+    assert all(re.fullmatch(pattern, job) for pattern in patterns)
+
+
+def test_it_has_no_secret_of_its_own() -> None:
+    """Secrets exist before it: what stands in values ends in a repository."""
+    assert "kind: Secret" not in TEMPLATES
