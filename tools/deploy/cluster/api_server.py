@@ -23,7 +23,7 @@ from testkit.server_process import ROOT, clean_environment, free_ports, serving
 
 BIN = ROOT / "build" / "bin"
 HELM, KUBECTL = BIN / "helm", BIN / "kubectl"
-NAMESPACE = "gateway"
+NAMESPACE = "restricted"
 _API_TYPES = "github.com/prometheus-operator/prometheus-operator/pkg/apis/monitoring/v1;sigs.k8s.io/gateway-api/apis/v1"
 
 
@@ -137,7 +137,7 @@ def _kubernetes(folder: Path, etcd: int, port: int) -> Iterator[ApiServer]:
         "--authorization-mode=RBAC",
         "--service-cluster-ip-range=10.0.0.0/24",
         f"--service-account-issuer=https://127.0.0.1:{port}",
-        f"--service-account-key-file={folder / 'server.key'}",
+        f"--service-account-key-file={folder / 'server.crt'}",
         f"--service-account-signing-key-file={folder / 'server.key'}",
         "--endpoint-reconciler-type=none",
     )

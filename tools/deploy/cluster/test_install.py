@@ -115,6 +115,11 @@ class TestScaling:
         installed.helm(*changed, "--force-conflicts")
         assert deployment(installed)["replicas"] == 2
 
+    def test_turning_the_autoscaler_on_alone_would_fall_back_to_one(self, installed: ApiServer) -> None:
+        """Why docs/kubernetes.md has the number scaled by hand first: a field that nobody owns has its default."""
+        installed.helm("upgrade", "calls", CHART, *self.AUTOSCALED)
+        assert deployment(installed)["replicas"] == 1
+
     def test_turning_the_autoscaler_on_keeps_the_number(self, installed: ApiServer) -> None:
         """As docs/kubernetes.md says: scaled to the same number by hand first, the field has an owner that stays."""
         installed.helm("upgrade", "calls", CHART, "--values", SANDBOX, "--set", "replicas=4")
