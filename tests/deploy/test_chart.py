@@ -113,3 +113,10 @@ def test_the_alerts_know_the_job_that_the_monitor_sets() -> None:
 def test_it_has_no_secret_of_its_own() -> None:
     """Secrets exist before it: what stands in values ends in a repository."""
     assert "kind: Secret" not in TEMPLATES
+
+
+def test_the_api_server_of_the_checks_says_its_version() -> None:
+    """It is linked in: built from modules it would be v0.0.0, which no chart's kubeVersion takes."""
+    cluster = ROOT / "tools" / "go" / "cluster"
+    (version,) = re.findall(r"k8s.io/kubernetes (v[0-9.]+)", (cluster / "go.mod").read_text())
+    assert (cluster / "ldflags").read_text().strip().endswith(f"={version}")
