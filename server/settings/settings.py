@@ -1,179 +1,30 @@
-"""The settings: the only reader of the environment."""
+"""All settings, from the environment and from files of secrets."""
 
-import errno
 import os
-import re
-import socket
-import unicodedata
-from ipaddress import IPv4Address, IPv6Address, ip_address
 from pathlib import Path
 from typing import Annotated, Any, Literal, NamedTuple, Self
-from urllib.parse import urlsplit
 
-from pydantic import AfterValidator, BeforeValidator, Field, SecretStr, ValidationError, model_validator
+from pydantic import Field, SecretStr, ValidationError, model_validator
 from pydantic_core import ErrorDetails
 from pydantic_settings import BaseSettings, EnvSettingsSource, PydanticBaseSettingsSource, SettingsConfigDict
 from pydantic_settings import SettingsError as SourceError
 
+from .addresses import SettingsError, parse_address
+from .values import (
+    BaseUrl,
+    Listen,
+    ListenOrOff,
+    PollInterval,
+    ProxyUrl,
+    Seconds,
+    Secret,
+    Text,
+    UrlPath,
+    clean_secret,
+    is_plain_http_beyond_loopback,
+)
+
 PREFIX = "GATEWAY_"
-
-
-class SettingsError(Exception):
-    """Settings are wrong or missing: one line for each, naming it; of values none but an address to listen on."""
-
-    def __init__(self, lines: list[str]) -> None:
-        self.lines = lines
-        super().__init__("; ".join(lines))
-
-
-class CannotListenError(SettingsError):
-    """An address to listen on is taken, or not this machine's."""
-
-
-class Address(tuple[str, int]):
-    """A host and a port to listen on, written `host:port` or `[::1]:port`."""
-
-    __slots__ = ()
-
-    def __str__(self) -> str:
-        host, port = self
-        return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
-
-    @property
-    def is_loopback(self) -> bool:
-        """Whether only this machine can reach it."""
-        address = _ip_address(self[0])
-        return self[0].lower() == "localhost" if address is None else address.is_loopback
-
-    @property
-    def is_wildcard(self) -> bool:
-        """Whether it is every address of this machine, of both families, whichever of the two it is written in."""
-        address = _ip_address(self[0])
-        return address is not None and address.is_unspecified
-
-
-def _ip_address(host: str) -> IPv4Address | IPv6Address | None:
-    """The host's address when it is written as one, in any of the forms that resolvers take: `0` is 0.0.0.0."""
-    try:
-        address = ip_address(host)
-    except ValueError:
-        try:
-            return IPv4Address(socket.inet_aton(host))
-        except OSError:
-            return None
-    return getattr(address, "ipv4_mapped", None) or address
-
-
-def parse_address(value: object) -> Address:
-    """Reads `host:port`. Raises ValueError."""
-    match = re.fullmatch(r"(?:\[([0-9A-Fa-f:.]+)\]|([^:\s\[\]]+)):(\d{1,5})", str(value))
-    if match is None or int(match[3]) > 65535:
-        raise ValueError("must be host:port, with a port from 0 to 65535")
-    host = match[1] or match[2]
-    try:
-        host.encode("idna")  # as every resolver does, beyond the reach of those who expect OSError
-    except UnicodeError:
-        raise ValueError("must be host:port, with a host name of parts of 1 to 63 characters") from None
-    return Address((host, int(match[3])))
-
-
-def cannot_listen(name: str, address: Address, error: OSError) -> CannotListenError:
-    """What to raise when a setting's address cannot be listened on."""
-    if isinstance(error, socket.gaierror):
-        why = "the host cannot be resolved"
-    elif error.errno == errno.EADDRINUSE:
-        why = f"is the port taken? {Address((address[0], 0))} takes a free one"
-    else:
-        why = os.strerror(error.errno or 0).lower()  # the text of the error itself may be a library's own
-    return CannotListenError([f"{name}: cannot listen on {address}; {why}"])
-
-
-def _no_address(value: str) -> str:
-    if value:
-        parse_address(value)
-    return value
-
-
-def _path(value: str) -> str:
-    if not re.fullmatch(r"/[A-Za-z0-9._~/{}-]*", value) or ".." in value or re.sub(r"\{id\}", "", value).count("{"):
-        raise ValueError("must be a path: it begins with / and may hold letters, digits and . _ ~ - /")
-    return value
-
-
-def _base_url(value: str) -> str:
-    wrong = "must be an https:// address, without query and blanks"
-    try:
-        parts = urlsplit(value)
-        parts.port  # noqa: B018 (raises ValueError for a wrong one)
-        host = parts.hostname or ""
-        host.encode("idna")
-        if "[" in parts.netloc:
-            ip_address(host)
-    except ValueError:  # its text may repeat the value
-        raise ValueError(wrong) from None
-    if " " in value or not value.isprintable():  # urlsplit passes over some of them
-        raise ValueError(wrong)
-    if parts.scheme not in ("https", "http") or not re.fullmatch(r"[\w.-]+|.*:.*", host):
-        raise ValueError(wrong)
-    if parts.query or parts.fragment:
-        raise ValueError(wrong)
-    if parts.username or parts.password:
-        raise ValueError("must not hold credentials")
-    return value
-
-
-def _proxy_url(value: SecretStr) -> SecretStr:
-    url, wrong = value.get_secret_value(), "must be http://[user:password@]host:port"
-    try:
-        parts = urlsplit(url)
-        port, host = parts.port, parts.hostname or ""
-        host.encode("idna")
-        if "[" in parts.netloc:
-            ip_address(host)
-    except ValueError:  # its text may repeat the value
-        raise ValueError(wrong) from None
-    if parts.scheme != "http" or not port or not re.fullmatch(r"[\w.-]+|.*:.*", host):
-        raise ValueError(wrong)
-    if parts.path not in ("", "/") or parts.query or parts.fragment or " " in url or not url.isprintable():
-        raise ValueError(wrong)
-    return value
-
-
-def clean_secret(text: str) -> str:
-    """Returns it without what editors and tools put around it: blanks, line breaks, a byte order mark.
-
-    Raises ValueError when nothing is left, and when it holds what nobody types: another file was meant, or two secrets.
-    """
-    secret = _MARGINS.sub("", text)
-    if not secret:
-        raise ValueError("is empty but for blanks")
-    if any(unicodedata.category(character) in _NEVER_TYPED for character in secret):
-        raise ValueError("holds control characters within it")
-    return secret
-
-
-_MARGINS = re.compile(r"^[\s\ufeff]+|[\s\ufeff]+$")
-_NEVER_TYPED = {"Cc", "Cs", "Zl", "Zp"}  # controls, halves of characters (bytes that are no UTF-8), breaks of lines
-
-
-def _clean(value: object) -> object:
-    if isinstance(value, SecretStr):
-        return SecretStr(clean_secret(value.get_secret_value()))
-    return clean_secret(value) if isinstance(value, str) else value
-
-
-def _is_plain_http_beyond_loopback(url: str) -> bool:
-    parts = urlsplit(url)
-    return parts.scheme == "http" and not Address((parts.hostname or "", 0)).is_loopback
-
-
-Listen = Annotated[str, AfterValidator(lambda value: str(parse_address(value)))]
-ListenOrOff = Annotated[str, AfterValidator(_no_address)]
-ProxyUrl = Annotated[SecretStr, BeforeValidator(_clean), AfterValidator(_proxy_url)]
-Secret = Annotated[SecretStr, BeforeValidator(_clean)]
-UrlPath = Annotated[str, AfterValidator(_path)]
-Seconds = Annotated[float, Field(ge=0, le=86_400, allow_inf_nan=False)]
-PollInterval = Annotated[float, Field(ge=0.1, le=86_400, allow_inf_nan=False)]
 
 
 def _without_empty(values: dict[str, Any]) -> dict[str, Any]:
@@ -195,11 +46,11 @@ class Settings(BaseSettings):
     metrics_listen: ListenOrOff = "127.0.0.1:9464"
     sandbox_listen: Listen = "127.0.0.1:50080"
 
-    vendor_url: Annotated[str, AfterValidator(_base_url)] | None = None
+    vendor_url: BaseUrl | None = None
     vendor_allow_http: bool = False
-    vendor_client_id: Annotated[str, BeforeValidator(_clean)] | None = None
+    vendor_client_id: Text | None = None
     vendor_client_secret: Secret | None = None
-    vendor_token_url: Annotated[str, AfterValidator(_base_url)] | None = None
+    vendor_token_url: BaseUrl | None = None
     vendor_token_path: UrlPath = "/authorizer/token"  # noqa: S105 (no password)
     vendor_token_method: Literal["GET", "POST"] = "POST"  # noqa: S105
     vendor_token_auth: Literal["query", "body", "basic"] = "query"  # noqa: S105
@@ -287,7 +138,7 @@ class Settings(BaseSettings):
         lines += [
             f"{PREFIX}{name.upper()}: must be https; http is for loopback, or with {PREFIX}VENDOR_ALLOW_HTTP=true"
             for name in ("vendor_url", "vendor_token_url")
-            if (url := getattr(self, name)) and _is_plain_http_beyond_loopback(url) and not self.vendor_allow_http
+            if (url := getattr(self, name)) and is_plain_http_beyond_loopback(url) and not self.vendor_allow_http
         ]
         if self.vendor_token_auth == "body" and self.vendor_token_method == "GET":  # noqa: S105
             lines.append(f"{PREFIX}VENDOR_TOKEN_AUTH: body needs {PREFIX}VENDOR_TOKEN_METHOD=POST")
@@ -398,36 +249,6 @@ def load_settings(workers: str | None = None) -> Settings:
         raise SettingsError([_line(part) for part in error.errors(include_input=False, include_url=False)]) from None
     except SourceError:
         raise SettingsError([f"{PREFIX}SECRETS_DIR: a file in it cannot be read, or is no UTF-8"]) from None
-
-
-_VERBOSITY, _SILENT = "GRPC_VERBOSITY", "NONE"
-
-
-def tune_grpc() -> None:
-    """Has gRPC's core listen as it did before its EventEngine, unless GRPC_EXPERIMENTS is set: before grpc is imported.
-
-    With the EventEngine's listener (the default of 1.85) each call takes another change of threads: a fifth more CPU
-    for an answer that is known. Both are maintained; the fault suite runs with this one.
-    """
-    os.environ.setdefault("GRPC_EXPERIMENTS", "-event_engine_listener")
-    # Its own lines on stderr are about what clients do: handshakes that fail, headers that are too large.
-    os.environ.setdefault(_VERBOSITY, _SILENT)
-
-
-def let_grpc_report_handshakes() -> bool:
-    """Has gRPC's core write a line for each TLS handshake that fails, unless GRPC_VERBOSITY is set; whether it does.
-
-    Before grpc is imported. For CoreLog, which reads those lines.
-    """
-    if os.environ.get(_VERBOSITY) != _SILENT:
-        return False
-    os.environ[_VERBOSITY] = "INFO"
-    return True
-
-
-def wants_no_color() -> bool:
-    """Whether the user wants no colours in any program's output: NO_COLOR is set, and not empty (no-color.org)."""
-    return bool(os.environ.get("NO_COLOR"))
 
 
 def unused_settings() -> list[str]:

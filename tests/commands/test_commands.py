@@ -408,7 +408,7 @@ def test_the_readmes_commands_work() -> None:
 
 
 def test_the_settings_page_lists_every_setting_with_its_default() -> None:
-    """docs/settings.md and settings.py name the same settings and defaults."""
+    """docs/settings.md and Settings name the same settings and defaults."""
     page = (ROOT / "docs" / "settings.md").read_text()
     rows = dict(re.findall(r"^\| `GATEWAY_(\w+)` \| (.*?) \|", page, re.MULTILINE))
     assert set(rows) == {name.upper() for name in Settings.model_fields} | {"SECRETS_DIR"}
