@@ -74,8 +74,14 @@ SERVICE = Dashboard(
                 Panel(
                     "Error budget left, of 30 days",
                     "percentunit",
-                    (Query(f"min by (sloth_slo) (slo:period_error_budget_remaining:ratio{{{_J}}})", "{{sloth_slo}}"),),
+                    (
+                        Query(
+                            f"clamp_min(min by (sloth_slo) (slo:period_error_budget_remaining:ratio{{{_J}}}), -1)",
+                            "{{sloth_slo}}",
+                        ),
+                    ),
                     width=12,
+                    note="of the worst job; below 0 the objective is missed",
                 ),
                 Panel(
                     "Burn rate, over an hour",

@@ -28,6 +28,8 @@ from .stage import STARTING_AT_ONCE, Stage
 FACTOR = 30
 QUIET_SECONDS, FAULT_SECONDS = 20.0, 75.0
 """Before the faults, and at most under them: it ends as soon as all alerts have fired."""
+FIRST_SECONDS = 10.0
+"""Of a Prometheus that has not scraped yet."""
 MORE_SECONDS = 10.0
 """For others that may not."""
 MAX_START = 120.0
@@ -88,8 +90,9 @@ async def play(faults: Collection[Fault], pictures: Path | None) -> bool:
             rules.write_text(yaml.safe_dump({"groups": faster(groups, FACTOR)}))
             (ROOT / "build/deploy").mkdir(parents=True, exist_ok=True)
             async with scraping({stage.job: stage.targets for stage in stages}, rules, Path(folder)) as prometheus:
+                scraped_since = time.time()
                 await asyncio.sleep(QUIET_SECONDS)
-                early = await fired(prometheus, QUIET_SECONDS)
+                early = await fired(prometheus, QUIET_SECONDS - FIRST_SECONDS)
                 for job, alerts in early.items():
                     print(f"before the fault: {job}: {', '.join(alerts)}")
                 begins.set()
@@ -98,7 +101,7 @@ async def play(faults: Collection[Fault], pictures: Path | None) -> bool:
                     ended.result()
                 good = report(faults, found) and not early
                 if pictures is not None:
-                    good &= await look(prometheus, FILES.values(), pictures, time.monotonic() - begun)
+                    good &= await look(prometheus, FILES.values(), pictures, scraped_since)
     finally:
         for each in plays:
             each.cancel()

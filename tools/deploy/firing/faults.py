@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 
 import aiohttp
 
-from callrequest.v1.call_request_service_pb2 import GetCallRequestResultRequest
+from callrequest.v1.call_request_service_pb2 import BatchGetCallRequestResultsRequest, GetCallRequestResultRequest
 from testkit.calls import client_of, code_of, identifier
 from testkit.certificate_authority import Pki
 from testkit.engine import engine
@@ -22,6 +22,9 @@ from testkit.server_process import free_ports
 from testkit.stateful_vendor import HTML, Vendor, after, always
 
 from .stage import Stage, forever, loaded
+
+SCRAPED = 2.5
+"""Seconds in which there is a scrape."""
 
 Play = Callable[[Stage], Coroutine[Any, Any, None]]
 
@@ -44,10 +47,18 @@ async def _outage(stage: Stage) -> None:
         Vendor() as vendor,
         stage.gateway(vendor.url, WATCH_PENDING_INTERVAL=0.5) as gateway,
         loaded(gateway, watches=5),
+        client_of(gateway.target) as client,
     ):
-        await stage.begin()
+        async with loaded(gateway, reads=0, watches=2):  # these watchers leave
+            await stage.begin()
         vendor.on_read = always(send("", 503))
-        await _goes_on()
+
+        async def many(number: int) -> None:
+            ids = [identifier("batch", 10 * number + each) for each in range(3)]
+            request = BatchGetCallRequestResultsRequest(call_request_ids=ids)
+            await code_of(client.BatchGetCallRequestResults(request, timeout=1.5))
+
+        await forever(1, many)
 
 
 async def _swallowed(stage: Stage) -> None:
@@ -258,24 +269,31 @@ async def _killed(stage: Stage) -> None:
 
 
 async def _one_killed(stage: Stage) -> None:
-    async with Vendor() as vendor, stage.gateway(vendor.url) as gateway, stage.gateway(vendor.url):
+    """The other goes on; its callers poll a few results, which it mostly has."""
+    async with (
+        Vendor() as vendor,
+        stage.gateway(vendor.url) as gateway,
+        stage.gateway(vendor.url, DEFAULT_MAX_AGE=1, FINAL_MAX_AGE=60) as other,
+        loaded(other, reads=30, ids=3),
+    ):
         await stage.begin()
         gateway.signal(signal.SIGKILL)
         await _goes_on()
 
 
-def _replaced(gateway: GatewayProcess, process: int) -> Callable[[], bool]:
-    return lambda: gateway.workers()[0] != process
+def _replaced(gateway: GatewayProcess, before: dict[int, int]) -> Callable[[], bool]:
+    return lambda: not set(before.values()) & set(gateway.workers().values())
 
 
 async def _workers_killed(stage: Stage) -> None:
     async with Vendor() as vendor, stage.gateway(vendor.url, WORKERS=2) as gateway:
         await stage.begin()
-        for _ in range(4):
-            before = gateway.workers()[0]
-            os.kill(before, signal.SIGKILL)
+        for _ in range(2):
+            before = gateway.workers()
+            for process in before.values():
+                os.kill(process, signal.SIGKILL)
             await gateway.until(_replaced(gateway, before))
-            await asyncio.sleep(2.5)  # for a scrape
+            await asyncio.sleep(SCRAPED)
         await _goes_on()
 
 

@@ -2,7 +2,6 @@
 
 import asyncio
 import math
-import time
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -35,10 +34,11 @@ class Prometheus:
         answer = await self._get("query", query=expr)
         return [(each["metric"], float(each["value"][1])) for each in answer["result"]]
 
-    async def series(self, expr: str, seconds: float) -> list[tuple[dict[str, str], list[tuple[float, float]]]]:
-        """Labels, and moments and values of the last so many seconds; values that are no number are left out."""
-        now = time.time()
-        answer = await self._get("query_range", query=expr, start=now - seconds, end=now, step=INTERVAL)
+    async def series(
+        self, expr: str, begun: float, ended: float
+    ) -> list[tuple[dict[str, str], list[tuple[float, float]]]]:
+        """Labels, and moments and values between two moments; values that are no number are left out."""
+        answer = await self._get("query_range", query=expr, start=begun, end=ended, step=INTERVAL)
         found = []
         for each in answer["result"]:
             points = [(float(moment), float(value)) for moment, value in each["values"]]

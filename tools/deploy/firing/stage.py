@@ -68,12 +68,17 @@ async def loaded(
     cancels: float = 0.0,
     seconds: float = 1.5,
     watches: int = 0,
+    ids: int = 1_000_000,
 ) -> AsyncIterator[None]:
-    """A load until the block is left. reads, cancels: a second, each of another id, with so many seconds of time."""
+    """A load until the block is left. reads, cancels: a second, with so many seconds of time. ids: how many
+    different ones are read.
+    """
     async with connected(gateway.port, 2) as client:
         tasks = []
         if reads:
-            tasks.append(asyncio.create_task(forever(reads, lambda n: client.read(identifier("read", n), seconds))))
+            tasks.append(
+                asyncio.create_task(forever(reads, lambda n: client.read(identifier("read", n % ids), seconds)))
+            )
         if cancels:
             tasks.append(
                 asyncio.create_task(forever(cancels, lambda n: client.cancel(identifier("cancel", n), seconds)))
