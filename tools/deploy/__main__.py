@@ -37,6 +37,11 @@ CHECKS: tuple[Check, ...] = (
         ),
     ),
     Check(
+        "runbook",
+        "each command of the runbook does what it should, beside a gateway",
+        ((sys.executable, "-m", "tools.deploy.runbook"),),
+    ),
+    Check(
         "firing",
         "real gateways under faults, a real Prometheus: exactly their alerts fire; dashboards' queries return data",
         (("tools/go/install", "alerts"), (sys.executable, "-m", "tools.deploy.firing")),

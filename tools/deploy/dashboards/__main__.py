@@ -4,15 +4,11 @@ With --check nothing is written; the exit code is 1 when a file is stale.
 """
 
 import sys
-from pathlib import Path
 
 from tools.contract import ROOT
 
+from .boards import FILES
 from .grafana import as_json
-from .service import SERVICE
-from .vendor import VENDOR
-
-FILES = {Path("deploy/dashboards/service.json"): SERVICE, Path("deploy/dashboards/vendor.json"): VENDOR}
 
 
 def main() -> None:

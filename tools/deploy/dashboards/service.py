@@ -188,7 +188,8 @@ SERVICE = Dashboard(
                     (
                         Query(
                             f'sum(rate(result_reads_total{{{_I},source=~"{_SPARED}"}}{_RATE})) '
-                            f'/ sum(rate(result_reads_total{{{_I},source=~"{_SPARED}|vendor"}}{_RATE}))'
+                            f'/ sum(rate(result_reads_total{{{_I},source=~"{_SPARED}|vendor"}}{_RATE}))',
+                            "share",
                         ),
                     ),
                 ),
@@ -214,7 +215,12 @@ SERVICE = Dashboard(
         Section(
             "Watches and shared state",
             (
-                Panel("Watches", "short", (Query(f"sum by (instance) (watchers{{{_I}}})", "{{instance}}"),), "stacked"),
+                Panel(
+                    "Watches by instance",
+                    "short",
+                    (Query(f"sum by (instance) (watchers{{{_I}}})", "{{instance}}"),),
+                    "stacked",
+                ),
                 Panel(
                     "Watches ended by cause",
                     "reqps",

@@ -18,12 +18,12 @@ import yaml
 
 from tools.contract import ROOT
 from tools.deploy.alerts.rules import RULES, faster
-from tools.deploy.dashboards.__main__ import FILES
+from tools.deploy.dashboards.boards import FILES
 
 from .faults import FAULTS, Fault
 from .panels_seen import look
 from .prometheus import Prometheus, scraping
-from .stage import STARTING_AT_ONCE, Stage
+from .stage import Cues, Stage
 
 FACTOR = 30
 QUIET_SECONDS, FAULT_SECONDS = 20.0, 75.0
@@ -77,8 +77,8 @@ def report(faults: Collection[Fault], found: Fired) -> bool:
 
 async def play(faults: Collection[Fault], pictures: Path | None) -> bool:
     """Plays them. pictures: the folder for what the dashboards show; None: they are not looked at."""
-    begins, starting = asyncio.Event(), asyncio.Semaphore(STARTING_AT_ONCE)
-    stages = [Stage(fault.job, begins, starting) for fault in faults]
+    cues = Cues()
+    stages = [Stage(fault.job, cues) for fault in faults]
     begun = time.monotonic()
     plays = [asyncio.create_task(fault.play(stage)) for fault, stage in zip(faults, stages, strict=True)]
     try:
@@ -88,14 +88,14 @@ async def play(faults: Collection[Fault], pictures: Path | None) -> bool:
             rules = Path(folder) / "rules.yaml"
             groups = yaml.safe_load((ROOT / RULES).read_text())["groups"]
             rules.write_text(yaml.safe_dump({"groups": faster(groups, FACTOR)}))
-            (ROOT / "build/deploy").mkdir(parents=True, exist_ok=True)
             async with scraping({stage.job: stage.targets for stage in stages}, rules, Path(folder)) as prometheus:
+                cues.callers.set()
                 scraped_since = time.time()
                 await asyncio.sleep(QUIET_SECONDS)
                 early = await fired(prometheus, QUIET_SECONDS - FIRST_SECONDS)
                 for job, alerts in early.items():
                     print(f"before the fault: {job}: {', '.join(alerts)}")
-                begins.set()
+                cues.faults.set()
                 found = await until_fired(prometheus, faults)
                 for ended in (each for each in plays if each.done()):
                     ended.result()
@@ -129,6 +129,7 @@ def main() -> int:
         each for each in FAULTS if not options.jobs or each.job.removeprefix("call-request-gateway-") in options.jobs
     ]
     folder = ROOT / ("docs/dashboards" if options.pictures else "build/deploy")
+    folder.mkdir(parents=True, exist_ok=True)
     return 0 if asyncio.run(play(faults, None if options.jobs else folder)) else 1
 
 

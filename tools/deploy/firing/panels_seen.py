@@ -15,7 +15,7 @@ GRAFANA = {"$__rate_interval": "20s", "$__range": "2m", "[1d]": "[2m]", '=~"$job
 
 
 async def look(prometheus: Prometheus, boards: Collection[Dashboard], folder: Path, begun: float) -> bool:
-    """Runs each query from then to now, draws the panels into the folder, and returns whether each query has a result."""
+    """Runs each query from then to now, and draws the panels into the folder. Returns whether each has a result."""
     ended = time.time()
     queries, empty = 0, 0
     for board in boards:

@@ -11,24 +11,32 @@ from testkit.http2_connection import connected
 from testkit.watch_connection import WatchConnection
 
 READS_A_SECOND = 8.0
-STARTING_AT_ONCE = 3
+STARTING_AT_ONCE = 2
 """Gateways: a start takes a second of a core."""
 
 
-class Stage:
-    """begins: set when the fault is to begin. starting: bounds how many gateways start at once."""
+class Cues:
+    """What all stages wait for, in this order: callers call, faults begin."""
 
-    def __init__(self, job: str, begins: asyncio.Event, starting: asyncio.Semaphore) -> None:
+    def __init__(self) -> None:
+        self.starting = asyncio.Semaphore(STARTING_AT_ONCE)
+        self.callers = asyncio.Event()
+        self.faults = asyncio.Event()
+
+
+class Stage:
+    """The stage of a job."""
+
+    def __init__(self, job: str, cues: Cues) -> None:
         self.job = job
         self.targets: list[str] = []
         self.is_set = asyncio.Event()
-        self._begins = begins
-        self._starting = starting
+        self._cues = cues
 
     @asynccontextmanager
     async def gateway(self, vendor: str, **settings: Any) -> AsyncIterator[GatewayProcess]:
         """A gateway of this job. settings: as for `serving`."""
-        async with self._starting:
+        async with self._cues.starting:
             context = serving(vendor, **settings)
             gateway = await context.__aenter__()
         try:
@@ -40,11 +48,49 @@ class Stage:
     async def begin(self) -> None:
         """All is set up: waits until the fault is to begin."""
         self.is_set.set()
-        await self._begins.wait()
+        await self._cues.faults.wait()
+
+    @asynccontextmanager
+    async def loaded(
+        self,
+        gateway: GatewayProcess,
+        *,
+        reads: float = READS_A_SECOND,
+        cancels: float = 0.0,
+        seconds: float = 1.5,
+        watches: int = 0,
+        ids: int = 1_000_000,
+    ) -> AsyncIterator[None]:
+        """A load from when callers call until the block is left.
+
+        reads, cancels: a second, with so many seconds of time. ids: how many different ones are read.
+        """
+
+        async def load() -> None:
+            await self._cues.callers.wait()
+            for number in range(watches):
+                watching.watch(identifier("watch", number))
+            await asyncio.gather(
+                forever(reads, lambda number: client.read(identifier("read", number % ids), seconds)),
+                forever(cancels, lambda number: client.cancel(identifier("cancel", number), seconds)),
+            )
+
+        watching = await WatchConnection.to(gateway.port)
+        async with connected(gateway.port, 2) as client:
+            task = asyncio.create_task(load())
+            try:
+                yield
+            finally:
+                task.cancel()
+                with suppress(asyncio.CancelledError):
+                    await task
+                watching.close()
 
 
 async def forever(rate: float, call: Callable[[int], Awaitable[object]]) -> None:
-    """Begins so many calls a second, whatever becomes of earlier ones, until it is cancelled."""
+    """Begins so many calls a second, whatever becomes of earlier ones, until it is cancelled. rate: 0 for none."""
+    if not rate:
+        return
     number = 0
     calls: set[asyncio.Future[object]] = set()
     try:
@@ -58,42 +104,3 @@ async def forever(rate: float, call: Callable[[int], Awaitable[object]]) -> None
         for each in calls:
             each.cancel()
         await asyncio.gather(*calls, return_exceptions=True)
-
-
-@asynccontextmanager
-async def loaded(
-    gateway: GatewayProcess,
-    *,
-    reads: float = READS_A_SECOND,
-    cancels: float = 0.0,
-    seconds: float = 1.5,
-    watches: int = 0,
-    ids: int = 1_000_000,
-) -> AsyncIterator[None]:
-    """A load until the block is left. reads, cancels: a second, with so many seconds of time. ids: how many
-    different ones are read.
-    """
-    async with connected(gateway.port, 2) as client:
-        tasks = []
-        if reads:
-            tasks.append(
-                asyncio.create_task(forever(reads, lambda n: client.read(identifier("read", n % ids), seconds)))
-            )
-        if cancels:
-            tasks.append(
-                asyncio.create_task(forever(cancels, lambda n: client.cancel(identifier("cancel", n), seconds)))
-            )
-        watching = await WatchConnection.to(gateway.port) if watches else None
-        for number in range(watches):
-            assert watching is not None
-            watching.watch(identifier("watch", number))
-        try:
-            yield
-        finally:
-            for task in tasks:
-                task.cancel()
-            for task in tasks:
-                with suppress(asyncio.CancelledError):
-                    await task
-            if watching is not None:
-                watching.close()
