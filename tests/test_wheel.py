@@ -82,6 +82,18 @@ def test_the_installed_command_serves_with_its_sandbox(installed: Path, tmp_path
     assert answer.call_request_result.call_request_id == RESULT_ID
 
 
+def test_the_installed_command_serves_with_workers(installed: Path, tmp_path: Path) -> None:
+    """The supervisor starts its workers by the name that the package has in the wheel."""
+    environment = gateway_environment(DRAIN_DELAY=0, GRACE=2, WORKERS=2) | {"PYTHONSAFEPATH": "1"}
+    address = environment["GATEWAY_LISTEN"]
+    port = int(address.rpartition(":")[2])
+    command: list[str | Path] = [installed / "bin/call-request-gateway", "serve"]
+    call = [*command[:1], "call", "--address", address, "GetCallRequestResult", RESULT_ID]
+    with serving(command, environment, tmp_path / "log", lambda: accepts(port)):
+        called = subprocess.run(call, cwd=tmp_path, env=environment, capture_output=True, text=True, check=False)
+    assert "CALL_STATUS_SUCCESS" in called.stdout, called.stderr
+
+
 def test_nothing_of_a_common_name_is_installed(installed: Path) -> None:
     """In a shared site-packages folder `server` and `sandbox` could be anybody's: they stand below one name."""
     names = {path.name for path in _site_packages(installed).iterdir() if not path.name.startswith("_")}

@@ -10,6 +10,8 @@ from contextlib import suppress
 
 from .heartbeat import ALL_END, HURRY, LOG_LEVELS
 
+_PROGRAM = __name__.rpartition(".process.")[0]
+"""`server`, or its name in the wheel."""
 STUCK_AFTER = 2.5
 """Seconds without a heartbeat after which a worker's event loop counts as stuck."""
 MAX_START = 60.0
@@ -83,7 +85,7 @@ class WorkerProcess:
             with theirs:
                 control = ["--slot", str(self.slot), "--control", str(theirs.fileno())]
                 self._process = subprocess.Popen(  # noqa: S603 (our own command)
-                    [sys.executable, "-m", "server", "worker", *self._options, *control],
+                    [sys.executable, "-m", _PROGRAM, "worker", *self._options, *control],
                     pass_fds=[theirs.fileno(), *self._inherited],
                     process_group=0,  # a terminal's Ctrl-C reaches the supervisor alone, which passes it on once
                 )
