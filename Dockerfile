@@ -7,7 +7,10 @@ RUN python -m venv --without-pip /venv
 COPY requirements/image.txt /tmp/
 # Wheels only: the base has no compiler, and a source archive would run its own code here.
 # Bytecode is made at build, for nothing can be written at run; unchecked, so that files' times do not matter.
-RUN pip --python /venv/bin/python install --no-cache-dir --no-compile --only-binary :all: \
+# A company's own index and CA come as secrets, which no layer keeps: docs/container.md.
+RUN --mount=type=secret,id=pip.conf,target=/etc/pip.conf --mount=type=secret,id=ca.pem \
+    if [ -e /run/secrets/ca.pem ]; then export PIP_CERT=/run/secrets/ca.pem; fi \
+    && pip --python /venv/bin/python install --no-cache-dir --no-compile --only-binary :all: \
         --require-hashes --requirement /tmp/image.txt \
     && python -m compileall -q -j 0 --invalidation-mode unchecked-hash /venv
 COPY LICENSE /app/

@@ -11,7 +11,7 @@ PROTOS := $(wildcard protos/callrequest/v1/*.proto)
 # What `buf breaking` compares with: main's last commit, wherever this clone has it.
 MAIN = $(shell git rev-parse --verify --quiet main || git rev-parse --verify --quiet origin/main || echo HEAD)
 
-.PHONY: help setup run test clients stubs faults soak loadtest profile check deploy-check format generate examples audit sbom lock clean
+.PHONY: help setup run test clients stubs release verify-release faults soak loadtest profile check deploy-check format generate examples audit sbom lock clean
 .DEFAULT_GOAL := help
 
 help:  ## Lists the targets.
@@ -50,6 +50,14 @@ clients: setup  ## Builds the consumers in Go, Java, TypeScript and Python and r
 
 stubs: setup  ## Builds what teams take of the contract into dist/stubs: packages, descriptor set, protos.
 	$(BIN)/python -m tools.stubs
+
+release: setup  ## Builds a release of the commit into dist/release. KEY=cosign.key: signed. BASE=…: the image's base. docs/releasing.md
+	$(if $(KEY),tools/go/install release)
+	$(BIN)/python -m tools.release $(if $(BASE),--base $(BASE)) $(if $(KEY),--key $(KEY))
+
+verify-release: setup  ## Verifies dist/release, or RELEASE=folder, with KEY=cosign.pub.
+	tools/go/install release
+	$(BIN)/python -m tools.release.verify $(or $(RELEASE),dist/release) --key $(KEY)
 
 faults: setup  ## Measures the promises of docs/faults.md, about 5 minutes. LONG=1: the full times. TABLE=1: prints all figures. AT_ONCE=3: so many cases at once.
 	$(BIN)/python -m measure.faults $(if $(LONG),--long) $(if $(TABLE),--table) $(if $(AT_ONCE),--at-once $(AT_ONCE))

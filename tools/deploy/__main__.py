@@ -67,6 +67,28 @@ CHECKS: tuple[Check, ...] = (
         "rollout",
         "two gateways replaced by the chart's timings under 200 calls/s and 500 watches: none lost",
         (("tools/go/install", "chart"), (sys.executable, "-m", "tools.deploy.rollout")),
+        "unit",
+        "the systemd unit is well-formed, and exposes little",
+        ((sys.executable, "-m", "tools.deploy.unit"),),
+    ),
+    Check(
+        "compose",
+        "Docker Compose's own parser reads deploy/compose.yaml, promtool the Prometheus in it",
+        (
+            ("tools/go/install", "compose", "alerts"),
+            ("build/bin/compose-config", "deploy/compose.yaml"),
+            ("build/bin/promtool", "check", "config", "--syntax-only", "deploy/prometheus.yml"),
+        ),
+    ),
+    Check(
+        "image",
+        "built, and run read-only, without root and capabilities, by runc: start, probe, signals, workers",
+        ((sys.executable, "-m", "tools.deploy.image"),),
+    ),
+    Check(
+        "release",
+        "two clean clones make the same files; signatures and provenance hold, and a changed byte is found",
+        (("tools/go/install", "release"), (sys.executable, "-m", "tools.deploy.release")),
     ),
 )
 
