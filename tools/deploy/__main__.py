@@ -67,6 +67,8 @@ CHECKS: tuple[Check, ...] = (
         "rollout",
         "two gateways replaced by the chart's timings under 200 calls/s and 500 watches: none lost",
         (("tools/go/install", "chart"), (sys.executable, "-m", "tools.deploy.rollout")),
+    ),
+    Check(
         "unit",
         "the systemd unit is well-formed, and exposes little",
         ((sys.executable, "-m", "tools.deploy.unit"),),
