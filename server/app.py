@@ -63,10 +63,13 @@ from .watching.watches import Watches
 from .webhook.outcomes import OUTCOMES as PUSH_OUTCOMES
 
 if TYPE_CHECKING:
+    from .observability.tracing import Tracing
     from .state.shared_results import SharedResults
 
 CLOSE_MARGIN = 0.5
 """Seconds of GRACE that are left to close what remains after the calls."""
+MIN_TRACES_SECONDS, MAX_TRACES_SECONDS = 0.15, 1.0
+"""Seconds at the end for traces that are not sent yet: a part of CLOSE_MARGIN, and what is left of GRACE."""
 REPLY_MARGIN = 0.2
 """The last seconds of calls, in which cancels that must end are answered with what is known of them."""
 
@@ -112,6 +115,7 @@ class Gateway:
         self._stack = AsyncExitStack()
         self._health = Health([SERVICE])
         self._ready = False
+        self._end_at = 0.0  # on the monotonic clock, once it drains
         self.reloads: list[Callable[[], None]] = []
         self.address: Address
         self.metrics_address: Address | None = None
@@ -147,7 +151,8 @@ class Gateway:
         stack.callback(metrics.flush)
         callers = await self._callers(stack, metrics)
         limits = CallerLimits(enforce=settings.caller_limits == "enforce", exceeded=metrics.caller_limited)
-        self._interceptor = Interceptor(server, metrics, self._access_log, callers, limits)
+        tracing = self._trace(stack, metrics)
+        self._interceptor = Interceptor(server, metrics, self._access_log, callers, limits, tracing)
         server.set_unknown_method_handler(self._interceptor.refuse_unknown_method)
         interceptor: Any = self._interceptor  # the generated code takes a grpc.Server
         cache = ResultCache(settings.default_max_age, settings.final_max_age, settings.cache_bytes)
@@ -199,6 +204,7 @@ class Gateway:
         the port closes: a call that arrives in that moment would be lost. Then calls under way are finished.
         """
         settings, begun = self._settings, time.monotonic()
+        self._end_at = begun + settings.grace
         grace = settings.grace - min(CLOSE_MARGIN, settings.grace / 10)
         self._ready = False
         self._health.set_serving(False)
@@ -258,6 +264,25 @@ class Gateway:
         except RuntimeError:
             names = "GATEWAY_LISTEN" + (", GATEWAY_TLS_CERTIFICATE, GATEWAY_TLS_KEY" if settings.tls_key else "")
             raise CannotListenError([f"{names}: cannot listen on {settings.listen}; is the port taken?"]) from None
+
+    def _trace(self, stack: AsyncExitStack, metrics: Metrics) -> "Tracing | None":
+        """Traces calls, if the settings name a collector for that."""
+        endpoint = self._settings.otlp_endpoint
+        if endpoint is None:
+            return None
+        try:
+            from .observability.tracing import Tracing  # its library is an extra
+        except ImportError:
+            line = "GATEWAY_OTLP_ENDPOINT: needs the extra: pip install 'call-request-gateway[tracing]'"
+            raise SettingsError([line]) from None
+        tracing = Tracing(endpoint, self._settings.trace_sample_ratio, metrics.spans_dropped)
+
+        async def close() -> None:
+            left = self._end_at - CLOSE_MARGIN - time.monotonic()
+            await tracing.aclose(min(max(left, MIN_TRACES_SECONDS), MAX_TRACES_SECONDS))
+
+        stack.push_async_callback(close)
+        return tracing
 
     async def _share(self, stack: AsyncExitStack, results: Results, metrics: Metrics) -> "SharedResults | None":
         """Has the results read through what several processes share, if the settings name an engine for that."""

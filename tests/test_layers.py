@@ -107,6 +107,7 @@ KNOWN_IN = {
     "aiohttp": {"observability.http_port", "observability.operations", "webhook"},
     "httptools": {"vendor_api.http1"},
     "aiohappyeyeballs": {"vendor_api.connector"},
+    "opentelemetry": {"observability.tracing"},
     "prometheus_client": {"observability.metrics", "observability.vendor_gauges", "observability.worker_metrics"},
     "pydantic": {"settings", "commands"},
     "pydantic_settings": {"settings"},

@@ -10,6 +10,8 @@ from callrequest.v1.cancellation_pb2 import Cancellation
 from ..concurrency_limit import ConcurrencyLimit
 from ..deadline import Deadline, now
 from ..errors import deadline_exceeded
+from ..observability import spans
+from ..observability.spans import Span
 from ..vendor_api.client import VendorClient
 from .cancellation import Cancel
 from .failures import not_cancelled
@@ -23,11 +25,15 @@ CLEANUP_SECONDS = 0.2
 
 @dataclass(eq=False, slots=True)
 class _Flight:
-    """A cancel and its task. callers_left: how many callers left, or had no time left, before its end."""
+    """A cancel and its task. span: if whoever began it is traced.
+
+    callers_left: how many callers left, or had no time left, before its end.
+    """
 
     cancel: Cancel
     begun_at: float
     task: "asyncio.Task[Cancellation]"
+    span: Span | None
     callers_left: int = 0
 
 
@@ -63,7 +69,11 @@ class CancelsInProgress:
 
         OVERLOADED when too many cancels are in progress, and none of this id to share.
         """
-        flight = self._flights.get(call_request_id) or self._begin(call_request_id, deadline)
+        flight = self._flights.get(call_request_id)
+        if flight is None:
+            flight = self._begin(call_request_id, deadline)
+        elif flight.span is not None and (span := spans.current()) is not None:
+            span.link(flight.span)
         flight.cancel.deadline.extend(deadline.earlier(REPLY_MARGIN))
         if self._end is not None:
             flight.cancel.end_by(self._end)
@@ -113,8 +123,9 @@ class CancelsInProgress:
             self._in_flight.end()
             raise
         cancel = Cancel(self._vendor, call_request_id, deadline.earlier(REPLY_MARGIN), self._jitter)
-        task = asyncio.create_task(cancel.settle(), name="cancel")
-        flight = self._flights[call_request_id] = _Flight(cancel, now(), task)
+        span = spans.child("cancel")
+        task = asyncio.create_task(_settle(cancel, span), name="cancel")
+        flight = self._flights[call_request_id] = _Flight(cancel, now(), task, span)
         task.add_done_callback(lambda _: self._ended(call_request_id, flight))
         return flight
 
@@ -126,3 +137,11 @@ class CancelsInProgress:
         finally:
             seconds = now() - flight.begun_at
             self._settled(Settled.of(call_request_id, flight.cancel, flight.task, seconds, flight.callers_left))
+
+
+async def _settle(cancel: Cancel, span: Span | None) -> Cancellation:
+    with spans.within(span):
+        try:
+            return await cancel.settle()
+        finally:
+            spans.event("settled", {"callrequest.cancel.settled_by": cancel.settled_by})

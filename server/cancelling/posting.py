@@ -9,6 +9,7 @@ from callrequest.v1.cancellation_pb2 import Cancellation, CancellationRejected
 
 from ..deadline import MIN_SECONDS, Deadline, now
 from ..errors import Delivery, GatewayError
+from ..observability import spans
 from ..vendor_api.client import VendorClient
 from .defects import Defects
 
@@ -69,6 +70,7 @@ class Posts:
         await self._vendor.ready(self._deadline)
         was_in_doubt, self.in_doubt = self.in_doubt, True
         self.number += 1
+        spans.event("post", {"callrequest.cancel.post": self.number})
         limit = self._limit()
         try:
             async with asyncio.timeout(None) as self._timeout:  # ends it only when hurry() says so
@@ -78,6 +80,7 @@ class Posts:
             self.rejected = error.rejected
             clear_no = error.delivery in {Delivery.NOT_SENT, Delivery.REJECTED} and error.rejected is None
             self.in_doubt = was_in_doubt or not clear_no
+            spans.event("post failed", {"error.type": error.reason_name, "callrequest.cancel.in_doubt": self.in_doubt})
             raise
         except (Exception, asyncio.CancelledError) as error:
             if not (self._timeout and self._timeout.expired()):

@@ -8,6 +8,7 @@ from callrequest.v1.call_request_pb2 import CallRequestResult
 
 from ..deadline import MIN_SECONDS, Deadline
 from ..errors import GatewayError
+from ..observability import spans
 from ..vendor_api.client import VendorClient
 from .defects import Defects
 
@@ -81,8 +82,12 @@ class ReadBack:
         try:
             await self._vendor.ready(limit)
             self.readings += 1
-            return await self._vendor.read_result(self._id, limit, for_cancel=True)
+            result = await self._vendor.read_result(self._id, limit, for_cancel=True)
+            status = results.CallRequestStatus.Name(result.status).removeprefix("CALL_REQUEST_STATUS_")
+            spans.event("read back", {"callrequest.status": status})
+            return result
         except GatewayError as error:
+            spans.event("reading back failed", {"error.type": error.reason_name})
             if error.reason == reasons.ERROR_REASON_CALL_REQUEST_NOT_FOUND:
                 raise
         except (Exception, asyncio.CancelledError) as error:

@@ -7,12 +7,13 @@ from .files import check_callers, check_certificates, check_permissions
 from .finding import Finding
 from .machine import check_open_files, check_ports, check_workers_folder
 from .shared_state import check_shared_state
+from .traces import check_traces
 from .vendor import check_vendor
 from .webhook import check_webhook
 
 AFTER_SETTINGS = (
     *("files", "certificates", "callers", "ports", "open files", "workers' folder"),
-    *("name", "proxy", "connection", "tls", "token", "clock", "read", "shared state", "webhook"),
+    *("name", "proxy", "connection", "tls", "token", "clock", "read", "shared state", "webhook", "traces"),
 )
 """The checks that need right settings."""
 
@@ -34,7 +35,7 @@ async def examine() -> AsyncIterator[Finding]:
         yield finding
     async for finding in check_vendor(settings):
         yield finding
-    for finding in (*await check_shared_state(settings), *check_webhook(settings)):
+    for finding in (*await check_shared_state(settings), *check_webhook(settings), *await check_traces(settings)):
         yield finding
 
 

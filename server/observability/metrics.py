@@ -138,6 +138,7 @@ class Metrics:
         ]
         self.vendor = VendorGauges(self._registry)
         self._calls: dict[tuple[tuple[str, str, str], str | None, str], tuple[Counter, Histogram, Counter | None]] = {}
+        self._spans_dropped = self._counter("trace_spans_dropped", "Spans of traces that were not sent.")
         self._lost = self._counter("log_lines_lost", "Lines of the log that were not written.")
         Gauge(
             "build_info",
@@ -218,6 +219,10 @@ class Metrics:
     def handshake_failed(self, reason: str) -> None:
         """Counts a TLS handshake that failed, in any thread."""
         self._handshakes_failed.labels(reason).inc()
+
+    def spans_dropped(self, spans: int) -> None:
+        """Counts spans of traces that were not sent, in any thread."""
+        self._spans_dropped.inc(spans)
 
     def caller_limited(self, caller: str, calls: int = 1) -> None:
         """Counts calls above the rate of a caller of the file; 0 calls: begins its series."""

@@ -5,6 +5,7 @@ from collections.abc import Awaitable, Callable
 
 from ..deadline import MIN_SECONDS, Deadline
 from ..errors import GatewayError, deadline_exceeded
+from ..observability import spans
 from .result_cache import MaxAge, Reading
 
 Read = Callable[[str, MaxAge, Deadline], Awaitable[Reading]]
@@ -13,16 +14,17 @@ Read = Callable[[str, MaxAge, Deadline], Awaitable[Reading]]
 class _Flight:
     """One read, a task of its own, and the futures of those who wait for it.
 
-    deadline: that of the most patient of them. references: how many wait, plus one for a refresh, which goes on when
-    those who joined it have left; the read is cancelled at 0.
+    span: of the read, if whoever began it is traced. deadline: that of the most patient of them. references: how many
+    wait, plus one for a refresh, which goes on when those who joined it have left; the read is cancelled at 0.
     """
 
-    __slots__ = ("deadline", "references", "task", "waiting")
+    __slots__ = ("deadline", "references", "span", "task", "waiting")
 
     def __init__(self, deadline: Deadline) -> None:
         self.deadline = deadline.earlier(0)
         self.waiting: set[asyncio.Future[Reading]] = set()
         self.references = 0
+        self.span = spans.child("read")
         self.task: asyncio.Task[None]
 
 
@@ -59,6 +61,8 @@ class Coalescer:
             flight = self._begin(call_request_id, max_age, deadline)
         else:
             flight.deadline.extend(deadline)
+            if flight.span is not None and (span := spans.current()) is not None:
+                span.link(flight.span)
         # A future of its own, not the task: a reader that leaves would cancel the task for the others.
         loop = asyncio.get_running_loop()
         answer: asyncio.Future[Reading] = loop.create_future()
@@ -109,7 +113,11 @@ class Coalescer:
 
     async def _run(self, call_request_id: str, max_age: MaxAge, flight: _Flight) -> None:
         try:
-            reading = await self._read(call_request_id, max_age, flight.deadline)
+            if flight.span is None:
+                reading = await self._read(call_request_id, max_age, flight.deadline)
+            else:
+                with spans.within(flight.span):
+                    reading = await self._read(call_request_id, max_age, flight.deadline)
         except BaseException as error:
             # Whatever it is, a defect or this task's own cancellation: those who wait must not wait for ever.
             is_latest = self._forget(call_request_id, flight)

@@ -4,6 +4,7 @@ from typing import TYPE_CHECKING, Protocol, Self
 
 from ..concurrency_limit import ConcurrencyLimit
 from ..deadline import DEFAULT_SECONDS, MAX_SECONDS, Deadline, now
+from ..observability import spans
 from ..state.values import Message, OwnResult
 from ..vendor_api.client import VendorClient
 from .coalescing import Coalescer
@@ -106,7 +107,9 @@ class Results:
                 # Whoever began the read may have been content with an older answer of another process.
                 if not (coalesced and reading.known) or now() - reading.read_at < allowed.of(reading):
                     break
-        self._metrics.read("coalesced" if coalesced else reading.source)
+        source = "coalesced" if coalesced else reading.source
+        self._metrics.read(source)
+        spans.event("answered", {"callrequest.read.source": source})
         return reading
 
     def replace_older(self, call_request_id: str, reading: Reading) -> bool:

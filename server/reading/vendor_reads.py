@@ -8,6 +8,7 @@ from callrequest.v1 import error_reason_pb2 as reasons
 
 from ..deadline import MAX_SECONDS, Deadline, now
 from ..errors import Delivery, GatewayError, VendorState, deadline_exceeded
+from ..observability import spans
 from ..vendor_api.client import VendorClient
 from ..vendor_api.exchange import UNANSWERED
 from .known_failures import KnownFailures
@@ -96,6 +97,7 @@ class VendorReads:
             if pause is None:
                 raise answer
             self._metrics.read_retried()
+            spans.event("retry", {"error.type": answer.reason_name, "callrequest.pause": pause})
             await asyncio.sleep(pause)
 
     async def _admitted(self, call_request_id: str, patience: float) -> Sequence[Hold]:
@@ -106,6 +108,7 @@ class VendorReads:
             return await self._retry_after.turn(call_request_id, patience)
         except GatewayError:
             self._metrics.read(source)
+            spans.event("not sent", {"callrequest.read.source": source})
             raise
 
     async def _try(self, call_request_id: str, probed: Sequence[Hold]) -> Reading | GatewayError:

@@ -4,17 +4,19 @@ import asyncio
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, NoReturn, TypeAlias
+from typing import TYPE_CHECKING, Any, NoReturn, TypeAlias
 
 import grpc
 
 from callrequest.v1 import error_reason_pb2 as reasons
 
 from ..errors import GatewayError
+from ..observability import spans
 from ..observability.access_log import AccessLog
 from ..observability.logs import describe, get_log
 from ..observability.metrics import Metrics
 from ..request_ids import REQUEST_ID, TRACEPARENT, RequestIds, begin_request
+from ..validation import is_call_request_id
 from .caller_limits import CallerLimits
 from .callers import AnyCertificate, Callers
 from .callers_file import ANONYMOUS, UNKNOWN, Caller
@@ -22,6 +24,9 @@ from .channel_options import MAX_METADATA_BYTES
 from .open_calls import OpenCalls
 from .request_reader import ServerEndsError
 from .status import pushback_of, status_of
+
+if TYPE_CHECKING:
+    from ..observability.tracing import CallSpan, Tracing  # its library is an extra
 
 Context: TypeAlias = "grpc.aio.ServicerContext[Any, Any]"
 Metadata: TypeAlias = Sequence[tuple[str, Any]]
@@ -36,12 +41,13 @@ _OVERHEAD = 32  # bytes that HTTP/2 adds to the size of each header (RFC 9113, 6
 
 @dataclass(frozen=True, slots=True)
 class CallEnvironment:
-    """What all calls need. limits: None: no caller has a limit."""
+    """What all calls need. limits: None: no caller has a limit. tracing: None: no call is traced."""
 
     metrics: Metrics
     access_log: AccessLog
     limits: CallerLimits | None
     open_calls: OpenCalls
+    tracing: "Tracing | None"
 
 
 class _MetadataTooLargeError(Exception):
@@ -64,6 +70,7 @@ class InterceptedCall:
         "_label",
         "_metadata",
         "_needs",
+        "_span",
         "_unary",
         "request",
     )
@@ -85,6 +92,7 @@ class InterceptedCall:
         self._unary = label[0] == "unary"
         self._begun = time.perf_counter()
         self._ids = _NO_IDS
+        self._span: CallSpan | None = None
         self._metadata: Metadata = ()
         self.request: Any = None
         environment.open_calls.unary += self._unary
@@ -110,6 +118,12 @@ class InterceptedCall:
             raise _MetadataTooLargeError
         self._metadata = metadata
         self._ids = ids = begin_request(request_ids, traceparents)
+        tracing = self._environment.tracing
+        if tracing is not None and self._needs is not None:
+            self._span = span = tracing.begin_call(_method_of(self._label), ids.traceparent)
+            if span is not None:
+                spans.begin(span)
+                self._ids = ids = ids._replace(trace_id=span.trace_id)
         self._context.set_trailing_metadata(_trailers(ids))
 
     def admit(self) -> None:
@@ -189,6 +203,21 @@ class InterceptedCall:
             self._ids.trace_id,
             probe=self._needs is None and reason is None,  # a probe that fails by our catalogue is logged as any call
         )
+        if self._span is not None:
+            self._span.call_ended(code, reason, self._span_attributes())
+
+    def _span_attributes(self) -> dict[str, str]:
+        attributes, call_request_id = {"callrequest.caller": self._caller}, getattr(self.request, "call_request_id", "")
+        if is_call_request_id(call_request_id):  # else it is text of the caller's, and may be anything
+            attributes["callrequest.id"] = call_request_id
+        if self._ids.request_id:
+            attributes["callrequest.request_id"] = self._ids.request_id
+        return attributes
+
+
+def _method_of(label: tuple[str, str, str]) -> str:
+    """A method's name in traces."""
+    return "_OTHER" if label[1] == "unknown" else f"{label[1]}/{label[2]}"
 
 
 def _trailers(ids: RequestIds) -> tuple[tuple[str, str | bytes], ...]:

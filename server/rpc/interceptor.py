@@ -12,7 +12,7 @@ import inspect
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import aclosing
 from functools import partial
-from typing import Any, NoReturn, TypeAlias
+from typing import TYPE_CHECKING, Any, NoReturn, TypeAlias
 
 import grpc
 from google.protobuf.message import DecodeError
@@ -27,6 +27,9 @@ from .open_calls import OpenCalls
 from .request_reader import RequestReader
 from .server_group import ServerGroup
 from .stream import ResponseStream
+
+if TYPE_CHECKING:
+    from ..observability.tracing import Tracing  # its library is an extra
 
 Handler: TypeAlias = "grpc.RpcMethodHandler[Any, Any]"
 Context: TypeAlias = "grpc.aio.ServicerContext[Any, Any]"
@@ -55,6 +58,7 @@ class Interceptor:
         access_log: AccessLog,
         callers: Callers | AnyCertificate | None = None,
         limits: CallerLimits | None = None,
+        tracing: "Tracing | None" = None,
     ) -> None:
         self._server = server
         self._metrics = metrics
@@ -62,7 +66,7 @@ class Interceptor:
         self._callers = callers
         self.requests = RequestReader()
         self.open_calls = OpenCalls()
-        self._environment = CallEnvironment(metrics, access_log, limits, self.open_calls)
+        self._environment = CallEnvironment(metrics, access_log, limits, self.open_calls, tracing)
 
     def add_generic_rpc_handlers(self, handlers: object) -> None:
         """Does nothing: generated code registers the same handlers in two ways."""

@@ -12,6 +12,7 @@ from pydantic_settings import SettingsError as SourceError
 from .addresses import SettingsError, parse_address
 from .values import (
     BaseUrl,
+    CollectorUrl,
     Listen,
     ListenOrOff,
     PollInterval,
@@ -110,6 +111,9 @@ class Settings(BaseSettings):
     grace: Seconds = 30.0
     log_level: Literal["debug", "info", "warning", "error"] = "info"
     log_format: Literal["json", "console"] | None = None
+
+    otlp_endpoint: CollectorUrl | None = None
+    trace_sample_ratio: Annotated[float, Field(ge=0, le=1)] = 0.01
 
     @model_validator(mode="before")
     @classmethod

@@ -2,9 +2,10 @@
 
 import re
 import unicodedata
+from collections.abc import Collection
 from ipaddress import ip_address
 from typing import Annotated
-from urllib.parse import urlsplit
+from urllib.parse import SplitResult, urlsplit
 
 from pydantic import AfterValidator, BeforeValidator, Field, SecretStr
 
@@ -46,7 +47,19 @@ def _base_url(value: str) -> str:
 
 
 def _proxy_url(value: SecretStr) -> SecretStr:
-    url, wrong = value.get_secret_value(), "must be http://[user:password@]host:port"
+    _origin(value.get_secret_value(), ("http",), "must be http://[user:password@]host:port")
+    return value
+
+
+def _collector_url(value: str) -> str:
+    parts = _origin(value, ("http", "https"), "must be http://host:port or https://host:port")
+    if parts.username or parts.password:
+        raise ValueError("must not hold credentials")
+    return value.rstrip("/")
+
+
+def _origin(url: str, schemes: Collection[str], wrong: str) -> SplitResult:
+    """The parts of a URL of a scheme, a host and a port, and nothing else but credentials. wrong: what is raised."""
     try:
         parts = urlsplit(url)
         port, host = parts.port, parts.hostname or ""
@@ -55,11 +68,11 @@ def _proxy_url(value: SecretStr) -> SecretStr:
             ip_address(host)
     except ValueError:  # its text may repeat the value
         raise ValueError(wrong) from None
-    if parts.scheme != "http" or not port or not re.fullmatch(r"[\w.-]+|.*:.*", host):
+    if parts.scheme not in schemes or not port or not re.fullmatch(r"[\w.-]+|.*:.*", host):
         raise ValueError(wrong)
     if parts.path not in ("", "/") or parts.query or parts.fragment or " " in url or not url.isprintable():
         raise ValueError(wrong)
-    return value
+    return parts
 
 
 def clean_secret(text: str) -> str:
@@ -93,6 +106,7 @@ def is_plain_http_beyond_loopback(url: str) -> bool:
 
 Listen = Annotated[str, AfterValidator(lambda value: str(parse_address(value)))]
 BaseUrl = Annotated[str, AfterValidator(_base_url)]
+CollectorUrl = Annotated[str, AfterValidator(_collector_url)]
 ListenOrOff = Annotated[str, AfterValidator(_no_address)]
 ProxyUrl = Annotated[SecretStr, BeforeValidator(_clean), AfterValidator(_proxy_url)]
 Secret = Annotated[SecretStr, BeforeValidator(_clean)]

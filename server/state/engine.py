@@ -7,12 +7,15 @@ connection, and callers leave all the time.
 import asyncio
 from collections import deque
 from collections.abc import Awaitable, Callable
+from functools import partial
 from typing import Any, Self
 
 from redis.exceptions import TimeoutError as RedisTimeoutError
 
+from ..observability import spans
 from ..observability.logs import get_log
 from ..observability.outage_log import OutageLog
+from ..observability.spans import Span
 from .connecting import Client
 from .connection import FAILURES, Call, Connection
 from .scripts import Script
@@ -24,6 +27,9 @@ MAX_QUEUED = 20_000
 """Scripts that wait. Beyond that the engine counts as too slow, and callers go on without it."""
 PROBE_EVERY = 0.5
 """Seconds between two PINGs while the engine is down."""
+
+
+_ATTRIBUTES = {"db.system.name": "redis", "db.operation.name": "EVALSHA"}
 
 
 class Engine:
@@ -69,6 +75,9 @@ class Engine:
         if not self.is_up or len(self._queue) >= MAX_QUEUED:
             raise EngineError
         call = Call(script, arguments, asyncio.get_running_loop().create_future())
+        span = spans.child(f"EVALSHA {script.name}", _ATTRIBUTES, is_client=True)
+        if span is not None:
+            call.reply.add_done_callback(partial(_end, span))
         self._queue.append(call)
         self._wake.set()
         return call.reply
@@ -156,3 +165,11 @@ class Engine:
             if not call.reply.done():
                 call.reply.set_exception(EngineError())
                 call.reply.exception()  # read: nobody may be waiting for it any more
+
+
+def _end(span: Span, reply: "asyncio.Future[Any]") -> None:
+    if reply.cancelled():
+        span.end()  # its caller has left
+        return
+    error = reply.exception()
+    span.end(None if error is None else type(error).__name__)

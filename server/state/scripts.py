@@ -7,8 +7,9 @@ from importlib.resources import files
 
 @dataclass(frozen=True, slots=True)
 class Script:
-    """A script; sha: its name in the engine's cache of scripts. keys: how many keys it takes."""
+    """A script of that name; sha: its name in the engine's cache of scripts. keys: how many keys it takes."""
 
+    name: str
     text: str
     sha: str
     keys: int
@@ -16,7 +17,7 @@ class Script:
 
 def _script(name: str, keys: int) -> Script:
     text = files(__package__).joinpath("lua", f"{name}.lua").read_text("utf-8")
-    return Script(text, hashlib.sha1(text.encode(), usedforsecurity=False).hexdigest(), keys)
+    return Script(name, text, hashlib.sha1(text.encode(), usedforsecurity=False).hexdigest(), keys)
 
 
 TAKE = _script("take", keys=3)

@@ -19,6 +19,7 @@ from .content_encoding import NotDecodable, decode
 from .document import NotAnObject, Object, parse
 from .mapping import KNOWN_KEYS
 from .proxy import ProxyRefused
+from .request_span import begin_request_span, end_request_span
 from .translate import malformed
 
 MAX_BYTES = 1 << 20
@@ -111,10 +112,12 @@ class Exchanges:
         connect = max(min(self._connect_timeout, limit - _CONNECT_MARGIN), 0.001)
         request.extensions["timeout"] = {"connect": connect, "read": limit}
         request.extensions["headers"] = outgoing_headers()
+        span, replied = begin_request_span(operation, request), None
         begun, outcome = time.monotonic(), "abandoned"
         try:
             response = await self._transport.handle_async_request(request)
-            outcome = f"{response.status_code // 100}xx"
+            replied = response.status_code
+            outcome = f"{replied // 100}xx"
             self._outages.resolved()
         except (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout, httpx.ProxyError) as error:
             outcome = "proxy" if isinstance(error, httpx.ProxyError) else "unreachable"
@@ -141,6 +144,8 @@ class Exchanges:
             raise
         finally:
             self._observer.vendor_request(operation, outcome, time.monotonic() - begun)
+            if span is not None:
+                end_request_span(span, outcome, replied)
         status = response.status_code
         headers = response.headers if status >= 400 else {}
         seconds, nanos = divmod(time.time_ns(), 10**9)

@@ -5,6 +5,7 @@ from collections.abc import Awaitable, Callable
 
 from ..deadline import MAX_SECONDS, Deadline, now
 from ..errors import GatewayError, Reason
+from ..observability import spans
 from ..observability.logs import describe, get_log
 from ..reading.result_cache import Reading
 from .ended import ENDING_REASONS
@@ -127,7 +128,7 @@ class WatchedResult:
             self._timer.cancel()
             self._timer = None
         if self._polling is None:
-            self._polling = asyncio.create_task(self._run(max_age), name="poll")
+            self._polling = asyncio.create_task(self._run(max_age), name="poll", context=spans.outside())
 
     async def _run(self, max_age: float | None) -> None:
         wait, reading = self._pace.interval(self.snapshot), None
