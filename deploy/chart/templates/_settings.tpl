@@ -40,7 +40,9 @@
     "drain_delay",
     "grace",
     "log_level",
-    "log_format"
+    "log_format",
+    "otlp_endpoint",
+    "trace_sample_ratio"
   ],
   "secret": [
     "state_keys",
@@ -101,7 +103,8 @@
     "watchInProgressInterval": 5.0,
     "drainDelay": 5.0,
     "grace": 30.0,
-    "logLevel": "info"
+    "logLevel": "info",
+    "traceSampleRatio": 0.01
   }
 }
 {{- end }}
