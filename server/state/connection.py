@@ -6,7 +6,6 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
-from redis.asyncio.connection import AbstractConnection
 from redis.exceptions import (
     BusyLoadingError,
     ClusterDownError,
@@ -17,6 +16,7 @@ from redis.exceptions import (
     ResponseError,
 )
 
+from .batch_channel import BatchChannel, Command
 from .connecting import Client
 from .scripts import Script
 
@@ -48,13 +48,10 @@ class Connection:
     def __init__(self, make_client: Callable[[], Client]) -> None:
         self._make_client = make_client
         self._client: Client | None = None
-        self._connections = 0
+        self._channel: BatchChannel | None = None
 
     async def execute(self, calls: Sequence[Call]) -> list[Any]:
-        """Returns the replies of a batch, errors of single scripts among them. Raises FAILURES.
-
-        Raises ConnectionResetError when the connection was cut and made anew: the engine may be another one.
-        """
+        """Returns the replies of a batch, errors of single scripts among them. Raises FAILURES."""
         replies = await self._send(calls, by_text=False)
         first = next((number for number, reply in enumerate(replies) if isinstance(reply, NoScriptError)), None)
         if first is not None:
@@ -86,34 +83,39 @@ class Connection:
 
     async def disconnect(self) -> None:
         """Closes the connection, if there is one."""
-        client, self._client = self._client, None
+        client, self._client, self._channel = self._client, None, None
         if client is not None:
             with suppress(*FAILURES):
                 async with asyncio.timeout(PROBE_TIMEOUT):
                     await client.aclose()
 
     async def _send(self, calls: Sequence[Call], *, by_text: bool) -> list[Any]:
-        pipeline = self._connected_client().pipeline(transaction=False)
-        for call in calls:
-            command, script = ("EVAL", call.script.text) if by_text else ("EVALSHA", call.script.sha)
-            pipeline.execute_command(command, script, call.script.keys, *call.arguments)
+        commands: list[Command] = [
+            ("EVAL", call.script.text, call.script.keys, *call.arguments)
+            if by_text
+            else ("EVALSHA", call.script.sha, call.script.keys, *call.arguments)
+            for call in calls
+        ]
+        client = self._connected_client()
+        if _has_pool(client):
+            if self._channel is None:
+                self._channel = BatchChannel(await client.connection_pool.get_connection())
+            return await self._channel.execute(commands)
+        pipeline = client.pipeline(transaction=False)
+        for command in commands:
+            pipeline.execute_command(*command)
         replies: list[Any] = await pipeline.execute(raise_on_error=False)
         if len(replies) != len(calls):
             raise RedisError
-        if self._connections > 1:
-            raise ConnectionResetError
         return replies
 
     def _connected_client(self) -> Client:
         """The client, which connects when it is used."""
         if self._client is None:
-            self._client, self._connections = self._make_client(), 0
-            # redis-py makes a connection that was cut anew without a word; a cluster's nodes have no pool.
-            pool = getattr(self._client, "connection_pool", None)
-            if pool is not None:
-                pool.connection_kwargs["redis_connect_func"] = self._connect
+            self._client = self._make_client()
         return self._client
 
-    async def _connect(self, connection: AbstractConnection) -> None:
-        self._connections += 1
-        await connection.on_connect()
+
+def _has_pool(client: Client) -> bool:
+    """Whether it has connections to one server; a cluster's client has some to each node."""
+    return hasattr(client, "connection_pool")
