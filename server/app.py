@@ -169,7 +169,7 @@ class Gateway:
 
         self._cancellations = CancelsInProgress(vendor, cancelling, results.invalidate, cancel_settled)
         self._watches = self._watch(results, metrics)
-        batches = Batches(results, metrics.batch_item_failed)
+        batches = Batches(results, metrics.batch_items_asked, metrics.batch_item_failed)
         service = CallRequestService(results, self._cancellations, batches, self._watches)
         add_CallRequestServiceServicer_to_server(service, interceptor)
         add_HealthServicer_to_server(self._health, interceptor)

@@ -91,6 +91,7 @@ class Metrics:
         )
         self._watches_ended = self._counter("watches_ended", "Watches ended, by what ended them.", "cause")
         self._polls = self._counter("watch_polls", "Reads for watches, by whether they brought a reading.", "outcome")
+        self._items = self._counter("batch_items", "Different ids of batches.")
         self._items_failed = self._counter(
             "batch_items_failed", "Items of batches that are errors, by ErrorReason.", "reason"
         )
@@ -291,6 +292,10 @@ class Metrics:
     def webhook_taken(self, outcome: str) -> None:
         """Counts a push. outcome: one of webhook.outcomes.OUTCOMES."""
         self._pushes.labels(outcome).inc()
+
+    def batch_items_asked(self, number: int) -> None:
+        """Counts the different ids of a batch."""
+        self._items.inc(number)
 
     def batch_item_failed(self, reason: str) -> None:
         """Counts an item of a batch that is an error. reason: its ErrorReason's name."""

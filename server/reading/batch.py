@@ -15,10 +15,17 @@ from .results import Results
 
 
 class Batches:
-    """Reads a batch of results. item_failed: called with the ErrorReason's name of each item that is an error."""
+    """Reads a batch of results.
 
-    def __init__(self, results: Results, item_failed: Callable[[str], None]) -> None:
+    items_asked: called with the number of different ids of each batch. item_failed: called with the ErrorReason's name
+    of each item that is an error.
+    """
+
+    def __init__(
+        self, results: Results, items_asked: Callable[[int], None], item_failed: Callable[[str], None]
+    ) -> None:
         self._results = results
+        self._items_asked = items_asked
         self._item_failed = item_failed
 
     async def read(self, call_request_ids: Sequence[str], max_age: float | None, deadline: Deadline) -> bytes:
@@ -29,7 +36,9 @@ class Batches:
         """
         items: dict[str, bytes] = {}
         reading: dict[str, Awaitable[Reading]] = {}
-        for call_request_id in dict.fromkeys(call_request_ids):
+        different = dict.fromkeys(call_request_ids)
+        self._items_asked(len(different))
+        for call_request_id in different:
             try:
                 answer = self._results.cached(check_call_request_id(call_request_id), max_age)
             except GatewayError as error:

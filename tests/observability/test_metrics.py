@@ -58,6 +58,8 @@ def expected_at_zero() -> list[tuple[str, frozenset[tuple[str, str]]]]:
     found += [key("result_reads_total", source=each) for each in KNOWN_LABELS.sources]
     found += [key("cancellations_total", settled_by=each) for each in KNOWN_LABELS.settled_by]
     found += [key("watches_ended_total", cause=each) for each in KNOWN_LABELS.watch_causes]
+    found += [key("batch_items_total")]
+    found += [key("batch_items_failed_total", reason=each) for each in REASONS]
     found += [key("watch_polls_total", outcome=each) for each in ("read", "failed")]
     found += [key("calls_in_flight", kind=each) for each in ("read", "cancel")]
     return found

@@ -184,6 +184,7 @@ async def test_ids_without_a_place_are_overloaded_and_all_others_are_answered(ve
         assert {item.error.code for item in response.items[8:]} == {codes.UNAVAILABLE}
         exposition = await metrics_of(gateway)
         assert 'batch_items_failed_total{reason="OVERLOADED"} 3.0' in exposition
+        assert "batch_items_total 14.0" in exposition
         assert 'calls_in_flight{kind="read"} 0.0' in exposition
 
 

@@ -17,7 +17,7 @@ from testkit.certificate_authority import Pki
 from testkit.engine import engine
 from testkit.gateway_process import GatewayProcess
 from testkit.http2_connection import Connection, connected
-from testkit.scripted_vendor import never, send, with_status
+from testkit.scripted_vendor import failed, never, send, with_status
 from testkit.server_process import free_ports
 from testkit.stateful_vendor import HTML, Vendor, after, always
 
@@ -37,6 +37,20 @@ class Fault(NamedTuple):
 
 async def _goes_on() -> None:
     await asyncio.Event().wait()
+
+
+async def _no_fault(stage: Stage) -> None:
+    """Callers make mistakes; that is no fault of the gateway's or the vendor's."""
+    async with (
+        Vendor() as vendor,
+        stage.gateway(vendor.url) as gateway,
+        stage.loaded(gateway, cancels=1, watches=2),
+        connected(gateway.port) as client,
+    ):
+        vendor.statuses[identifier("done", 1)] = "COMPLETED"
+        vendor.on_cancel = lambda each: send(failed("CANCELLATION_NOT_ALLOWED"), 409)
+        await stage.begin()
+        await forever(4, lambda number: client.read("../etc/passwd", 1.5))
 
 
 async def _outage(stage: Stage) -> None:
@@ -306,6 +320,7 @@ def _fault(job: str, row: str, play: Play, *alerts: str) -> Fault:
 
 FAULTS = (
     _fault("workers-killed", "worker-killed", _workers_killed, "Restarts"),
+    _fault("healthy", "", _no_fault),
     _fault("vendor-down", "outage", _outage, "VendorUnavailable", "ReadsFail", "WatchesStale"),
     _fault("vendor-slow", "swallowed", _swallowed, "VendorSlow", "ReadsSlow", "ReadsFail"),
     _fault("vendor-limits", "retry-after", _rate_limited, "VendorRateLimits", "ReadsFail"),
