@@ -1,6 +1,6 @@
 """Writes what deploy/chart/ takes from elsewhere: python -m tools.deploy.chart [--check].
 
-- from server/settings.py and docs/settings.md: the settings in values.schema.json, values.yaml and
+- from server/settings/settings.py and docs/settings.md: the settings in values.schema.json, values.yaml and
   templates/_settings.tpl, so that the chart knows each setting with its bounds;
 - from server/__init__.py: the version in Chart.yaml;
 - copies of deploy/alerts/rules.yaml and deploy/dashboards/, since a chart reads no file outside its folder.
