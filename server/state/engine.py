@@ -16,7 +16,7 @@ from ..observability import spans
 from ..observability.logs import get_log
 from ..observability.outage_log import OutageLog
 from ..observability.spans import Span
-from .connecting import Client
+from .connecting import TIMEOUT, Client
 from .connection import FAILURES, Call, Connection
 from .scripts import Script
 from .values import EngineError
@@ -25,6 +25,8 @@ MAX_BATCH = 128
 """Scripts sent at once: a batch must be answered within connecting.TIMEOUT."""
 MAX_QUEUED = 20_000
 """Scripts that wait. Beyond that the engine counts as too slow, and callers go on without it."""
+MAX_DEFERRAL = 0.002
+"""Seconds for which a script that nobody waits for may wait for others: a batch costs more than a script."""
 PROBE_EVERY = 0.5
 """Seconds between two PINGs while the engine is down."""
 
@@ -51,6 +53,7 @@ class Engine:
         self._up_changed = up_changed
         self._queue: deque[Call] = deque()
         self._wake = asyncio.Event()
+        self._deferral: asyncio.TimerHandle | None = None
         self._is_known_down = False
         self._refusals = OutageLog("shared state refused a script", resolved="shared state takes scripts again")
         self.is_up = False
@@ -60,6 +63,7 @@ class Engine:
         return self
 
     async def __aexit__(self, *error: object) -> None:
+        await self._send_deferred()
         self.is_up = False
         while not self._owner.done():
             self._owner.cancel()  # again, should the client's library swallow it
@@ -72,6 +76,20 @@ class Engine:
 
         arguments: the keys, then the rest. A caller may leave the future unread, or cancel it.
         """
+        reply = self._enqueue(script, arguments)
+        self._wake.set()
+        return reply
+
+    def run_deferred(self, script: Script, *arguments: bytes | str | int) -> None:
+        """Runs a script together with the next one, or after MAX_DEFERRAL. Raises as run() does.
+
+        Its place among the others is kept: what is run later comes after it.
+        """
+        self._enqueue(script, arguments)
+        if self._deferral is None:
+            self._deferral = asyncio.get_running_loop().call_later(MAX_DEFERRAL, self._end_deferral)
+
+    def _enqueue(self, script: Script, arguments: tuple[bytes | str | int, ...]) -> "asyncio.Future[Any]":
         if not self.is_up or len(self._queue) >= MAX_QUEUED:
             raise EngineError
         call = Call(script, arguments, asyncio.get_running_loop().create_future())
@@ -79,8 +97,20 @@ class Engine:
         if span is not None:
             call.reply.add_done_callback(partial(_end, span))
         self._queue.append(call)
-        self._wake.set()
         return call.reply
+
+    def _end_deferral(self) -> None:
+        self._deferral = None
+        self._wake.set()
+
+    async def _send_deferred(self) -> None:
+        """At the end: for a result that is not stored others would wait until its lease ends."""
+        if self._deferral is None:
+            return
+        self._deferral.cancel()
+        self._end_deferral()
+        if self._queue:
+            await asyncio.wait({self._queue[-1].reply}, timeout=TIMEOUT)
 
     async def run_now(self, script: Script, *arguments: bytes | str | int) -> Any:
         """Runs a script past the queue: for `returned`, while the engine does not count as up yet. Raises FAILURES."""

@@ -141,7 +141,7 @@ class SharedResults:
         if len(self._stored) > MAX_REMEMBERED:
             del self._stored[next(iter(self._stored))]
         with suppress(EngineError):
-            self._engine.run(
+            self._engine.run_deferred(
                 STORE,
                 result,
                 lease,

@@ -8,6 +8,8 @@ import pytest
 
 from server.state.connecting import client_factory, parse_state_url
 from server.state.encryption import Encryption
+from server.state.keys import CHANNEL, LEASE
+from server.state.scripts import RELEASE, RENEW
 from server.state.shared_state import SharedState
 from testkit.engine import EngineProcess, engine
 from testkit.server_process import free_ports
@@ -122,3 +124,27 @@ async def test_a_busy_event_loop_is_no_outage(valkey: EngineProcess) -> None:
             time.sleep(0.7)  # noqa: ASYNC251 (the point)
             await reading
             assert one.is_up
+
+
+async def test_what_was_read_is_shared_though_its_process_ends(valkey: EngineProcess) -> None:
+    """Storing is deferred, not lost: others would wait until the lease ends, and ask the vendor again."""
+    vendor = CountingVendor()
+    async with replica(valkey.url, vendor) as other:
+        async with replica(valkey.url, vendor) as one:
+            await one.until(lambda: one.is_up and other.is_up)
+            await one.read()
+        async with asyncio.timeout(LEASE / 2):
+            assert await other.read() == f"{ID} 1".encode()
+
+
+async def test_a_deferred_script_runs_by_itself_and_in_its_place(valkey: EngineProcess) -> None:
+    """When no other comes that it could join; and before one that is run after it."""
+    async with replica(valkey.url, CountingVendor()) as one:
+        await one.until(lambda: one.is_up)
+        engine = one.state.engine
+        valkey.command("SET", "cr:{a}:l", "mine 0")
+        engine.run_deferred(RELEASE, "cr:{a}:l", "mine", CHANNEL, "a")
+        await one.until(lambda: valkey.command("EXISTS", "cr:{a}:l") == b":0\r\n")
+        valkey.command("SET", "cr:{a}:l", "mine 0")
+        engine.run_deferred(RELEASE, "cr:{a}:l", "mine", CHANNEL, "a")
+        assert not await engine.run(RENEW, "cr:{a}:l", "mine", 1000), "it is released by then"
