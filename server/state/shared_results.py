@@ -13,13 +13,12 @@ from .changes import Changes
 from .encryption import Encryption
 from .engine import Engine
 from .keys import CHANNEL, EPOCH_LIFETIME, LEASE, keys_of, lifetime, milliseconds
-from .scripts import NOW, RELEASE, RENEW, STORE, TAKE
+from .leases import Leases
+from .scripts import NOW, RELEASE, STORE, TAKE
 from .shared_pushes import SharedPushes
 from .values import EngineError, Message, OwnResult, Read, SharedResult
 from .waiting import Waiting
 
-RENEW_EVERY = 1.0
-"""Seconds between two renewals of a reader's lease."""
 POLL = 1.0
 """Seconds after which a reader that waits for another looks again, message or not; much sooner without a channel."""
 POLL_WITHOUT_CHANNEL = 0.2
@@ -41,6 +40,7 @@ class SharedResults:
         self.pushes = SharedPushes(engine, encryption, final_max_age)
         self._waiting = Waiting()
         self._changes = Changes(engine)
+        self._leases = Leases(engine)
         self._stored: dict[str, int] = {}  # by this process, and not published yet
         self._not_before = 0
         self.has_channel = False
@@ -125,7 +125,8 @@ class SharedResults:
     ) -> OwnResult[Read]:
         """token: of the lease; empty without one."""
         result, lease, changes = keys_of(call_request_id)
-        renewing = asyncio.create_task(self._renew(lease, token)) if token else None
+        if token:
+            self._leases.hold(lease, token)
         try:
             reading = await ask_vendor()
         except BaseException:
@@ -134,8 +135,8 @@ class SharedResults:
                     self._engine.run(RELEASE, lease, token, CHANNEL, call_request_id)
             raise
         finally:
-            if renewing is not None:
-                renewing.cancel()
+            if token:
+                self._leases.let_go(token)
         stored = self._encryption.encrypt(result.encode(), reading.answer)
         self._stored[call_request_id] = t
         if len(self._stored) > MAX_REMEMBERED:
@@ -156,12 +157,6 @@ class SharedResults:
                 call_request_id,
             )
         return OwnResult(reading, t)
-
-    async def _renew(self, lease: str, token: str) -> None:
-        while True:
-            await asyncio.sleep(RENEW_EVERY)
-            with suppress(EngineError):
-                await self._engine.run(RENEW, lease, token, milliseconds(LEASE))
 
     async def _until(self, message: "asyncio.Future[None]", lease_left: float, deadline: Deadline) -> None:
         """Waits for the message, for the end of the lease, or for a while. Raises DEADLINE_EXCEEDED."""
