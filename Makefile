@@ -32,7 +32,7 @@ $(RUN_STAMP): requirements/runtime.txt
 	@echo $(CURDIR) >$@
 
 $(STAMP): requirements/dev.txt pyproject.toml | $(RUN_STAMP)
-	@echo "Setting up $(VENV) with the tools of development, once: 120 MB, about 60 s."
+	@echo "Setting up $(VENV) with the tools of development, once: 140 MB, about 60 s."
 	@$(PIP) -r requirements/dev.txt
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
 	@echo $(CURDIR) >$@
@@ -52,7 +52,7 @@ stubs: setup  ## Builds what teams take of the contract into dist/stubs: package
 	$(BIN)/python -m tools.stubs
 
 release: setup  ## Builds a release of the commit into dist/release. KEY=cosign.key: signed. BASE=…: the image's base. docs/releasing.md
-	$(if $(KEY),tools/go/install release)
+	tools/go/install chart $(if $(KEY),release)
 	$(BIN)/python -m tools.release $(if $(BASE),--base $(BASE)) $(if $(KEY),--key $(KEY))
 
 verify-release: setup  ## Verifies dist/release, or RELEASE=folder, with KEY=cosign.pub.

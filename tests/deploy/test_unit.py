@@ -41,6 +41,11 @@ def test_a_wrong_setting_is_not_tried_again() -> None:
     assert UNIT["StartLimitIntervalSec"] == ["0"]
 
 
+def test_the_metrics_see_their_process() -> None:
+    """`process_*` need /proc/stat, which ProcSubset=pid hides."""
+    assert UNIT["ProcSubset"] == ["all"]
+
+
 def test_threads_may_yield() -> None:
     """GATEWAY_IO_NICENESS calls setpriority, which is in a group of calls that is refused."""
     assert UNIT["SystemCallFilter"] == ["@system-service", "~@privileged @resources", "setpriority"]

@@ -90,7 +90,7 @@ CHECKS: tuple[Check, ...] = (
     Check(
         "release",
         "two clean clones make the same files; signatures and provenance hold, and a changed byte is found",
-        (("tools/go/install", "release"), (sys.executable, "-m", "tools.deploy.release")),
+        (("tools/go/install", "release", "chart"), (sys.executable, "-m", "tools.deploy.release")),
     ),
 )
 

@@ -38,6 +38,7 @@ def _signed(command: str, bundle: Path, key: Path, password: str, *what: str) ->
         _cosign("trusted-root", "create", "--out", str(services["--trusted-root"]))
         options = [f"{name}={path}" for name, path in services.items()]
         _cosign(command, f"--key={key}", f"--bundle={bundle}", "--yes", *options, *what, password=password)
+    bundle.chmod(0o644)  # cosign keeps it to us, and it is there for everybody
 
 
 def verify_file(file: Path, key: Path) -> str | None:
