@@ -120,3 +120,11 @@ def test_the_api_server_of_the_checks_says_its_version() -> None:
     cluster = ROOT / "tools" / "go" / "cluster"
     (version,) = re.findall(r"k8s.io/kubernetes (v[0-9.]+)", (cluster / "go.mod").read_text())
     assert (cluster / "ldflags").read_text().strip().endswith(f"={version}")
+
+
+def test_a_value_that_is_taken_away_is_named() -> None:
+    """`ports: null` has the schema's sentence, not an error of a template; what may be empty may be absent."""
+    assert set(SCHEMA["required"]) == {name for name, value in VALUES.items() if value and isinstance(value, dict)}
+    for name in {*SCHEMA["required"]} - {"valkey"}:
+        needed = {key for key, value in VALUES[name].items() if not isinstance(value, list) and value != {}}
+        assert set(SCHEMA["properties"][name].get("required", [])) == needed, name

@@ -45,8 +45,21 @@ SET_BY = {
 SECRET_TOO = ("vendor_client_id",)
 """No secrets, but may be files beside them: replaced together, without a restart."""
 
-_URL = "^https?://[^\\s]+$"
-_PATTERNS = {"vendor_url": _URL, "vendor_token_url": _URL, "sandbox_listen": "^.+:[0-9]{1,5}$"}
+_URL = "^https?://[^\\s/?#@]+(/[^\\s?#@]*)?$"
+_PATH = "^/[A-Za-z0-9._~/{}-]*$"
+_NUMBER = "^[0-9]+([.][0-9]+)?$"
+_NETWORKS = "^[0-9A-Fa-f.:/, ]*$"
+_PATTERNS = {
+    "vendor_url": _URL,
+    "vendor_token_url": _URL,
+    "otlp_endpoint": _URL,
+    "vendor_token_path": _PATH,
+    "vendor_cancel_path": _PATH,
+    "webhook_sources": _NETWORKS,
+    "webhook_trusted_proxies": _NETWORKS,
+    "sandbox_listen": "^.+:[0-9]{1,5}$",
+}
+"""Forms that the gateway checks by code, as far as a pattern can have them."""
 
 
 def camel(name: str) -> str:
@@ -99,7 +112,10 @@ def _schema_of_settings(texts: dict[str, str]) -> dict[str, Any]:
         schema = {key: found[key] for key in kept if key in found}
         if name in _PATTERNS:
             schema["pattern"] = _PATTERNS[name]
-        schema["type"] = [schema["type"], "null"]  # null: takes back what another file of values sets
+        kinds = [schema["type"]]
+        if "number" in kinds:
+            kinds, schema["pattern"] = ["number", "string"], _NUMBER  # helm's --set takes a fraction for a text
+        schema["type"] = [*kinds, "null"]  # null: takes back what another file of values sets
         if "enum" in schema:
             schema["enum"] = [*schema["enum"], None]
         properties[camel(name)] = {"description": texts.get(name, "")} | schema

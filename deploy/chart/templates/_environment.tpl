@@ -1,12 +1,13 @@
 {{/* The container's environment as a list in YAML: the chart's own, then extraEnv, which wins by name. */}}
 {{- define "gateway.environment" -}}
-{{- $values := .Values }}
+{{- $settings := default dict .Values.settings }}
+{{- $secrets := default dict .Values.secrets }}
 {{- $known := include "gateway.settings" . | fromJson }}
 {{- $entries := list
   (list "GATEWAY_LISTEN" (printf "0.0.0.0:%d" (int .Values.ports.grpc)))
   (list "GATEWAY_METRICS_LISTEN" (printf "0.0.0.0:%d" (int .Values.ports.metrics)))
 }}
-{{- if .Values.secrets }}
+{{- if $secrets }}
 {{- $entries = append $entries (list "GATEWAY_SECRETS_DIR" "/run/gateway/secrets") }}
 {{- end }}
 {{- with .Values.tls.existingSecret }}
@@ -29,7 +30,7 @@
 {{- if .Values.stateCa }}
 {{- $entries = append $entries (list "GATEWAY_STATE_CA" "/run/gateway/state-ca/ca.crt") }}
 {{- end }}
-{{- if and .Values.valkey.enabled (not .Values.secrets.stateUrl) }}
+{{- if and .Values.valkey.enabled (not $secrets.stateUrl) }}
 {{- $entries = append $entries (list "GATEWAY_STATE_URL" (printf "redis://%s:6379" (include "gateway.valkey" .))) }}
 {{- end }}
 {{- if .Values.webhook.enabled }}
@@ -43,7 +44,7 @@
 {{- end }}
 {{- end }}
 {{- range $name := $known.plain }}
-{{- $value := get $values.settings (include "gateway.camel" $name) }}
+{{- $value := get $settings (include "gateway.camel" $name) }}
 {{- if not (or (kindIs "invalid" $value) (eq (toString $value) "")) }}
 {{- $entries = append $entries (list (printf "GATEWAY_%s" (upper $name)) (include "gateway.text" $value)) }}
 {{- end }}

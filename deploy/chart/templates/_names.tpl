@@ -65,7 +65,7 @@ metadata:
 {{- $root := index . 0 }}
 {{- $name := index . 1 }}
 {{- $known := include "gateway.settings" $root | fromJson }}
-{{- $value := get $root.Values.settings $name }}
+{{- $value := get (default dict $root.Values.settings) $name }}
 {{- if or (kindIs "invalid" $value) (eq (toString $value) "") }}
 {{- $value = get $known.defaults $name }}
 {{- end }}

@@ -2,8 +2,8 @@
 {{- define "gateway.refuse" -}}
 {{- $lines := list }}
 {{- $values := .Values }}
-{{- $settings := .Values.settings }}
-{{- $secrets := .Values.secrets }}
+{{- $settings := default dict .Values.settings }}
+{{- $secrets := default dict .Values.secrets }}
 {{- $known := include "gateway.settings" . | fromJson }}
 {{- $plaintext := eq (include "gateway.setting" (list . "allowPlaintext")) "true" }}
 {{- $sandbox := eq (include "gateway.setting" (list . "allowSandbox")) "true" }}
@@ -95,6 +95,22 @@
   {{- $lines = append $lines (printf "secrets.stateUrl: needed with valkey.acl.existingSecret: redis://USER:PASSWORD@%s:6379" (include "gateway.valkey" .)) }}
 {{- end }}
 
+{{- if and .Values.valkey.enabled $secrets.stateUrl (not (dig "acl" "existingSecret" "" .Values.valkey)) }}
+  {{- $lines = append $lines "secrets.stateUrl, valkey.enabled: which of the two engines? Both only for valkey.acl" }}
+{{- end }}
+
+{{- /* Memory. */}}
+{{- $workers := include "gateway.setting" (list . "workers") | float64 }}
+{{- $cache := include "gateway.setting" (list . "cacheBytes") | float64 }}
+{{- $limit := include "gateway.text" (dig "limits" "memory" "" (default dict .Values.resources)) }}
+{{- if $limit }}
+  {{- $units := dict "k" 1e3 "M" 1e6 "G" 1e9 "T" 1e12 "Ki" 1024.0 "Mi" 1048576.0 "Gi" 1073741824.0 "Ti" 1099511627776.0 }}
+  {{- $bytes := mulf (regexFind "^[0-9.]+" $limit | float64) (default 1.0 (get $units (regexFind "[A-Za-z]+$" $limit))) }}
+  {{- if gt (mulf $workers $cache) $bytes }}
+    {{- $lines = append $lines (printf "settings.cacheBytes: %.0f bytes in each of %.0f workers are more than resources.limits.memory, %s" $cache $workers $limit) }}
+  {{- end }}
+{{- end }}
+
 {{- /* Ports. */}}
 {{- $ports := dict }}
 {{- range $name, $port := .Values.ports }}
@@ -136,7 +152,7 @@
   {{- if and .enabled (gt (int .minReplicas) (int .maxReplicas)) }}
     {{- $lines = append $lines (printf "autoscaling: minReplicas %v is more than maxReplicas %v" .minReplicas .maxReplicas) }}
   {{- end }}
-  {{- if and .enabled (not (dig "requests" "cpu" "" $values.resources)) }}
+  {{- if and .enabled (not (dig "requests" "cpu" "" (default dict $values.resources))) }}
     {{- $lines = append $lines "autoscaling.targetCPU: a percentage of resources.requests.cpu, which is missing" }}
   {{- end }}
 {{- end }}

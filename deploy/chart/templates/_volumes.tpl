@@ -4,7 +4,7 @@
 {{- $known := include "gateway.settings" . | fromJson }}
 {{- $sources := list }}
 {{- range $name := $known.secret }}
-{{- with get $.Values.secrets (include "gateway.camel" $name) }}
+{{- with get (default dict $.Values.secrets) (include "gateway.camel" $name) }}
 {{- $file := printf "gateway_%s" $name }}
 {{- $item := dict "key" (default $file .key) "path" $file }}
 {{- $sources = append $sources (dict "secret" (dict "name" .existingSecret "items" (list $item))) }}
