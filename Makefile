@@ -11,7 +11,7 @@ PROTOS := $(wildcard protos/callrequest/v1/*.proto)
 # What `buf breaking` compares with: main's last commit, wherever this clone has it.
 MAIN = $(shell git rev-parse --verify --quiet main || git rev-parse --verify --quiet origin/main || echo HEAD)
 
-.PHONY: help setup run test clients stubs release verify-release faults soak loadtest profile check deploy-check format generate examples audit sbom lock clean
+.PHONY: help setup run test clients stubs release verify-release faults soak loadtest profile simulate check deploy-check format generate examples audit sbom lock clean
 .DEFAULT_GOAL := help
 
 help:  ## Lists the targets.
@@ -72,6 +72,9 @@ loadtest: setup  ## Runs the load tests with ghz, some 2 minutes, and writes bui
 profile: setup  ## Shows where a call's CPU goes, against its budget: docs/profile.md.
 	tools/go/install
 	$(BIN)/python -m measure.profiling
+
+simulate: setup  ## Simulates a day of up to a million open call requests: docs/scale.md. CHECK=1: against real processes.
+	$(BIN)/python -m measure.simulate $(if $(MEASURE),--measure) $(if $(CHECK),--check)
 
 check: setup  ## Checks format, lint, types, protos, generated code, platforms and the Dockerfile.
 	$(BIN)/ruff format --check .

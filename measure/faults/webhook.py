@@ -1,15 +1,9 @@
 """Cases: the vendor's pushes, sent twice, changed, forged, too old, in floods, and to gateways that are killed."""
 
 import asyncio
-import base64
-import hashlib
-import hmac
-import json
 import random
 import time
 from contextlib import suppress
-from dataclasses import dataclass
-from datetime import UTC, datetime
 from typing import Any
 
 import aiohttp
@@ -17,46 +11,12 @@ import aiohttp
 from callrequest.v1 import call_request_pb2 as pb
 from testkit.calls import counted, identifier
 from testkit.gateway_process import GatewayProcess
+from testkit.pushes import HINT, PATH, SETTINGS, Push, signed
 from testkit.stateful_vendor import after
 from testkit.watch_connection import WatchConnection
 
 from .fault_case import FaultCase, Findings, Form
 from .fleet import sharing
-
-_KEY = bytes(range(32))
-_TOKEN = "a-token-of-the-suite"
-_SETTINGS = {
-    "WEBHOOK_LISTEN": "127.0.0.1:{port}",
-    "WEBHOOK_SECRETS": "whsec_" + base64.b64encode(_KEY).decode(),
-    "WEBHOOK_TOKENS": _TOKEN,
-}
-_HINT = {"Authorization": f"Bearer {_TOKEN}"}
-_PATH = "/webhooks/call-request-completed"
-
-
-@dataclass(frozen=True, slots=True)
-class _Push:
-    """A push of a completed call. occurred: seconds ago."""
-
-    call_request_id: str
-    event_id: str
-    summary: str = "confirmed"
-    occurred: float = 0.0
-
-    @property
-    def body(self) -> bytes:
-        moment = datetime.fromtimestamp(time.time() - self.occurred, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
-        outcome = {"callType": "BOOKING_VERIFICATION", "callStatus": "SUCCESS", "outcomeSummary": self.summary}
-        data = {"callRequestId": self.call_request_id, "callRequestStatus": "COMPLETED", "result": outcome}
-        document = {"eventId": self.event_id, "eventType": "call.request.completed", "occurredAt": moment}
-        return json.dumps({**document, "data": data}).encode()
-
-
-def _signed(body: bytes, seconds: float = 0) -> dict[str, str]:
-    moment = str(int(time.time() - seconds))
-    digest = hmac.new(_KEY, f"msg.{moment}.".encode() + body, hashlib.sha256).digest()
-    signature = "v1," + base64.b64encode(digest).decode()
-    return {"webhook-id": "msg", "webhook-timestamp": moment, "webhook-signature": signature}
 
 
 def _address(gateway: GatewayProcess) -> str:
@@ -67,9 +27,9 @@ async def _post(
     session: aiohttp.ClientSession, gateway: GatewayProcess, body: bytes, headers: dict[str, str] | None = None
 ) -> int | None:
     """The status; None without an answer."""
-    sent = _signed(body) if headers is None else headers
+    sent = signed(body) if headers is None else headers
     with suppress(aiohttp.ClientError, TimeoutError, OSError):
-        async with session.post(f"http://{_address(gateway)}{_PATH}", data=body, headers=sent) as reply:
+        async with session.post(f"http://{_address(gateway)}{PATH}", data=body, headers=sent) as reply:
             return reply.status
     return None
 
@@ -88,22 +48,22 @@ async def _outcomes(gateways: list[GatewayProcess], outcome: str) -> float:
 async def _once(form: Form, findings: Findings) -> None:
     """One push a hundred times at once, then another body, an old signature, a retry after 20 hours; a watcher."""
     each = identifier("pushed", 1)
-    async with sharing(2, **_SETTINGS) as fleet, _session() as session:
+    async with sharing(2, **SETTINGS) as fleet, _session() as session:
         watching = await WatchConnection.to(fleet.gateways[1].port)
         stream = watching.watch(each)
         while not watching.messages[stream]:  # noqa: ASYNC110 (nothing to wait for)
             await asyncio.sleep(0.02)
-        body, begun = _Push(each, "evt-1").body, time.monotonic()
+        body, begun = Push(each, "evt-1").body, time.monotonic()
         first = await _post(session, fleet.gateways[0], body)
         while watching.messages[stream] < 2 and time.monotonic() - begun < 10:  # noqa: ASYNC110
             await asyncio.sleep(0.005)
         late = watching.latest - begun
         statuses = await asyncio.gather(*(_post(session, fleet.gateways[n % 2], body) for n in range(99)))
         applied = await _outcomes(fleet.gateways, "applied")
-        other = await _post(session, fleet.gateways[1], _Push(each, "evt-1", "another").body)
-        aged = _Push(each, "evt-2").body
-        old = await _post(session, fleet.gateways[0], aged, _signed(aged, 360))
-        retried = _Push(identifier("pushed", 2), "evt-3", occurred=20 * 3600).body
+        other = await _post(session, fleet.gateways[1], Push(each, "evt-1", "another").body)
+        aged = Push(each, "evt-2").body
+        old = await _post(session, fleet.gateways[0], aged, signed(aged, 360))
+        retried = Push(identifier("pushed", 2), "evt-3", occurred=20 * 3600).body
         retry = await _post(session, fleet.gateways[0], retried)
         seen = await fleet.clients[1].read(each, 5)
         watching.close()
@@ -119,8 +79,8 @@ async def _once(form: Form, findings: Findings) -> None:
 
 async def _killed(form: Form, findings: Findings) -> None:
     """Gateways are killed in the midst of pushes; the sender sends again what was not answered with 2xx."""
-    pushes = [_Push(identifier("kept", number), f"evt-{number}") for number in range(form.of(60, 600))]
-    async with sharing(2, **_SETTINGS) as fleet, _session() as session:
+    pushes = [Push(identifier("kept", number), f"evt-{number}") for number in range(form.of(60, 600))]
+    async with sharing(2, **SETTINGS) as fleet, _session() as session:
         sending = [asyncio.ensure_future(_post(session, fleet.gateways[0], push.body)) for push in pushes]
         await asyncio.wait(sending, return_when=asyncio.FIRST_COMPLETED)
         fleet.gateways[0].end()
@@ -137,10 +97,10 @@ async def _fuzzed(form: Form, findings: Findings) -> None:
     """Signature headers, bodies and encodings at random."""
     chance, ended = random.Random(7), list[Any]()
     texts = ["", "v1,", "v1,=", "v2,AAAA v1,AAAA", "nan", "1e999", "-1", "é", "x" * 5000, "whsec_", "0"]
-    async with sharing(1, **_SETTINGS) as fleet, _session() as session:
+    async with sharing(1, **SETTINGS) as fleet, _session() as session:
         for number in range(form.of(300, 5000)):
-            body = bytearray(_Push(identifier("fuzz", number), f"evt-{number}").body)
-            headers = _signed(bytes(body)) if chance.random() < 0.5 else dict(_HINT)
+            body = bytearray(Push(identifier("fuzz", number), f"evt-{number}").body)
+            headers = signed(bytes(body)) if chance.random() < 0.5 else dict(HINT)
             for _ in range(chance.randint(1, 5)):
                 at = chance.randrange(len(body))
                 body[at : at + chance.choice((0, 1, 40))] = chance.randbytes(chance.choice((0, 1, 40)))
@@ -150,7 +110,7 @@ async def _fuzzed(form: Form, findings: Findings) -> None:
             if chance.random() < 0.3:
                 headers["Content-Encoding"] = chance.choice(["gzip", "deflate", "br", "zstd", "x"])
             ended.append(await _post(session, fleet.gateways[0], bytes(body), headers))
-        alive = await _post(session, fleet.gateways[0], _Push(identifier("fuzz", 0), "evt-true").body)
+        alive = await _post(session, fleet.gateways[0], Push(identifier("fuzz", 0), "evt-true").body)
         defects = fleet.gateways[0].defects()
     wrong = [each for each in ended if each is not None and each >= 500]
     findings.record(f"{counted(ended)}; then {alive}", not wrong and alive == 200)
@@ -159,15 +119,15 @@ async def _fuzzed(form: Form, findings: Findings) -> None:
 
 async def _unfinished(form: Form, findings: Findings) -> None:
     """Senders that never finish their request."""
-    async with sharing(1, **_SETTINGS) as fleet, _session() as session:
+    async with sharing(1, **SETTINGS) as fleet, _session() as session:
         host, _, port = _address(fleet.gateways[0]).rpartition(":")
         writers = [(await asyncio.open_connection(host, int(port)))[1] for _ in range(200)]
         for number, writer in enumerate(writers):
-            head = f"POST {_PATH} HTTP/1.1\r\nContent-Length: 100\r\n"
+            head = f"POST {PATH} HTTP/1.1\r\nContent-Length: 100\r\n"
             writer.write(head[: 10 + number].encode() if number % 2 else f"{head}\r\n{{".encode())
         begun = time.monotonic()
         statuses = [
-            await _post(session, fleet.gateways[0], _Push(identifier("whole", n), f"evt-{n}").body) for n in range(20)
+            await _post(session, fleet.gateways[0], Push(identifier("whole", n), f"evt-{n}").body) for n in range(20)
         ]
         seconds = (time.monotonic() - begun) / 20
         for writer in writers:
@@ -177,13 +137,13 @@ async def _unfinished(form: Form, findings: Findings) -> None:
 
 async def _flood(form: Form, findings: Findings) -> None:
     """Hints, many more than the vendor could answer: about one call request, and about others."""
-    async with sharing(1, **_SETTINGS) as fleet, _session() as session:
+    async with sharing(1, **SETTINGS) as fleet, _session() as session:
         fleet.vendor.on_read = after(0.05, fleet.vendor.result_of)
         begun, statuses = time.monotonic(), list[Any]()
         while time.monotonic() - begun < 5:
-            bodies = [_Push(identifier("hint", number), f"evt-{random.random()}").body for number in range(4)]
+            bodies = [Push(identifier("hint", number), f"evt-{random.random()}").body for number in range(4)]
             statuses += await asyncio.gather(
-                *(_post(session, fleet.gateways[0], bodies[n % 4], _HINT) for n in range(32))
+                *(_post(session, fleet.gateways[0], bodies[n % 4], HINT) for n in range(32))
             )
         seconds = time.monotonic() - begun
         reads = fleet.vendor.reads.total()
