@@ -79,9 +79,9 @@ class Connection(asyncio.Protocol):
         self.greeted = asyncio.Event()
 
     @classmethod
-    async def to(cls, port: int) -> Self:
+    async def to(cls, port: int, host: str = "127.0.0.1") -> Self:
         """Connects, and waits for the server's settings."""
-        _, connection = await asyncio.get_running_loop().create_connection(cls, "127.0.0.1", port)
+        _, connection = await asyncio.get_running_loop().create_connection(cls, host, port)
         async with asyncio.timeout(10):
             await connection.greeted.wait()
         return connection

@@ -6,7 +6,7 @@ import socket
 import ssl
 import struct
 from collections import defaultdict, deque
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, Self
 from urllib.parse import parse_qs, urlsplit
@@ -70,9 +70,9 @@ class ScriptedVendor:
         """Accepts no more connections; those that are open stay."""
         self._server.close()
 
-    async def listen(self, port: int) -> None:
-        """Listens on the port, 0 for a free one; again after it was closed."""
-        self._server = await asyncio.start_server(self._serve, "127.0.0.1", port, ssl=self._tls)
+    async def listen(self, port: int, hosts: Sequence[str] = ("127.0.0.1",)) -> None:
+        """Listens on the port, 0 for a free one; again after it was closed. hosts: its addresses."""
+        self._server = await asyncio.start_server(self._serve, hosts, port, ssl=self._tls)
         port = self._server.sockets[0].getsockname()[1]
         self.url = f"{'https' if self._tls else 'http'}://{'localhost' if self._tls else '127.0.0.1'}:{port}"
 

@@ -32,12 +32,10 @@ class WatchConnection(asyncio.Protocol):
         self.greeted = asyncio.Event()
 
     @classmethod
-    async def to(cls, port: int, *, reads: bool = True, answers_pings: bool = True) -> Self:
+    async def to(cls, port: int, *, host: str = "127.0.0.1", reads: bool = True, answers_pings: bool = True) -> Self:
         """Connects, and waits for the server's settings."""
         loop = asyncio.get_running_loop()
-        _, connection = await loop.create_connection(
-            lambda: cls(reads=reads, answers_pings=answers_pings), "127.0.0.1", port
-        )
+        _, connection = await loop.create_connection(lambda: cls(reads=reads, answers_pings=answers_pings), host, port)
         async with asyncio.timeout(30):
             await connection.greeted.wait()
         return connection

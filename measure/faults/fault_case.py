@@ -42,6 +42,7 @@ class FaultCase:
     """One fault and its promise.
 
     name: unique, of a–z, 0–9 and hyphens. timeout: seconds after which the measurement is ended, and the case fails.
+    lacking: returns what this machine lacks for it; empty: nothing.
     """
 
     name: str
@@ -49,6 +50,7 @@ class FaultCase:
     promise: str
     measure: Callable[[Form, Findings], Awaitable[None]]
     timeout: float = 30.0
+    lacking: Callable[[], str] = str
 
     @property
     def line(self) -> str:

@@ -15,7 +15,7 @@ from testkit.server_process import free_ports
 from testkit.stateful_vendor import Vendor
 
 REPLICAS = 4
-_KEYS = "AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8="  # 32 bytes: of the suite, and so no secret
+STATE_KEYS = "AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8="  # 32 bytes: of the suite, and so no secret
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,5 +66,10 @@ def _replica(
 ) -> AbstractAsyncContextManager[GatewayProcess]:
     (port,) = free_ports(1)
     own: dict[str, Any] = {name: str(value).replace("{port}", str(port)) for name, value in settings.items()}
-    shared: dict[str, Any] = {"STATE_URL": running.url, "STATE_KEYS": _KEYS, "DEFAULT_MAX_AGE": "", "FINAL_MAX_AGE": ""}
+    shared: dict[str, Any] = {
+        "STATE_URL": running.url,
+        "STATE_KEYS": STATE_KEYS,
+        "DEFAULT_MAX_AGE": "",
+        "FINAL_MAX_AGE": "",
+    }
     return serving(vendor.url, **(shared | own))

@@ -20,6 +20,8 @@ class Measured:
 def print_progress(measured: Measured) -> None:
     """Prints one line for a case on stderr as soon as it is measured; with its figures when it does not hold."""
     result = "holds" if measured.findings.held else f"DOES NOT HOLD: {measured.findings}"
+    if lacking := measured.case.lacking():
+        result = f"not measured here: {lacking}"
     print(f"{measured.case.name} ({measured.seconds:.0f} s): {result}", file=sys.stderr, flush=True)
 
 

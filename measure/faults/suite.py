@@ -13,9 +13,11 @@ from . import (
     company_network,
     defects,
     ending,
+    engine_outages,
     failing_reads,
     greedy,
     hostile,
+    machines,
     overload,
     processes,
     reading,
@@ -54,6 +56,8 @@ CASES = (
     *state.CASES,
     *tracing.CASES,
     *shared_watching.CASES,
+    *engine_outages.CASES,
+    *machines.CASES,
     *watching.CASES,
     *webhook.CASES,
     *workers.CASES,
@@ -105,6 +109,9 @@ def succeeded(measured: list[Measured]) -> bool:
 
 async def _measure(case: FaultCase, form: Form) -> Measured:
     begun, findings = time.monotonic(), Findings()
+    if lacking := case.lacking():
+        findings.record(f"not measured here: {lacking}")
+        return Measured(case, findings, 0.0)
     try:
         async with asyncio.timeout(case.timeout):
             await case.measure(form, findings)

@@ -11,6 +11,7 @@ import aiohttp
 from callrequest.v1 import call_request_pb2 as pb
 from testkit.calls import counted, identifier
 from testkit.gateway_process import GatewayProcess
+from testkit.http2_connection import Ended
 from testkit.pushes import HINT, PATH, SETTINGS, Push, signed
 from testkit.stateful_vendor import after
 from testkit.watch_connection import WatchConnection
@@ -155,7 +156,46 @@ async def _flood(form: Form, findings: Findings) -> None:
     findings.record(f"a caller's read {read.seconds * 1000:.0f} ms", read.code == 0 and read.seconds < 1)
 
 
+async def _order(form: Form, findings: Findings) -> None:
+    """The vendor still reads IN_PROGRESS when it pushes COMPLETED of the same second; then an older push."""
+    ids = [identifier("order", number) for number in range(form.of(20, 200))]
+    async with sharing(2, **SETTINGS) as fleet, _session() as session:
+        for each in ids:
+            fleet.vendor.statuses[each] = "IN_PROGRESS"
+        watching = await WatchConnection.to(fleet.gateways[1].port)
+        ends: list[Ended] = []
+        for each in ids[:50]:
+            watching.follow(each, lambda result: None, ends.append)
+        await asyncio.sleep(1.6 - time.time() % 1)  # a push has whole seconds: it seems older than what is read now
+        read = await fleet.herd(ids, 2, 5, max_age=0)
+        fleet.vendor.on_read = after(0.3, fleet.vendor.result_of)
+        slow = asyncio.ensure_future(fleet.herd(ids, 2, 5, max_age=0.001))
+        await asyncio.sleep(0.1)
+        pushed = await asyncio.gather(
+            *(_post(session, fleet.gateways[0], Push(each, f"evt-{each}").body) for each in ids)
+        )
+        await slow
+        older = [Push(each, f"old-{each}", "older", occurred=5).body for each in ids]
+        stale = await asyncio.gather(*(_post(session, fleet.gateways[1], body) for body in older))
+        await asyncio.sleep(1.2)
+        seen = await fleet.herd(ids, 2, 5)
+        watching.close()
+    before = {pb.CallRequestStatus.Name(each.result.status) for each in read}
+    findings.record(f"pushes {counted(pushed)}, older ones {counted(stale)}", {*pushed, *stale} == {200})
+    final = [each.result.outcome.outcome_summary for each in seen]
+    findings.record(f"{', '.join(before)} before; afterwards {counted(final)}", set(final) == {"confirmed"})
+    statuses = [each.code for each in ends]
+    findings.record(f"watches ended: {counted(statuses)}", len(ends) == len(ids[:50]) and set(statuses) == {0})
+
+
 CASES = (
+    FaultCase(
+        "webhook-order",
+        "COMPLETED pushed in the second of a reading, and during a read, of IN_PROGRESS; then an older push",
+        "the pushed result stays, for every reader; who watches is told of it and nothing after it",
+        _order,
+        60,
+    ),
     FaultCase(
         "webhook-once",
         "a push 100 times over 2 gateways; another body; an old signature; a retry after 20 hours",

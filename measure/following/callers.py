@@ -24,21 +24,28 @@ PAUSE = 0.2
 
 @dataclass(slots=True)
 class Gateway:
-    """A gateway as callers reach it. port: on loopback."""
+    """A gateway as callers reach it."""
 
     port: int
+    host: str = "127.0.0.1"
     _polls: list[Connection] = field(default_factory=list)
     _watches: list[WatchConnection] = field(default_factory=list)
     _connecting: asyncio.Lock = field(default_factory=asyncio.Lock)
 
-    async def poll(self, call_request_id: str) -> Ended:
+    async def read(self, call_request_id: str, max_age: float | None = None) -> Ended:
         """Reads a result. Raises OSError when there is no gateway."""
+        return await (await self._connection()).read(call_request_id, DEADLINE, max_age)
+
+    async def cancel(self, call_request_id: str) -> Ended:
+        """Cancels a call request. Raises OSError when there is no gateway."""
+        return await (await self._connection()).cancel(call_request_id, DEADLINE)
+
+    async def _connection(self) -> Connection:
         async with self._connecting:
             self._polls = [each for each in self._polls if not each.closed and not each.going_away]
             while len(self._polls) < 8:
-                self._polls.append(await Connection.to(self.port))
-            connection = min(self._polls, key=lambda each: len(each.open))
-        return await connection.read(call_request_id, DEADLINE)
+                self._polls.append(await Connection.to(self.port, self.host))
+            return min(self._polls, key=lambda each: len(each.open))
 
     async def watch(self, call_request_id: str, received: Callable[[CallRequestResult], None]) -> Ended:
         """Watches until the watch ends. Raises OSError when there is no gateway."""
@@ -48,7 +55,7 @@ class Gateway:
             free = (each for each in self._watches if each.open < WATCHES_PER_CONNECTION)
             connection = next(free, None)
             if connection is None:
-                self._watches.append(connection := await WatchConnection.to(self.port))
+                self._watches.append(connection := await WatchConnection.to(self.port, host=self.host))
             connection.follow(call_request_id, received, lambda end: None if ended.done() else ended.set_result(end))
         return await ended
 
@@ -79,7 +86,7 @@ class Caller:
         gateway, seen, due = self.gateway(), -1, time.monotonic()
         while seen != FINAL:
             try:
-                ended = await gateway.poll(call_request_id)
+                ended = await gateway.read(call_request_id)
             except OSError:
                 ended = Ended(None, 0)
             if ended.code == 0:
