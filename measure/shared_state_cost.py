@@ -4,15 +4,14 @@
 """
 
 import asyncio
-import os
 import sys
 import time
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from itertools import count
-from pathlib import Path
 from statistics import median
 
+from measure.cpu import cpu_seconds
 from testkit.calls import identifier
 from testkit.engine import engine
 from testkit.gateway_process import GatewayProcess, serving
@@ -32,8 +31,7 @@ class _Side:
     client: Connections
 
     def cpu(self) -> float:
-        fields = Path(f"/proc/{self.gateway.process.pid}/stat").read_text().rpartition(")")[2].split()
-        return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+        return cpu_seconds(self.gateway.process.pid)
 
     async def measure(self, *, known: bool) -> float:
         """Microseconds of CPU a call. known: 100 ids are polled; else each call reads a new one."""

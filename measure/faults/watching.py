@@ -6,7 +6,6 @@ import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from itertools import pairwise
-from pathlib import Path
 
 import grpc
 from google.protobuf.duration_pb2 import Duration
@@ -18,6 +17,7 @@ from callrequest.v1.call_request_service_pb2 import (
     GetCallRequestResultRequest,
     WatchCallRequestResultRequest,
 )
+from measure.cpu import cpu_seconds
 from testkit.calls import client_of, counted, identifier
 from testkit.gateway_process import GatewayProcess, serving
 from testkit.scripted_vendor import never
@@ -28,13 +28,6 @@ from .fault_case import FaultCase, Findings, Form
 
 WATCHES_PER_CONNECTION = 96  # three quarters of MAX_STREAMS
 _ID = identifier("watched", 1)
-_TICKS = os.sysconf("SC_CLK_TCK")
-
-
-def _cpu(gateway: GatewayProcess) -> float:
-    """Seconds of CPU that its process has used."""
-    fields = Path(f"/proc/{gateway.process.pid}/stat").read_text().rpartition(")")[2].split()
-    return (int(fields[11]) + int(fields[12])) / _TICKS
 
 
 @asynccontextmanager
@@ -96,14 +89,17 @@ async def _many(form: Form, findings: Findings) -> None:
             kilobytes = (gateway.memory() - before) * 1024 / number
             findings.record(f"{kilobytes:.1f} KB a watch", kilobytes <= 30)
             findings.record(f"{vendor.reads[_ID]} reads at the vendor", vendor.reads[_ID] <= 2)
-            used = _cpu(gateway)
+            used = cpu_seconds(gateway.process.pid)
             await asyncio.sleep(form.of(5, 20))
-            idle = (_cpu(gateway) - used) / form.of(5, 20)
+            idle = (cpu_seconds(gateway.process.pid) - used) / form.of(5, 20)
             findings.record(f"idle {idle:.1%} of a core", idle <= 0.06)
-            used = _cpu(gateway)
+            used = cpu_seconds(gateway.process.pid)
             begun = await _change(gateway, vendor, "IN_PROGRESS")
             await _until(lambda: _messages(connections) >= 2 * number, 30)
-            lasted, cpu = max(connection.latest for connection in connections) - begun, _cpu(gateway) - used
+            lasted, cpu = (
+                max(connection.latest for connection in connections) - begun,
+                cpu_seconds(gateway.process.pid) - used,
+            )
             findings.record(
                 f"one change to {_messages(connections) - number} in {lasted:.2f} s, {cpu:.2f} s of CPU",
                 _messages(connections) == 2 * number and cpu <= 1.5,
@@ -123,7 +119,7 @@ async def _unread(form: Form, findings: Findings) -> None:
         await _until(lambda: _messages(readers) >= number - silent, 60)
         before, late, most = gateway.memory(), 0.0, 0.0
         for change in range(1, form.of(10, 30)):
-            used = _cpu(gateway)
+            used = cpu_seconds(gateway.process.pid)
             begun = await _change(gateway, vendor, ("PENDING_TO_CALL", "IN_PROGRESS")[change % 2])
             expected = (change + 1) * (number - silent)
             await _until(lambda expected=expected: _messages(readers) >= expected, 20)  # type: ignore[misc]
@@ -132,7 +128,7 @@ async def _unread(form: Form, findings: Findings) -> None:
                 findings.record(f"{expected - received} messages lost at change {change}", False)
                 return
             late = max(late, max(connection.latest for connection in readers) - begun)
-            most = max(most, _cpu(gateway) - used)
+            most = max(most, cpu_seconds(gateway.process.pid) - used)
         findings.record(f"the others' lag at most {late:.2f} s, {most:.2f} s of CPU", most < form.of(0.5, 1.5))
         grown = gateway.memory() - before
         findings.record(f"+ {grown:.0f} MB", grown < 40)
@@ -300,10 +296,10 @@ async def _batch_cost(form: Form, findings: Findings) -> None:
         async def cpu_of(call: Callable[[], Awaitable[object]], calls: int) -> float:
             for _ in range(50):
                 await call()
-            used = _cpu(gateway)
+            used = cpu_seconds(gateway.process.pid)
             for _ in range(calls):
                 await call()
-            return (_cpu(gateway) - used) / calls * 1e6
+            return (cpu_seconds(gateway.process.pid) - used) / calls * 1e6
 
         batch_cpu = await cpu_of(lambda: client.BatchGetCallRequestResults(batch, timeout=10), rounds)
         get_cpu = await cpu_of(lambda: client.GetCallRequestResult(get, timeout=10), 4 * rounds)

@@ -9,12 +9,18 @@ FOLDER = Path(__file__).parent / "configs"
 SHORTEST_RUN = 0.2
 """Seconds that a run lasts at least, however short all of it is to be."""
 
+MAX_BATCH = 100
+"""Ids of one call, at most."""
+
 Config = dict[str, Any]
 
 
 @dataclass(frozen=True, slots=True)
 class Part:
-    """A configuration, configs/{name}.json, and what the report calls it and colours it by: polls, fresh or cancels."""
+    """A configuration, configs/{name}.json, and what the report calls it and colours it by.
+
+    kind: polls, fresh, cancels, watches or batches.
+    """
 
     name: str
     title: str
@@ -49,6 +55,18 @@ SCENARIOS = (
         "Hot polling",
         "64 callers at once who poll the same six ids, without max_age",
         (Part("hot", "Hot polling", "polls"),),
+    ),
+    Scenario(
+        "batch",
+        "Batches",
+        "16 callers at once who poll ten results in one call, without max_age",
+        (Part("batch", "Batches", "batches"),),
+    ),
+    Scenario(
+        "watch",
+        "Watches",
+        "64 callers at once who watch final results: each is sent it, and its watch ends",
+        (Part("watch", "Watches", "watches"),),
     ),
     Scenario(
         "mixed-day",
@@ -109,7 +127,11 @@ class Fit:
             fitted[name] = f"{max(seconds_of(fitted[name]) * self.length, least):.3f}s"
         if chosen := ids or self.ids:
             # All entries of a file are alike but for the id.
-            fitted["data"] = [config["data"][0] | {"call_request_id": each} for each in chosen]
+            entry = config["data"][0]
+            if "call_request_ids" in entry:
+                fitted["data"] = [entry | {"call_request_ids": list(chosen[:MAX_BATCH])}]
+            else:
+                fitted["data"] = [entry | {"call_request_id": each} for each in chosen]
         return fitted
 
     def of_concurrency(self, config: Config, concurrency: int) -> Config:

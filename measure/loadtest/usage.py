@@ -1,21 +1,20 @@
 """The work of the gateway: by its metrics, and by the kernel's figures for its processes."""
 
-import os
 import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
-from pathlib import Path
 
 from prometheus_client.parser import text_string_to_metric_families
+
+from measure.cpu import cpu_seconds
 
 from .plain_http import NoAnswerError, ask
 from .results import Moment
 
 _SERVICE = "callrequest.v1.CallRequestService"
 _OPERATIONS = ("result", "cancel")  # not tokens: those are fetched by the hour, not by the call
-_TICKS = os.sysconf("SC_CLK_TCK")
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,20 +58,6 @@ def read_counts(exposition: str) -> tuple[float, float]:
             elif sample.name == "vendor_request_seconds_count" and sample.labels["operation"] in _OPERATIONS:
                 vendor_calls += sample.value
     return served, vendor_calls
-
-
-def cpu_seconds(pid: int) -> float:
-    """User and system time of a process and of all that it started."""
-    ticks = 0
-    with suppress(OSError):  # one that has just ended
-        # After the name, which may hold anything: state is the first field, utime the 12th, stime the 13th.
-        fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
-        ticks = int(fields[11]) + int(fields[12])
-    below = 0.0
-    with suppress(OSError):
-        for thread in Path(f"/proc/{pid}/task").iterdir():
-            below += sum(cpu_seconds(int(child)) for child in (thread / "children").read_text().split())
-    return ticks / _TICKS + below
 
 
 @contextmanager

@@ -13,6 +13,8 @@ from measure.loadtest.scenarios import CONCURRENCIES, SCENARIOS, SWEPT
 from measure.loadtest.thresholds import Threshold, judge
 from tests.measure.loadtest.runs import example_run, hot, page_of
 
+PARTS = [part for scenario in SCENARIOS for part in scenario.parts]
+
 
 def _drawings(text: str) -> Iterator[tuple[str, float, str]]:
     """Each drawing: what it description it shows, its width, and its elements."""
@@ -69,7 +71,7 @@ def test_the_baseline_is_drawn_and_named_beside_this_run() -> None:
     """Dashed lines in the plots, changes in the table, and from when it is; without one, none of it."""
     alone, beside = page_of(example_run()), page_of(example_run(), example_run(0.002))
     assert 'class="baseline"' not in alone
-    assert beside.count('class="baseline"') == 2 * (6 + 2 * len(SWEPT))
+    assert beside.count('class="baseline"') == 2 * (len(PARTS) + 2 * len(SWEPT))
     assert "The baseline is of 2026-11-22, at abc1234" in beside
     assert "−50\u00a0%" in beside
     assert "−50\u00a0%" not in alone

@@ -20,6 +20,12 @@ ROOT = Path(__file__).parents[3]
 PAGE = ROOT / "docs" / "loadtest.md"
 CONFIGS = sorted(path.stem for path in FOLDER.glob("*.json"))
 PARTS = {part.name: part for scenario in SCENARIOS for part in scenario.parts}
+CALLS = {
+    "cancels": "CancelCallRequest",
+    "watches": "WatchCallRequestResult",
+    "batches": "BatchGetCallRequestResults",
+}
+"""The method of each kind; all others are GetCallRequestResult."""
 LONGEST, MAX_CALLS = 30.0, 1_000_000
 """Seconds of a run, and calls: of more than a million ghz forgets the latencies."""
 
@@ -55,7 +61,7 @@ def test_every_configuration_counts_what_failed(name: str) -> None:
 
 @pytest.mark.parametrize("name", CONFIGS)
 def test_every_configuration_sends_what_its_kind_means(name: str) -> None:
-    """Polls leave max_age out, fresh reads have 0, cancels are of what can be cancelled; all fits the contract."""
+    """Polls leave max_age out, fresh reads have 0, cancels and watches are of what can end; all fits the contract."""
     config = read_config(name)
     call = config["call"].removeprefix("callrequest.v1.CallRequestService.")
     method = service.DESCRIPTOR.services_by_name["CallRequestService"].methods_by_name[call]
@@ -63,13 +69,14 @@ def test_every_configuration_sends_what_its_kind_means(name: str) -> None:
     statuses = set()
     for document in config["data"]:
         request = json_format.ParseDict(document, getattr(service, method.input_type.name)())
-        statuses.add(by_id[request.call_request_id].status)
-        if PARTS[name].kind == "cancels":
-            assert call == "CancelCallRequest"
-        else:
-            assert call == "GetCallRequestResult"
+        assert call == CALLS.get(PARTS[name].kind, "GetCallRequestResult")
+        ids = request.call_request_ids if call == "BatchGetCallRequestResults" else [request.call_request_id]
+        statuses |= {by_id[each].status for each in ids}
+        if call in ("GetCallRequestResult", "BatchGetCallRequestResults"):
             assert request.HasField("max_age") is (PARTS[name].kind == "fresh")
             assert request.max_age == Duration()
+    if PARTS[name].kind == "watches":
+        assert statuses <= {Status.COMPLETED, Status.CANCELLED}  # any other watch would not end
     if name == "hot":
         assert statuses <= {Status.PENDING_TO_CALL, Status.IN_PROGRESS, None}
     if PARTS[name].kind == "cancels":
@@ -95,6 +102,7 @@ def test_ids_and_additions_of_the_user_are_in_every_call() -> None:
     fitted = fit.of(read_config("passed-through"))
     assert fitted["data"] == [{"call_request_id": each, "max_age": "0s"} for each in fit.ids]
     assert fitted["insecure"] is False
+    assert fit.of(read_config("batch"))["data"] == [{"call_request_ids": list(fit.ids)}]
     assert fit.of(read_config("cancel"), ids=("bbbbbbbbbbbbbbb1",))["data"] == [{"call_request_id": "bbbbbbbbbbbbbbb1"}]
 
 

@@ -5,7 +5,8 @@ import re
 import subprocess
 import sys
 
-from measure.loadtest.usage import Usage, cpu_seconds, read_counts
+from measure.cpu import cpu_seconds
+from measure.loadtest.usage import Usage, read_counts
 from testkit.gateway import metrics_of
 from testkit.gateway import started as gateway_started
 
