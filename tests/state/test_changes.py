@@ -49,6 +49,7 @@ async def test_a_read_is_not_kept_when_the_change_that_came_into_it_was_evicted(
         await one.until(lambda: one.messages)
         valkey.command("DEL", f"cr:{{{ID}}}:e")
         await reading
+        await one.read("0" * 16)  # behind what it stored, in its queue
         assert await other.read() == f"{ID} 2".encode()
 
 

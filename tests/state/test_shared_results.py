@@ -79,9 +79,36 @@ async def test_a_read_that_began_before_a_change_is_not_kept(valkey: EngineProce
         reading = asyncio.create_task(one.read())
         await one.until(lambda: vendor.reads[ID] == 1)
         other.state.results.changed(ID)
+        await one.until(lambda: one.messages)
+        await reading
+        await one.read("0" * 16)  # behind what it stored, in its queue
+        assert await other.read() == f"{ID} 2".encode()
+
+
+async def test_a_read_that_began_before_a_change_does_not_replace_a_later_one(valkey: EngineProcess) -> None:
+    """The answer of whoever asked after the change stays."""
+    vendor = CountingVendor(0.1)
+    async with replica(valkey.url, vendor) as one, replica(valkey.url, vendor) as other:
+        reading = asyncio.create_task(one.read())
+        await one.until(lambda: vendor.reads[ID] == 1)
+        other.state.results.changed(ID)
         assert await other.read() == f"{ID} 2".encode()
         await reading
+        await one.read("0" * 16)  # behind what it stored, in its queue
         assert await one.read() == f"{ID} 2".encode()
+
+
+async def test_whoever_asks_after_a_change_does_not_wait_for_a_read_that_began_before_it(valkey: EngineProcess) -> None:
+    """Its lease has ended with the change."""
+    vendor = CountingVendor(60)
+    async with replica(valkey.url, vendor) as one, replica(valkey.url, vendor) as other:
+        reading = asyncio.create_task(one.read(seconds=60))
+        await one.until(lambda: vendor.reads[ID] == 1)
+        vendor.seconds = 0
+        other.state.results.changed(ID)
+        assert await other.read() == f"{ID} 2".encode()
+        assert not reading.done()
+        reading.cancel()
 
 
 async def test_what_is_asked_after_a_change_is_answered_from_after_it(valkey: EngineProcess) -> None:
