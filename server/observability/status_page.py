@@ -18,7 +18,7 @@ from .html import Html, mark, tag
 from .samples import Samples
 from .status_sections import Facts
 from .status_style import STYLE
-from .status_units import duration, moment
+from .status_units import duration, moment, number
 
 CONTENT_SECURITY_POLICY = (
     f"default-src 'none'; style-src 'sha256-{base64.b64encode(hashlib.sha256(STYLE.encode()).digest()).decode()}'; "
@@ -62,7 +62,7 @@ class StatusPage:
         versions = f"{__version__}, Python {platform.python_version()}"
         lines = f"up for {duration(facts.now - started)} · {moment(facts.now)} UTC, as all times here"
         head = tag("header", tag("h1", "call-request-gateway ", state), tag("p", f"{versions} · {lines}"))
-        body = tag("body", head, tag("main", *cards), _log_level(log_level, self._settings), _settings(facts))
+        body = tag("body", head, tag("main", *cards), _log(log_level, facts), _settings(facts))
         title = tag("title", f"call-request-gateway: {'serving' if is_ready else 'draining'}")
         meta = Html('<meta charset="utf-8"><meta name="viewport" content="width=device-width, initial-scale=1">')
         return f'<!DOCTYPE html>\n<html lang="en">{tag("head", meta, title, tag("style", Html(STYLE)))}{body}</html>\n'
@@ -72,10 +72,19 @@ def _card(title: str, when: str, contents: Html) -> Html:
     return tag("section", tag("h2", title, " ", tag("small", when)), contents)
 
 
-def _log_level(level: str, settings: Settings) -> Html:
-    _, port = parse_address(settings.metrics_listen)
+def _log(level: str, facts: Facts) -> Html:
+    _, port = parse_address(facts.settings.metrics_listen)
     command = tag("code", f"curl -d level=debug http://127.0.0.1:{port}/log-level")
-    return tag("section", tag("h2", "Log"), tag("p", "Its level is ", tag("b", level), ". On this machine: ", command))
+    lost, dropped = (facts.counted.total(name) for name in ("log_lines_lost_total", "trace_spans_dropped_total"))
+    lines = [tag("p", "The log's level is ", tag("b", level), ". On this machine: ", command)]
+    if lost:
+        lines.append(tag("p", mark("bad", f"{number(lost)} lines of the log were lost")))
+    if facts.settings.otlp_endpoint is not None:
+        ratio = f"{facts.settings.trace_sample_ratio:.2%} of calls, unless their callers decide, to "
+        lines.append(tag("p", "Traces: ", ratio, tag("code", facts.settings.otlp_endpoint)))
+    if dropped:
+        lines.append(tag("p", mark("bad", f"{number(dropped)} spans of traces were not sent")))
+    return tag("section", tag("h2", "Log and traces"), *lines)
 
 
 def _settings(facts: Facts) -> Html:

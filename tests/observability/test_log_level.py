@@ -34,7 +34,7 @@ async def test_it_is_changed_from_this_machine(changed: tuple[Gateway, list[str]
     assert await post(gateway, b"level=debug") == (200, "debug\n")
     assert levels[-1] == "debug"
     async with aiohttp.ClientSession() as session, session.get(f"http://{gateway.metrics_address}/") as reply:
-        assert "Its level is <b>debug</b>" in await reply.text()
+        assert "level is <b>debug</b>" in await reply.text()
 
 
 @pytest.mark.parametrize(

@@ -40,6 +40,7 @@ def test_without_any_setting_the_defaults_of_the_design_hold() -> None:
 
 
 PROXY = "GATEWAY_VENDOR_PROXY"
+OTLP = "GATEWAY_OTLP_ENDPOINT"
 WRONG = {
     "a token's address without https": (
         {**VENDOR, "GATEWAY_VENDOR_TOKEN_URL": "http://b.example/t"},
@@ -54,6 +55,16 @@ WRONG = {
         "VENDOR_TOKEN_AUTH",
     ),
     "another way to authenticate": ({**VENDOR, "GATEWAY_VENDOR_TOKEN_AUTH": "digest"}, "VENDOR_TOKEN_AUTH"),
+    "a collector without a scheme": ({OTLP: "collector.example:4317"}, "OTLP_ENDPOINT"),
+    "a collector without a port": ({OTLP: "http://collector.example"}, "OTLP_ENDPOINT"),
+    "a collector with a path, as for OTLP by HTTP": (
+        {OTLP: "http://collector.example:4318/v1/traces"},
+        "OTLP_ENDPOINT",
+    ),
+    "a collector with credentials": ({OTLP: "https://u:s3cr3t@collector.example:4317"}, "OTLP_ENDPOINT"),
+    "a collector with a query": ({OTLP: "https://collector.example:4317?key=s3cr3t"}, "OTLP_ENDPOINT"),
+    "more traces than calls": ({"GATEWAY_TRACE_SAMPLE_RATIO": "1.5"}, "TRACE_SAMPLE_RATIO"),
+    "a share of calls that is no number": ({"GATEWAY_TRACE_SAMPLE_RATIO": "nan"}, "TRACE_SAMPLE_RATIO"),
     "a proxy by https": ({**VENDOR, PROXY: "https://u:s3cr3t@proxy.example:1"}, "VENDOR_PROXY"),
     "a proxy by SOCKS": ({**VENDOR, PROXY: "socks5://u:s3cr3t@proxy.example:1"}, "VENDOR_PROXY"),
     "a proxy without a scheme": ({**VENDOR, PROXY: "proxy.example:3128"}, "VENDOR_PROXY"),
