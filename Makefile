@@ -5,8 +5,9 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 RUN_STAMP := $(VENV)/.installed-run
 STAMP := $(VENV)/.installed
-# What `make test` runs: all, unless given.
+# What `make test` runs: all, unless given; in so many processes at once, a file in one of them.
 TESTS ?=
+JOBS ?= 2
 PROTOS := $(wildcard protos/callrequest/v1/*.proto)
 # What `buf breaking` compares with: main's last commit, wherever this clone has it.
 MAIN = $(shell git rev-parse --verify --quiet main || git rev-parse --verify --quiet origin/main || echo HEAD)
@@ -41,7 +42,7 @@ run: $(RUN_STAMP)  ## Starts the gateway on 127.0.0.1:50051, with a sandbox as t
 	@exec $(BIN)/python -m server serve
 
 test: setup  ## Runs all tests and prints the coverage. What needs Go or Node is skipped where tools/go/install did not run.
-	$(BIN)/coverage run -m pytest $(TESTS)
+	$(BIN)/coverage run -m pytest --numprocesses $(JOBS) --dist loadfile $(TESTS)
 	$(BIN)/coverage combine --quiet
 	$(BIN)/coverage report
 
