@@ -128,3 +128,19 @@ def test_a_value_that_is_taken_away_is_named() -> None:
     for name in {*SCHEMA["required"]} - {"valkey"}:
         needed = {key for key, value in VALUES[name].items() if not isinstance(value, list) and value != {}}
         assert set(SCHEMA["properties"][name].get("required", [])) == needed, name
+
+
+def test_each_refusal_is_tested() -> None:
+    """Each sentence of _refusals.tpl is in helm-unittest's suites, but for one about how a chart is packaged."""
+    refusals = (CHART / "templates" / "_refusals.tpl").read_text()
+    sentences = re.findall(r'append \$lines (?:\(printf )?"([^"]+)"', refusals)
+    patterns = re.findall(r'errorPattern: "([^"]+)"', (CHART / "tests" / "refusals_test.yaml").read_text())
+    assert len(sentences) > 30
+    untested = [each for each in sentences if not any(_is_of(pattern, each) for pattern in patterns)]
+    assert untested == ["prometheusRule.enabled: this chart was packaged without rules"]
+
+
+def _is_of(pattern: str, sentence: str) -> bool:
+    """Whether the pattern is about that sentence, whose `%s` and the like it has filled in."""
+    pieces = re.split(r"%[.0-9]*[a-z]", sentence)
+    return any(pattern in piece or (len(piece) >= 10 and piece in pattern) for piece in pieces)
