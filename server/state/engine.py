@@ -25,6 +25,8 @@ MAX_BATCH = 128
 """Scripts sent at once: a batch must be answered within connecting.TIMEOUT."""
 MAX_QUEUED = 20_000
 """Scripts that wait. Beyond that the engine counts as too slow, and callers go on without it."""
+JOIN_TURNS = 2
+"""Turns of the event loop without another script after which a batch is sent."""
 MAX_DEFERRAL = 0.002
 """Seconds for which a script that nobody waits for may wait for others: a batch costs more than a script."""
 PROBE_EVERY = 0.5
@@ -127,8 +129,16 @@ class Engine:
                 await self._wake.wait()
                 self._wake.clear()
                 while self._queue and self.is_up:
-                    await asyncio.sleep(0)  # a batch costs more than a script: whoever is ready joins this one
+                    await self._others_joined()
                     await self._run([self._queue.popleft() for _ in range(min(len(self._queue), MAX_BATCH))])
+
+    async def _others_joined(self) -> None:
+        """A batch costs more than a script: whoever is ready, or is so soon, joins this one."""
+        joined = left = 0
+        while left < JOIN_TURNS and joined < MAX_BATCH:
+            await asyncio.sleep(0)
+            left = left + 1 if joined == len(self._queue) else 0
+            joined = len(self._queue)
 
     async def _run(self, calls: list[Call]) -> None:
         """Runs a batch; once more after a failure, if the engine answers on a new connection; else it is down."""

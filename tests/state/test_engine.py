@@ -8,8 +8,9 @@ import pytest
 
 from server.state.connecting import client_factory, parse_state_url
 from server.state.encryption import Encryption
+from server.state.engine import MAX_BATCH, Engine
 from server.state.keys import CHANNEL, LEASE
-from server.state.scripts import RELEASE, RENEW
+from server.state.scripts import NOW, RELEASE, RENEW
 from server.state.shared_state import SharedState
 from testkit.engine import EngineProcess, engine
 from testkit.server_process import free_ports
@@ -148,3 +149,56 @@ async def test_a_deferred_script_runs_by_itself_and_in_its_place(valkey: EngineP
         valkey.command("SET", "cr:{a}:l", "mine 0")
         engine.run_deferred(RELEASE, "cr:{a}:l", "mine", CHANNEL, "a")
         assert not await engine.run(RENEW, "cr:{a}:l", "mine", 1000), "it is released by then"
+
+
+class _Counting:
+    """A client without connections of its own, as a cluster's, which answers each script with 1.
+
+    batches: how many scripts came together, each time.
+    """
+
+    def __init__(self) -> None:
+        self.batches: list[int] = []
+        self._commands = 0
+
+    async def ping(self) -> None: ...
+
+    async def aclose(self) -> None: ...
+
+    def pipeline(self, *, transaction: bool) -> "_Counting":
+        self._commands = 0
+        return self
+
+    def execute_command(self, *command: object) -> None:
+        self._commands += 1
+
+    async def execute(self, *, raise_on_error: bool) -> list[int]:
+        self.batches.append(self._commands)
+        return [1] * self._commands
+
+
+@pytest.mark.parametrize(
+    ("scripts", "batches"),
+    [
+        pytest.param([1], [1], id="one alone"),
+        pytest.param([1, 0, 2, 1, 0, 1], [5], id="a turn without any is no end"),
+        pytest.param([2, 0, 0, 0, 1], [2, 1], id="two turns are"),
+        pytest.param([1] * (MAX_BATCH + 3), [MAX_BATCH, 3], id="no more than a batch holds"),
+    ],
+)
+async def test_scripts_that_come_in_turns_close_together_are_one_batch(scripts: list[int], batches: list[int]) -> None:
+    """So many scripts are run in each turn of the event loop."""
+    client = _Counting()
+
+    async def returned() -> None: ...
+
+    async with Engine(lambda: client, returned, lambda up: None) as engine:
+        async with asyncio.timeout(10):
+            while not engine.is_up:  # noqa: ASYNC110 (nothing to wait for)
+                await asyncio.sleep(0.01)
+        replies = []
+        for number in scripts:
+            replies += [engine.run(NOW, "cr:now") for _ in range(number)]
+            await asyncio.sleep(0)
+        await asyncio.gather(*replies)
+    assert client.batches == batches
