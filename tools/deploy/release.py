@@ -22,14 +22,18 @@ CLONES: tuple[tuple[str, int, Mapping[str, str]], ...] = (
 """Where each clone is, and in what it differs: nothing of it may be seen in the files."""
 
 
-def released(clone: Path, umask: int, environment: Mapping[str, str], base: str | None) -> Path:
-    """Makes a release in a clean clone; returns its folder. The tools are those of this tree."""
-    subprocess.run(["git", "clone", "--quiet", ROOT, clone], check=True)
+def cloned(clone: Path, umask: int) -> None:
+    """Makes a clean clone. The tools are those of this tree."""
+    subprocess.run(["git", "clone", "--quiet", ROOT, clone], umask=umask, check=True)
     (clone / ".git/info/exclude").write_text(".venv\n")  # .gitignore means a folder, and this is a link
     (clone / ".venv").symlink_to(ROOT / ".venv")
     (clone / "build").mkdir()
     (clone / "build/bin").symlink_to(ROOT / "build/bin")
     (clone / "build/containers").symlink_to(image.STORAGE)
+
+
+def released(clone: Path, umask: int, environment: Mapping[str, str], base: str | None) -> Path:
+    """Makes a release there; returns its folder."""
     command = [str(ROOT / ".venv/bin/python"), "-m", "tools.release", "--stubs", "python", "go"]
     command += ["--no-image"] if base is None else ["--base", base]
     subprocess.run(command, cwd=clone, env=os.environ | environment, umask=umask, check=True)
@@ -80,6 +84,8 @@ def main() -> int:
             return 1
         base = None
     with tempfile.TemporaryDirectory() as folder:
+        for name, umask, _ in CLONES:  # before the builds, which take minutes: one commit, whatever happens meanwhile
+            cloned(Path(folder) / name, umask)
         made = [released(Path(folder) / name, umask, environment, base) for name, umask, environment in CLONES]
         first, second = map(verify.sums_of, made)
         assert first == second, {

@@ -31,7 +31,7 @@ def build(commit: source.Source, out: Path, base: str | None, stubs: Sequence[st
         _announce("wheel and source archive")
         packages.build_python(tree, commit.epoch, out)
         _announce("stubs")
-        packages.build_stubs(stubs, out / "stubs")
+        packages.build_stubs(tree, stubs, out / "stubs")
         _announce("chart")
         if not packages.build_chart(tree, commit.epoch, out):
             _announce("no chart: no deploy/chart, or no helm (tools/go/install chart)")

@@ -25,10 +25,15 @@ def build_python(tree: Path, epoch: int, out: Path) -> None:
         subprocess.run([*hatchling, "wheel"], cwd=folder, env=environment, check=True, stdout=sys.stderr)
 
 
-def build_stubs(languages: Sequence[str], out: Path) -> None:
-    """Writes the packages of the contract there, and the descriptor set as it was released."""
+def build_stubs(tree: Path, languages: Sequence[str], out: Path) -> None:
+    """Writes the packages of the contract there, and the descriptor set as it was released.
+
+    Of the exported tree, which has the same modes whatever the umask of the clone: archives have them, too.
+    """
+    (tree / ".venv").symlink_to(ROOT / ".venv")
+    (tree / "build").symlink_to(ROOT / "build")
     command = [sys.executable, "-m", "tools.stubs", "--out", str(out), *languages]
-    subprocess.run(command, cwd=ROOT, check=True, stdout=sys.stderr)
+    subprocess.run(command, cwd=tree, check=True, stdout=sys.stderr, umask=0o022)
     shutil.copy(releases()[-1], out)
     (out / "SHA256SUMS").unlink()  # the release's own has all of them
     for index in out.rglob("maven-metadata.xml*"):
