@@ -29,7 +29,7 @@ MODULES: dict[str, str | None] = {
     "rpc.health": REST,
     "rpc.reflection": REST,
     "rpc.thread_priority": REST,
-    "rpc.request_reader": DESERIALIZE,
+    "rpc.request_reader": GRPC,  # nearly all of it is grpc.aio's reading of the message
     "reading": SHARE,
     "reading.result_cache": LOOK_UP,
     "concurrency_limit": SHARE,
