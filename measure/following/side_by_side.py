@@ -5,7 +5,6 @@ call requests wait, and are called within the time; the others are being called,
 """
 
 import asyncio
-import os
 import random
 import time
 from collections import defaultdict
@@ -30,19 +29,18 @@ PENDING_PACE, IN_PROGRESS_PACE = 60.0, 5.0
 """Seconds: the watch intervals, as they are by default. With the webhook both are the longer one."""
 VENDOR_TAKES = 0.02
 _NEVER = float("inf")
-_WARM_UP = 8.0
-"""Seconds in which the callers begin."""
 _CALLED, _COMPLETED = (0.05, 0.95), (0.5, 0.95)
 """When call requests are called, or completed: at random within these shares of the time."""
 
 
 @dataclass(frozen=True, slots=True)
 class Form:
-    """So many callers, call requests and seconds."""
+    """So many callers, call requests and seconds. warm_up: seconds in which the callers begin."""
 
     callers: int = 2_000
     ids: int = 200
     seconds: float = 60.0
+    warm_up: float = 8.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,17 +64,8 @@ class Followed:
         return self.cpu / self.form.callers / (self.form.seconds / 60) * 1000
 
 
-async def follow(way: str, form: Form) -> Followed:
-    """Follows for the form's seconds, and some more for the last changes to be seen."""
-    cores = sorted(os.sched_getaffinity(0))
-    os.sched_setaffinity(0, cores[1:] or cores)
-    try:
-        return await _follow(way, form, cores[0])
-    finally:
-        os.sched_setaffinity(0, cores)
-
-
-async def _follow(way: str, form: Form, core: int) -> Followed:
+async def follow(way: str, form: Form, *, core: int | None = None, patience: float = PENDING_PACE + 10) -> Followed:
+    """Follows for the form's seconds, and at most so many more for the last changes to be seen. core: the gateway's."""
     chance = random.Random(5)  # noqa: S311 (not for secrets)
     settings: dict[str, Any] = {
         "DEFAULT_MAX_AGE": "",
@@ -95,7 +84,7 @@ async def _follow(way: str, form: Form, core: int) -> Followed:
         stack.callback(gateway.close)
         for number in range(form.ids):
             is_called = bool(number % 2)
-            change = _WARM_UP + chance.uniform(*(_COMPLETED if is_called else _CALLED)) * form.seconds
+            change = form.warm_up + chance.uniform(*(_COMPLETED if is_called else _CALLED)) * form.seconds
             vendor.add(identifier("side", number), Life(0, 0, change) if is_called else Life(0, change, _NEVER))
         ids = [identifier("side", number % form.ids) for number in range(form.callers)]
         await asyncio.gather(*(gateway.read(identifier("warm", number % 50)) for number in range(500)))
@@ -107,7 +96,7 @@ async def _follow(way: str, form: Form, core: int) -> Followed:
                 seen[status].append(moment - vendor.begun - changed_at)
 
         async def begin(call_request_id: str) -> None:
-            await asyncio.sleep(chance.uniform(0, _WARM_UP / 2))
+            await asyncio.sleep(chance.uniform(0, form.warm_up / 2))
             caller = Caller(lambda: gateway, sees)
             await (caller.poll(call_request_id, 1.0) if way == POLLING else caller.watch(call_request_id))
 
@@ -115,12 +104,12 @@ async def _follow(way: str, form: Form, core: int) -> Followed:
         if way == WEBHOOK:
             vendor.push(set(ids[1::2]), 0.0, lambda: [f"127.0.0.1:{port}"])
         tasks = [asyncio.create_task(begin(each)) for each in ids]
-        await asyncio.sleep(_WARM_UP - vendor.now)
+        await asyncio.sleep(form.warm_up - vendor.now)
         vendor.reads.clear()
         used = cpu_seconds(process.process.pid)
-        await asyncio.sleep(_WARM_UP + form.seconds - vendor.now)
+        await asyncio.sleep(form.warm_up + form.seconds - vendor.now)
         used, asked = cpu_seconds(process.process.pid) - used, vendor.reads.total()
-        latest = time.monotonic() + PENDING_PACE + 10
+        latest = time.monotonic() + patience
         while len(seen[1]) + len(seen[FINAL]) < form.callers and time.monotonic() < latest:  # noqa: ASYNC110
             await asyncio.sleep(0.5)
         for task in tasks:
