@@ -1,6 +1,7 @@
 """The load on a rollout: reads, cancels and watches over channels as clients/service_config.json has them."""
 
 import asyncio
+import json
 from collections import Counter
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -24,14 +25,18 @@ if TYPE_CHECKING:
     from callrequest.v1.call_request_service_pb2_grpc import CallRequestServiceAsyncStub
 
 CHANNELS = 8
+TIMEOUT = 30.0  # seconds for a call, the most that a gateway takes: calls are to end, however busy the machine is
 
 
 @asynccontextmanager
 async def clients(target: str, resolve_seconds: float) -> "AsyncIterator[list[CallRequestServiceAsyncStub]]":
     """Clients of a name. resolve_seconds: how long a channel asks no name server after it did; 30 unless set."""
+    config = json.loads((ROOT / "clients" / "service_config.json").read_text())
+    for method in config["methodConfig"]:
+        method["timeout"] = f"{TIMEOUT:.0f}s"
     options = (
         *CHANNEL,
-        ("grpc.service_config", (ROOT / "clients" / "service_config.json").read_text()),
+        ("grpc.service_config", json.dumps(config)),
         ("grpc.dns_min_time_between_resolutions_ms", int(resolve_seconds * 1000)),
     )
     channels = [grpc.aio.insecure_channel(target, options=options) for _ in range(CHANNELS)]
@@ -61,10 +66,10 @@ class Load:
         begun = loop.time()
         if number % 20:
             read = GetCallRequestResultRequest(call_request_id=identifier("read", number))
-            self.reads[await code_of(self._stub(number).GetCallRequestResult(read, timeout=10))] += 1
+            self.reads[await code_of(self._stub(number).GetCallRequestResult(read, timeout=TIMEOUT))] += 1
         else:
             cancel = CancelCallRequestRequest(call_request_id=identifier("cancel", number))
-            self.cancels[await code_of(self._stub(number // 20).CancelCallRequest(cancel, timeout=15))] += 1
+            self.cancels[await code_of(self._stub(number // 20).CancelCallRequest(cancel, timeout=TIMEOUT))] += 1
         self.slowest = max(self.slowest, loop.time() - begun)
 
     async def watch(self, number: int, call_request_id: str) -> None:
