@@ -34,13 +34,15 @@ SERVICE = Dashboard(
                     "percentunit",
                     (
                         Query(
-                            f'sum(rate(grpc_server_failures_total{{{_OURS},reason=~"{_CAUSED_HERE}"}}{_RATE})) '
-                            f"/ clamp_min(sum(rate(grpc_server_handled_total{{{_OURS}}}{_RATE})), 0.001)"
+                            f'sum(rate(grpc_server_failures_total{{{_OURS},reason=~"{_CAUSED_HERE}"}}{_RATE}) '
+                            f'or rate(batch_items_failed_total{{{_I},reason=~"{_CAUSED_HERE}"}}{_RATE})) '
+                            f"/ clamp_min(sum(rate(grpc_server_handled_total{{{_OURS}}}{_RATE}) "
+                            f"or rate(batch_items_total{{{_I}}}{_RATE})), 0.001)"
                         ),
                     ),
                     "number",
                     4,
-                    "for the gateway's or the vendor's sake",
+                    "for the gateway's or the vendor's sake; ids in batches count as calls",
                 ),
                 Panel(
                     "Reads, 99 of 100 within",

@@ -110,7 +110,8 @@ VENDOR = Dashboard(
                     (
                         Query(
                             "sum by (reason) (rate("
-                            f'grpc_server_failures_total{{{_J},reason=~"VENDOR_.*"}}{_RATE})) > 0',
+                            f'grpc_server_failures_total{{{_J},reason=~"VENDOR_.*"}}{_RATE}) '
+                            f'or rate(batch_items_failed_total{{{_J},reason=~"VENDOR_.*"}}{_RATE})) > 0',
                             "{{reason}}",
                         ),
                     ),
