@@ -281,11 +281,12 @@ SERVICE = Dashboard(
                     width=6,
                 ),
                 Panel(
-                    "Restarts, lost log lines, failed handshakes",
+                    "Restarts, lost log lines and spans, failed handshakes",
                     "short",
                     (
                         Query(f"sum(changes(process_start_time_seconds{{{_I}}}{_RATE}))", "restarts"),
                         Query(f"sum(increase(log_lines_lost_total{{{_I}}}{_RATE}))", "log lines"),
+                        Query(f"sum(increase(trace_spans_dropped_total{{{_I}}}{_RATE}))", "spans"),
                         Query(
                             f"sum by (reason) (increase(tls_handshakes_failed_total{{{_I}}}{_RATE}))", "TLS: {{reason}}"
                         ),

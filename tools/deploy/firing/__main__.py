@@ -32,7 +32,7 @@ FIRST_SECONDS = 10.0
 """Of a Prometheus that has not scraped yet."""
 MORE_SECONDS = 10.0
 """For others that may not."""
-MAX_START = 120.0
+MAX_START = 240.0
 
 Fired = dict[str, set[str]]
 

@@ -262,6 +262,16 @@ async def _log_lost(stage: Stage) -> None:
             await _goes_on()
 
 
+async def _no_collector(stage: Stage) -> None:
+    """The collector is not there from the start; spans are dropped once there are calls."""
+    [port] = free_ports(1)
+    settings = {"OTLP_ENDPOINT": f"http://127.0.0.1:{port}", "TRACE_SAMPLE_RATIO": 1}
+    async with Vendor() as vendor, stage.gateway(vendor.url, **settings) as gateway:
+        await stage.begin()
+        async with stage.loaded(gateway):
+            await _goes_on()
+
+
 async def _descriptors(stage: Stage) -> None:
     limited = ("prlimit", "--nofile=300:300")
     async with Vendor() as vendor, stage.gateway(vendor.url, prefix=limited) as gateway:
@@ -340,6 +350,7 @@ FAULTS = (
     _fault("has-ended", "certificates", _has_ended, "CertificateEnds"),
     _fault("engine-killed", "state-refused", _engine_killed, "StateDown"),
     _fault("log-lost", "log-unread", _log_lost, "LogLinesLost"),
+    _fault("no-collector", "collector-dead", _no_collector, "SpansDropped"),
     _fault("open-files", "descriptors", _descriptors, "OpenFilesNearLimit"),
     _fault("killed", "kill", _killed, "Down"),
     _fault("one-killed", "kill", _one_killed, "InstanceDown"),

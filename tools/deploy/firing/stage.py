@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager, suppress
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from typing import Any
 
 from testkit.calls import identifier
@@ -13,6 +13,7 @@ from testkit.watch_connection import WatchConnection
 READS_A_SECOND = 8.0
 STARTING_AT_ONCE = 2
 """Gateways: a start takes a second of a core."""
+MORE_TRIES = 2
 
 
 class Cues:
@@ -36,14 +37,11 @@ class Stage:
     @asynccontextmanager
     async def gateway(self, vendor: str, **settings: Any) -> AsyncIterator[GatewayProcess]:
         """A gateway of this job. settings: as for `serving`."""
-        async with self._cues.starting:
-            context = serving(vendor, **settings)
-            gateway = await context.__aenter__()
-        try:
+        async with AsyncExitStack() as stack:
+            async with self._cues.starting:
+                gateway = await _started(stack, vendor, settings)
             self.targets.append(gateway.environment["GATEWAY_METRICS_LISTEN"])
             yield gateway
-        finally:
-            await context.__aexit__(None, None, None)
 
     async def begin(self) -> None:
         """All is set up: waits until the fault is to begin."""
@@ -85,6 +83,14 @@ class Stage:
                 with suppress(asyncio.CancelledError):
                     await task
                 watching.close()
+
+
+async def _started(stack: AsyncExitStack, vendor: str, settings: dict[str, Any]) -> GatewayProcess:
+    """Starts a gateway, and tries again on a machine that is too busy for it."""
+    for _ in range(MORE_TRIES):
+        with suppress(TimeoutError):
+            return await stack.enter_async_context(serving(vendor, **settings))
+    return await stack.enter_async_context(serving(vendor, **settings))
 
 
 async def forever(rate: float, call: Callable[[int], Awaitable[object]]) -> None:
