@@ -113,10 +113,10 @@ class GatewayProcess:
                 return reply.status == 200
         return False
 
-    async def until_ready(self) -> None:
-        """Waits until it and all its workers serve. Raises DidNotStartError."""
+    async def until_ready(self, seconds: float = MAX_START) -> None:
+        """Waits until it and all its workers serve. Raises DidNotStartError, TimeoutError."""
         workers = int(self.environment.get("GATEWAY_WORKERS", "1"))
-        async with asyncio.timeout(MAX_START):
+        async with asyncio.timeout(seconds):
             while not await self.is_ready() or (workers > 1 and len(self.workers()) < workers):
                 if not self.runs:
                     raise DidNotStartError((self.errors().strip() or "no output").splitlines()[-1])
@@ -141,13 +141,14 @@ async def serving(
     port: int | None = None,
     path: Path | None = None,
     prefix: Sequence[str] = (),
+    max_start: float = MAX_START,
     **settings: object,
 ) -> AsyncIterator[GatewayProcess]:
     """Starts a gateway in front of that vendor, and kills it when the block is left.
 
     vendor: its address; empty: the embedded sandbox. options: of its command line. core: the one core it may use.
-    path: a folder of modules for Python. prefix: a command that runs the gateway, as `prlimit` does. settings:
-    `DRAIN_DELAY=0.2`, without their prefix.
+    path: a folder of modules for Python. prefix: a command that runs the gateway, as `prlimit` does. max_start: seconds
+    for its start. settings: `DRAIN_DELAY=0.2`, without their prefix.
     """
     defaults: dict[str, object] = {
         "VENDOR_URL": vendor,
@@ -168,7 +169,7 @@ async def serving(
     command = [*prefix, *pinned, sys.executable, "-m", module, "serve", *options]
     gateway = GatewayProcess(start(command, environment, folder / "stdout", folder / "stderr"), environment, folder)
     try:
-        await gateway.until_ready()
+        await gateway.until_ready(max_start)
         yield gateway
     finally:
         gateway.end()

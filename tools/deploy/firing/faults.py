@@ -45,12 +45,12 @@ async def _no_fault(stage: Stage) -> None:
         Vendor() as vendor,
         stage.gateway(vendor.url) as gateway,
         stage.loaded(gateway, cancels=1, watches=2),
-        connected(gateway.port) as client,
     ):
         vendor.statuses[identifier("done", 1)] = "COMPLETED"
         vendor.on_cancel = lambda each: send(failed("CANCELLATION_NOT_ALLOWED"), 409)
         await stage.begin()
-        await forever(4, lambda number: client.read("../etc/passwd", 1.5))
+        async with connected(gateway.port) as client:
+            await forever(4, lambda number: client.read("../etc/passwd", 1.5))
 
 
 async def _outage(stage: Stage) -> None:
@@ -141,7 +141,7 @@ async def _crowd(stage: Stage) -> None:
     async with Vendor() as vendor, stage.gateway(vendor.url, MAX_READS=4) as gateway, stage.loaded(gateway, reads=2):
         await stage.begin()
         vendor.on_read = after(0.5, vendor.result_of)
-        async with stage.loaded(gateway, reads=40):
+        async with stage.loaded(gateway, reads=40, seconds=10):
             await _goes_on()
 
 
@@ -150,10 +150,10 @@ async def _defect(stage: Stage) -> None:
         Vendor() as vendor,
         stage.gateway(vendor.url, module="measure.faults.stuck") as gateway,
         stage.loaded(gateway),
-        connected(gateway.port) as client,
     ):
         await stage.begin()
-        await client.read(identifier("failing", 1), 3)
+        async with connected(gateway.port) as client:
+            await client.read(identifier("failing", 1), 3)
         await _goes_on()
 
 

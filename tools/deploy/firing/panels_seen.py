@@ -1,44 +1,65 @@
-"""What the dashboards' queries return, and pictures of their panels."""
+"""What the queries of the dashboards and of the runbook return."""
 
 import time
 from collections.abc import Collection
-from pathlib import Path
 
 from tools.deploy.dashboards.panels import Dashboard
-from tools.deploy.dashboards.picture import Shown, draw
+from tools.deploy.dashboards.picture import Shown
 from tools.deploy.runbook.page import sections
 
 from .prometheus import Prometheus
 
-GRAFANA = {"$__rate_interval": "20s", "$__range": "2m", "[1d]": "[2m]", '=~"$job"': '=~".*"', '=~"$instance"': '=~".*"'}
+GRAFANA = {
+    "$__rate_interval": "20s",
+    "$__range": "2m",
+    "[1d]": "[2m]",
+    '=~"$job"': '=~".*"',
+    '=~"$instance"': '=~".*"',
+}
 """What Grafana sets, and a shorter day."""
 
+Seen = list[tuple[Dashboard, list[list[Shown]]]]
+"""Of each dashboard, and of each panel in order, what its queries returned."""
 
-async def look(prometheus: Prometheus, boards: Collection[Dashboard], folder: Path, begun: float) -> bool:
-    """Runs each query from then to now, and draws the panels into the folder. Returns whether each has a result."""
+
+async def look(prometheus: Prometheus, boards: Collection[Dashboard], begun: float) -> Seen:
+    """Runs each query of the dashboards from then to now."""
     ended = time.time()
-    queries, empty = 0, 0
+    seen: Seen = []
     for board in boards:
-        shown: list[list[Shown]] = []
+        panels = []
         for panel in board.panels:
-            shown.append([])
+            shown = []
             for query in panel.queries:
                 series = await prometheus.series(_set(query.expr), begun, ended)
-                queries += 1
                 if not series:
-                    empty += 1
                     print(f"{board.uid}: {panel.title}: nothing for {_set(query.expr)}")
-                shown[-1] += [Shown(query.legend, labels, points) for labels, points in series]
-        draw(board, shown, folder / f"{board.uid.removeprefix('call-request-gateway-')}.png")
-    print(f"dashboards: {queries} queries, {empty} without a result")
-    unknown = 0
+                    shown.append(Shown(query.legend, {}, []))
+                shown += [Shown(query.legend, labels, points) for labels, points in series]
+            panels.append(shown)
+        seen.append((board, panels))
+    return seen
+
+
+def is_whole(seen: Seen) -> bool:
+    """Whether each query returned something."""
+    series = [each for _, panels in seen for shown in panels for each in shown]
+    empty = sum(not each.points for each in series)
+    print(f"dashboards: {len(series)} series, {empty} queries without a result")
+    return not empty
+
+
+async def try_runbook(prometheus: Prometheus, begun: float) -> bool:
+    """Runs each query of the runbook from then to now. Returns whether each returned something."""
+    ended, queries, empty = time.time(), 0, 0
     for section in sections():
         for expr in section.queries:
-            if not await prometheus.series(_set(expr), begun, ended):
-                unknown += 1
+            queries += 1
+            if not await prometheus.series(expr, begun, ended):
+                empty += 1
                 print(f"runbook, {section.alert}: nothing for {expr}")
-    print(f"runbook: {sum(len(section.queries) for section in sections())} queries, {unknown} without a result")
-    return not empty and not unknown
+    print(f"runbook: {queries} queries, {empty} without a result")
+    return not empty
 
 
 def _set(expr: str) -> str:

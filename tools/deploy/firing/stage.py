@@ -13,7 +13,8 @@ from testkit.watch_connection import WatchConnection
 READS_A_SECOND = 8.0
 STARTING_AT_ONCE = 2
 """Gateways: a start takes a second of a core."""
-MORE_TRIES = 2
+MAX_START = 150.0
+"""Seconds: many start at the same time."""
 
 
 class Cues:
@@ -39,7 +40,7 @@ class Stage:
         """A gateway of this job. settings: as for `serving`."""
         async with AsyncExitStack() as stack:
             async with self._cues.starting:
-                gateway = await _started(stack, vendor, settings)
+                gateway = await stack.enter_async_context(serving(vendor, max_start=MAX_START, **settings))
             self.targets.append(gateway.environment["GATEWAY_METRICS_LISTEN"])
             yield gateway
 
@@ -66,31 +67,26 @@ class Stage:
 
         async def load() -> None:
             await self._cues.callers.wait()
-            for number in range(watches):
-                watching.watch(identifier("watch", number))
-            await asyncio.gather(
-                forever(reads, lambda number: client.read(identifier("read", number % ids), seconds)),
-                forever(cancels, lambda number: client.cancel(identifier("cancel", number), seconds)),
-            )
-
-        watching = await WatchConnection.to(gateway.port)
-        async with connected(gateway.port, 2) as client:
-            task = asyncio.create_task(load())
+            watching = await WatchConnection.to(gateway.port)
             try:
-                yield
+                for number in range(watches):
+                    watching.watch(identifier("watch", number))
+                async with connected(gateway.port, 2) as client:
+                    await asyncio.gather(
+                        forever(reads, lambda number: client.read(identifier("read", number % ids), seconds)),
+                        forever(cancels, lambda number: client.cancel(identifier("cancel", number), seconds)),
+                    )
+                    await asyncio.Event().wait()
             finally:
-                task.cancel()
-                with suppress(asyncio.CancelledError):
-                    await task
                 watching.close()
 
-
-async def _started(stack: AsyncExitStack, vendor: str, settings: dict[str, Any]) -> GatewayProcess:
-    """Starts a gateway, and tries again on a machine that is too busy for it."""
-    for _ in range(MORE_TRIES):
-        with suppress(TimeoutError):
-            return await stack.enter_async_context(serving(vendor, **settings))
-    return await stack.enter_async_context(serving(vendor, **settings))
+        task = asyncio.create_task(load())
+        try:
+            yield
+        finally:
+            task.cancel()
+            with suppress(asyncio.CancelledError):
+                await task
 
 
 async def forever(rate: float, call: Callable[[int], Awaitable[object]]) -> None:
