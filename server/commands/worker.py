@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from pydantic import SecretStr
 
+from ..observability.log_level import LogLevel
 from ..observability.logs import get_log
 from ..settings import Settings, SettingsError
 from .process_log import ProcessLog
@@ -40,11 +41,12 @@ async def _work(options: argparse.Namespace, settings: Settings, logs: ProcessLo
     }
     if options.state:
         changed["state_url"] = SecretStr(options.state)
+    level = LogLevel(settings.log_level, logs.set_level)
     with shared_folder(options.metrics, options.lock):
         try:
             async with (
                 Gateway(settings.model_copy(update=changed), logs.access_log, logs.lines_lost, handshakes) as gateway,
-                Heartbeat(options.control, settings.grace, logs.set_level) as control,
+                Heartbeat(options.control, settings.grace, level.change) as control,
             ):
                 signals.on_reload = gateway.reload
                 return await until_drained(gateway, signals, control.hurry.wait, control.ends_alone)

@@ -30,14 +30,14 @@ class Heartbeat:
     HURRY arrives. A second signal could not mean that: systemd sends each signal to all processes of a service.
     """
 
-    def __init__(self, descriptor: int, grace: float, set_log_level: Callable[[str], None]) -> None:
+    def __init__(self, descriptor: int, grace: float, set_log_level: Callable[[str], object]) -> None:
         self._socket = socket.socket(fileno=descriptor)
         self._all_end_timeout = min(ALL_END_TIMEOUT, grace / 20)
         self._is_closed = False
         orders = {order: partial(set_log_level, level) for level, order in LOG_LEVELS.items()}
         self._all_end = asyncio.Event()
         self.hurry = asyncio.Event()
-        self._orders: dict[bytes, Callable[[], None]] = orders | {HURRY: self.hurry.set, ALL_END: self._all_end.set}
+        self._orders: dict[bytes, Callable[[], object]] = orders | {HURRY: self.hurry.set, ALL_END: self._all_end.set}
 
     async def __aenter__(self) -> Self:
         self._loop = asyncio.get_running_loop()

@@ -52,8 +52,7 @@ class Supervisor:
         quirks: Mapping[str, str],
     ) -> None:
         self._settings = settings
-        self._set_log_level = set_log_level
-        self._log_level = LogLevel(settings.log_level, self._spread_log_level)
+        self._log_level = LogLevel(settings.log_level, set_log_level, self._spread_log_level)
         self._page = StatusPage(settings, quirks)
         self._lines_lost = lines_lost
         self._processes: list[WorkerProcess] = []
@@ -96,7 +95,6 @@ class Supervisor:
         await self._stack.aclose()
 
     def _spread_log_level(self, level: str) -> None:
-        self._set_log_level(level)
         for process in self._processes:
             process.set_log_level(level)
 
