@@ -281,7 +281,7 @@ SERVICE = Dashboard(
                     width=6,
                 ),
                 Panel(
-                    "Restarts, lost log lines and spans, failed handshakes",
+                    "Restarts, lost lines and spans, failed TLS",
                     "short",
                     (
                         Query(f"sum(changes(process_start_time_seconds{{{_I}}}{_RATE}))", "restarts"),
