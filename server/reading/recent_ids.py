@@ -1,5 +1,6 @@
 """What happened of late, by call request: bounded in time and in number."""
 
+from collections import OrderedDict
 from typing import Generic, TypeVar
 
 from ..deadline import now
@@ -15,7 +16,8 @@ class RecentIds(Generic[_Value]):
     def __init__(self, seconds: float, max_ids: int = MAX_IDS) -> None:
         self._seconds = seconds
         self._max_ids = max_ids
-        self._entries: dict[str, tuple[float, _Value]] = {}  # the one that was put first is first
+        # The one that was put first is first. A dict would look for it among the places of all that were removed.
+        self._entries = OrderedDict[str, tuple[float, _Value]]()
 
     def __len__(self) -> int:
         self._prune(now() - self._seconds, self._max_ids)
