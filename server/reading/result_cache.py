@@ -1,6 +1,7 @@
 """The cache of results: the latest reading of each call request."""
 
 import asyncio
+from collections import OrderedDict
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import NamedTuple, Self
@@ -12,8 +13,8 @@ from ..deadline import now
 
 EXPIRE_EVERY = 10.0
 """Seconds between two removals of entries older than FINAL_MAX_AGE, which hold guests' data."""
-ENTRY_BYTES = 250
-"""What an entry costs beside its answer's own bytes (CPython 3.11): key, object, float and place in the dictionary."""
+ENTRY_BYTES = 330
+"""What an entry costs beside its answer's own bytes (CPython 3.11): key, object, numbers, place in the dictionary."""
 
 
 class MaxAge(NamedTuple):
@@ -68,7 +69,9 @@ class ResultCache:
         self._final_max_age = final_max_age
         self._max_bytes = max_bytes
         self._bytes = 0
-        self._entries: dict[str, Reading] = {}  # in the order of read_at: all stay for the same time
+        # In the order of read_at: all stay for the same time. A dict would look for the oldest among the places of all
+        # that were removed, and to remove 100 000 would block the event loop for a second.
+        self._entries = OrderedDict[str, Reading]()
 
     @property
     def keeps(self) -> bool:

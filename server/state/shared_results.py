@@ -3,6 +3,7 @@
 import asyncio
 import random
 import secrets
+from collections import OrderedDict
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from typing import Any
@@ -41,7 +42,7 @@ class SharedResults:
         self._waiting = Waiting()
         self._changes = Changes(engine)
         self._leases = Leases(engine)
-        self._stored: dict[str, int] = {}  # by this process, and not published yet
+        self._stored = OrderedDict[str, int]()  # by this process, and not published yet
         self._not_before = 0
         self.has_channel = False
 
@@ -140,7 +141,7 @@ class SharedResults:
         stored = self._encryption.encrypt(result.encode(), reading.answer)
         self._stored[call_request_id] = t
         if len(self._stored) > MAX_REMEMBERED:
-            del self._stored[next(iter(self._stored))]
+            self._stored.popitem(last=False)
         with suppress(EngineError):
             self._engine.run_deferred(
                 STORE,

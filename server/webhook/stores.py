@@ -1,6 +1,7 @@
 """Where pushed results and their events are stored: in this process, or where all processes share them."""
 
 import time
+from collections import OrderedDict
 from typing import TYPE_CHECKING
 
 from callrequest.v1.call_request_pb2 import CallRequestResult
@@ -20,7 +21,7 @@ class LocalStore:
 
     def __init__(self, results: Results) -> None:
         self._results = results
-        self._events: dict[str, str] = {}
+        self._events = OrderedDict[str, str]()
 
     async def event(self, event: str, digest: str, *, remember: bool) -> str:
         """Whether an event is "new", the "same" as one that is remembered, or "different" from it."""
@@ -30,7 +31,7 @@ class LocalStore:
         if remember:
             self._events[event] = digest
             if len(self._events) > MAX_EVENTS:
-                del self._events[next(iter(self._events))]
+                self._events.popitem(last=False)
         return "new"
 
     async def push(self, call_request_id: str, occurred_at: float, result: CallRequestResult) -> bool:
