@@ -8,6 +8,7 @@ from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontext
 from dataclasses import dataclass
 from typing import Any
 
+from testkit.calls import identifier
 from testkit.engine import EngineProcess, engine
 from testkit.gateway_process import GatewayProcess, serving
 from testkit.http2_connection import Connections, Ended, connected
@@ -41,6 +42,13 @@ class Fleet:
             while {(await each.scrape())["state_up{}"] for each in self.gateways} != {float(up)}:  # noqa: ASYNC110
                 await asyncio.sleep(0.05)
         return time.monotonic() - begun
+
+    async def until_cuts_are_noticed(self) -> None:
+        """Has each gateway use its connection to the engine: one that was cut is noticed then.
+
+        What was read before that moment, by whomever, is not trusted, and is read once more.
+        """
+        await asyncio.gather(*(client.read(identifier("noticed", at), 5) for at, client in enumerate(self.clients)))
 
     def log(self, event: str) -> int:
         """How many gateways have logged that event."""

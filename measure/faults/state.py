@@ -99,6 +99,7 @@ async def _disturbed(form: Form, findings: Findings) -> None:
             ended += await reading
             await asyncio.sleep(0.12)
         seconds = await fleet.until_shared()
+        await fleet.until_cuts_are_noticed()
         fleet.engine.command("FLUSHALL")
         await asyncio.sleep(0.2)
         fleet.vendor.reads.clear()
