@@ -154,6 +154,8 @@ def _gateway_process(process: int, command: list[str]) -> int:
             number = process
             if command[0] == "unshare":
                 number = int(Path(f"/proc/{process}/task/{process}/children").read_text().split()[0])
+                if Path(f"/proc/{number}/comm").read_text() == "unshare\n":
+                    continue  # it blocks signals of its own, until it becomes `env`
             (blocked,) = re.findall(r"^SigBlk:\s(\w+)$", Path(f"/proc/{number}/status").read_text(), re.MULTILINE)
             if int(blocked, 16) & 1 << signal.SIGTERM - 1:
                 return number
