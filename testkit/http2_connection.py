@@ -48,6 +48,11 @@ class Ended:
         return next((info.reason for detail in status.details if detail.Unpack(info)), "")
 
     @property
+    def outcome(self) -> str:
+        """OK, else its ErrorReason's name, else `code 14`."""
+        return "OK" if self.code == 0 else self.reason or f"code {self.code}"
+
+    @property
     def retry_after(self) -> float:
         """Its RetryInfo in seconds; 0 without one."""
         retry = RetryInfo()

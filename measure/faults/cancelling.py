@@ -33,7 +33,7 @@ def _judge(findings: Findings, vendor: Vendor, ended: Sequence[tuple[str, Ended]
 
 
 def _outcomes(ended: Sequence[tuple[str, Ended]]) -> list[str]:
-    return ["OK" if each.code == 0 else each.reason or f"code {each.code}" for _, each in ended]
+    return [each.outcome for _, each in ended]
 
 
 def _fault(

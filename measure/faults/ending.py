@@ -165,7 +165,7 @@ async def _cancel_at_end(form: Form, findings: Findings) -> None:
             took = time.monotonic() - signalled
             ended = await asyncio.gather(*calls)
             lines = len(gateway.logged("cancel_settled"))
-        answers = ["OK" if each.code == 0 else each.reason or f"code {each.code}" for each in ended]
+        answers = [each.outcome for each in ended]
         findings.record(f"{name}: {counted(answers)}", set(answers) == {expected})
         findings.record(f"{lines} lines for {len(ids)} cancels", lines == len(ids))
         findings.record(f"exit code {code} after {took:.1f} s of {grace:.0f}", code == 0 and took <= grace + _LATE)

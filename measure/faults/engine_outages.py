@@ -22,17 +22,12 @@ from testkit.tcp_proxy import TcpProxy
 from testkit.watch_connection import WatchConnection
 
 from .fault_case import FaultCase, Findings, Form
-from .fleet import STATE_KEYS, sharing
+from .fleet import STATE_KEYS, record_all_ok, sharing
 
 _LIBRARY = next(iter(Path("/usr/lib").glob("*/faketime/libfaketimeMT.so.1")), None)
 """Of Debian's package faketime. Its command is not used: it stays beside the process, and signals do not pass it."""
 _AHEAD = ("env", f"LD_PRELOAD={_LIBRARY}", "FAKETIME=+1h", "FAKETIME_DONT_FAKE_MONOTONIC=1")
 _HOUR = 3600
-
-
-def _ok(findings: Findings, ended: list[Ended], what: str) -> None:
-    outcomes = ["OK" if each.code == 0 else each.reason for each in ended]
-    findings.record(f"{what}: {counted(outcomes)}", set(outcomes) == {"OK"})
 
 
 async def _black_holed(form: Form, findings: Findings) -> None:
@@ -90,8 +85,8 @@ async def _failover(form: Form, findings: Findings) -> None:
             fleet.vendor.reads.clear()
             afterwards = await fleet.herd(ids, 8, 5, max_age=30)
             asked = fleet.vendor.reads.total() / len(ids)
-    _ok(findings, before + during + afterwards, "readers")
-    _ok(findings, list(cancelled), "cancels")
+    record_all_ok(findings, before + during + afterwards, "readers")
+    record_all_ok(findings, list(cancelled), "cancels")
     findings.record(f"shared again {took:.1f} s after the kill", took <= 20)
     statuses = {pb.CallRequestStatus.Name(each.result.status) for each in afterwards if each.code == 0}
     findings.record(counted(sorted(statuses)), "CALL_REQUEST_STATUS_PENDING_TO_CALL" not in statuses)
@@ -120,7 +115,7 @@ async def _clocks(form: Form, findings: Findings) -> None:
             aged = vendor.reads.total() / len(ids)
             findings.record(f"{known:.2f} and {aged:.2f} vendor calls an id", (known, aged) == (1, 2))
         shown = [each.result.observed_at.seconds for each in answers if each.code == 0]
-    _ok(findings, answers, "readers")
+    record_all_ok(findings, answers, "readers")
     apart = max(shown) - min(shown)
     findings.record(f"observed_at {apart} s apart: the clocks differ", _HOUR - 5 <= apart <= _HOUR + 60)
 

@@ -21,7 +21,7 @@ _DEADLINE = 3.0  # seconds
 
 
 def _outcomes(ended: Sequence[Ended]) -> list[str]:
-    return ["OK" if each.code == 0 else each.reason or f"code {each.code}" for each in ended]
+    return [each.outcome for each in ended]
 
 
 _BAD = {

@@ -8,12 +8,14 @@ from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontext
 from dataclasses import dataclass
 from typing import Any
 
-from testkit.calls import identifier
+from testkit.calls import counted, identifier
 from testkit.engine import EngineProcess, engine
 from testkit.gateway_process import GatewayProcess, serving
 from testkit.http2_connection import Connections, Ended, connected
 from testkit.server_process import free_ports
 from testkit.stateful_vendor import Vendor
+
+from .fault_case import Findings
 
 REPLICAS = 4
 STATE_KEYS = "AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8="  # 32 bytes: of the suite, and so no secret
@@ -81,3 +83,9 @@ def _replica(
         "FINAL_MAX_AGE": "",
     }
     return serving(vendor.url, **(shared | own))
+
+
+def record_all_ok(findings: Findings, ended: list[Ended], what: str) -> None:
+    """Records how the calls ended; each has to be OK."""
+    outcomes = [each.outcome for each in ended]
+    findings.record(f"{what}: {counted(outcomes)}", set(outcomes) == {"OK"})

@@ -33,7 +33,7 @@ _HANGING = 1100
 
 
 def _codes(ended: list[Ended]) -> Counter[str]:
-    return Counter("OK" if each.code == 0 else each.reason or f"code {each.code}" for each in ended)
+    return Counter(each.outcome for each in ended)
 
 
 async def _log_unread(form: Form, findings: Findings) -> None:

@@ -25,7 +25,7 @@ _ON_ITS_WAY = 0.1  # seconds that an answer takes on a busy machine: it was youn
 
 
 def _outcomes(ended: Sequence[Ended]) -> list[str]:
-    return ["OK" if each.code == 0 else each.reason or f"code {each.code}" for each in ended]
+    return [each.outcome for each in ended]
 
 
 async def _first_leaves(form: Form, findings: Findings) -> None:

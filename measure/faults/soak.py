@@ -83,7 +83,7 @@ async def _load(client: Connections, seen: _Seen, begun: float, seconds: float) 
             ended = await client.cancel(identifier("cancel", chance.randrange(_IDS)), 5)
         else:
             ended = await client.read("../etc/passwd", 5)
-        seen.reasons["OK" if ended.code == 0 else ended.reason or f"code {ended.code}"] += 1
+        seen.reasons[ended.outcome] += 1
 
     # In parts, so that the tasks of calls that have ended do not pile up.
     while (left := begun + seconds - time.monotonic()) > 0:

@@ -13,14 +13,9 @@ from testkit.scripted_vendor import later
 from testkit.stateful_vendor import after
 
 from .fault_case import FaultCase, Findings, Form
-from .fleet import REPLICAS, sharing
+from .fleet import REPLICAS, record_all_ok, sharing
 
 _LEASE = 3.0  # seconds: server.state.keys.LEASE
-
-
-def _ok(findings: Findings, ended: list[Ended], what: str) -> None:
-    outcomes = ["OK" if each.code == 0 else each.reason for each in ended]
-    findings.record(f"{what}: {counted(outcomes)}", set(outcomes) == {"OK"})
 
 
 def _herd(seconds: float) -> Callable[[Form, Findings], Awaitable[None]]:
@@ -30,7 +25,7 @@ def _herd(seconds: float) -> Callable[[Form, Findings], Awaitable[None]]:
             fleet.vendor.on_read = after(seconds, fleet.vendor.result_of)
             ended = await fleet.herd(ids, 20, 15)
             asked = fleet.vendor.reads.total() / len(ids)
-        _ok(findings, ended, "readers")
+        record_all_ok(findings, ended, "readers")
         findings.record(f"{asked:.2f} vendor calls an id", asked <= 1.05)
 
     return measure
@@ -51,10 +46,10 @@ def _outage(fail: Callable[[EngineProcess], None]) -> Callable[[Form, Findings],
             then = await fleet.herd(ids, 8, 5)
             logged = fleet.log("shared state is down: this process goes on by itself")
         latest = max(each.seconds for each in first)
-        _ok(findings, first, "those who waited")
+        record_all_ok(findings, first, "those who waited")
         findings.record(f"latest after {latest:.2f} s", latest <= 1.05 + 0.25)
         findings.record(f"{asked:.2f} vendor calls an id", asked <= REPLICAS)
-        _ok(findings, then, "later")
+        record_all_ok(findings, then, "later")
         after_that = max(each.seconds for each in then)
         findings.record(f"latest after {after_that:.2f} s", after_that < 0.8)
         findings.record(f"{logged} of {REPLICAS} logged it, state_up 0", logged == REPLICAS)
@@ -78,10 +73,10 @@ async def _return(form: Form, findings: Findings) -> None:
         reads = fleet.vendor.reads.total()
         afterwards = await fleet.herd(ids, 8, 5, max_age=30)
         asked = (fleet.vendor.reads.total() - reads) / len(ids)
-    _ok(findings, during, "during")
-    _ok(findings, list(cancelled), "cancels")
+    record_all_ok(findings, during, "during")
+    record_all_ok(findings, list(cancelled), "cancels")
     findings.record(f"shared {seconds:.1f} s after the return", seconds <= 5)
-    _ok(findings, afterwards, "afterwards")
+    record_all_ok(findings, afterwards, "afterwards")
     statuses = {pb.CallRequestStatus.Name(each.result.status) for each in afterwards if each.code == 0}
     findings.record(f"{counted(sorted(statuses))}", "CALL_REQUEST_STATUS_PENDING_TO_CALL" not in statuses)
     findings.record(f"{asked:.2f} vendor calls an id", asked <= 1.05)
@@ -106,7 +101,7 @@ async def _disturbed(form: Form, findings: Findings) -> None:
         fleet.vendor.on_read = after(0.05, fleet.vendor.result_of)
         ended += await fleet.herd([identifier("then", number) for number in range(20)], 6, 5)
         asked = fleet.vendor.reads.total() / 20
-    _ok(findings, ended, "readers")
+    record_all_ok(findings, ended, "readers")
     findings.record(
         f"shared again after {seconds:.1f} s, {asked:.2f} vendor calls an id", seconds <= 5 and asked <= 1.05
     )
@@ -126,7 +121,7 @@ async def _holder_killed(form: Form, findings: Findings) -> None:
         ended = list(await asyncio.gather(*waiting))
         holding.cancel()
     latest = max(one.seconds for one in ended)
-    _ok(findings, ended, "the others")
+    record_all_ok(findings, ended, "the others")
     findings.record(f"after {latest:.1f} s", latest <= 0.3 + _LEASE + 0.5)
 
 
@@ -174,7 +169,7 @@ async def _busy(form: Form, findings: Findings) -> None:
         while time.monotonic() < until:
             ended += await fleet.herd(ids, 40, 10, max_age=0.05)
         dropped = fleet.log("shared state is down: this process goes on by itself")
-    _ok(findings, ended, "readers")
+    record_all_ok(findings, ended, "readers")
     findings.record(f"{dropped} gateways gave sharing up", dropped == 0)
 
 

@@ -24,7 +24,7 @@ _IDLE = 15.0  # seconds after which the gateway closes an idle connection
 
 def outcomes(ended: list[Ended]) -> list[str]:
     """The reason of each read, OK for an answer."""
-    return [each.reason or ("OK" if each.code == 0 else f"code {each.code}") for each in ended]
+    return [each.outcome for each in ended]
 
 
 async def _token_refused(form: Form, findings: Findings) -> None:
