@@ -51,6 +51,19 @@ def free_ports(number: int) -> list[int]:
     return ports
 
 
+def commanded(*command: str, **settings: object) -> "subprocess.CompletedProcess[str]":
+    """Runs a command to its end, with these settings only."""
+    return subprocess.run(
+        [sys.executable, "-m", "server", *command],
+        cwd=ROOT,
+        env=gateway_environment(**settings),
+        capture_output=True,
+        text=True,
+        timeout=30,
+        check=False,
+    )
+
+
 def start(
     command: Sequence[str | Path], environment: Mapping[str, str], log: Path, errors: Path | None = None
 ) -> "subprocess.Popen[bytes]":

@@ -23,7 +23,7 @@ from server import __version__
 from server.settings import Settings
 from testkit.certificate_authority import Pki
 from testkit.scripted_vendor import RESULT_ID
-from testkit.server_process import MAX_START, ROOT, SERVE, accepts, free_ports, gateway_environment
+from testkit.server_process import MAX_START, ROOT, SERVE, accepts, commanded, free_ports, gateway_environment
 
 GET = GetCallRequestResultRequest(call_request_id=RESULT_ID)
 
@@ -76,21 +76,9 @@ def _wait_for(port: int) -> None:
         time.sleep(0.05)
 
 
-def _run(*command: str, **settings: str) -> "subprocess.CompletedProcess[str]":
-    return subprocess.run(
-        [sys.executable, "-m", "server", *command],
-        cwd=ROOT,
-        env=gateway_environment(**settings),
-        capture_output=True,
-        text=True,
-        timeout=30,
-        check=False,
-    )
-
-
 def test_wrong_settings_end_the_start_with_a_line_each() -> None:
     """Exit code 2, one line on stderr for each, nothing else, and no secret."""
-    ended = _run("serve", GRACE="s3cr3t", VENDOR_URL="ftp://vendor.example", VENDOR_CLIENT_SECRET="s3cr3t")
+    ended = commanded("serve", GRACE="s3cr3t", VENDOR_URL="ftp://vendor.example", VENDOR_CLIENT_SECRET="s3cr3t")
     assert ended.returncode == 2
     assert [line.partition(":")[0] for line in ended.stderr.splitlines()] == ["GATEWAY_VENDOR_URL", "GATEWAY_GRACE"]
     assert "s3cr3t" not in ended.stderr + ended.stdout
@@ -102,7 +90,7 @@ def test_a_port_that_is_taken_ends_the_start() -> None:
         taken.bind(("127.0.0.1", 0))
         taken.listen()
         port = taken.getsockname()[1]
-        ended = _run("serve", LISTEN=f"127.0.0.1:{port}", METRICS_LISTEN="", SANDBOX_LISTEN="127.0.0.1:0")
+        ended = commanded("serve", LISTEN=f"127.0.0.1:{port}", METRICS_LISTEN="", SANDBOX_LISTEN="127.0.0.1:0")
     assert ended.returncode == 2
     assert "GATEWAY_LISTEN: cannot listen" in ended.stderr
 
@@ -119,22 +107,22 @@ def test_every_port_that_is_taken_is_told_with_its_address() -> None:
             ("no.invalid:1", "the host cannot be resolved"),
         ):
             for name in ("METRICS_LISTEN", "SANDBOX_LISTEN"):
-                ended = _run("serve", **free | {name: address, "ALLOW_SANDBOX": "true"})
+                ended = commanded("serve", **free | {name: address, "ALLOW_SANDBOX": "true"})
                 assert ended.returncode == 2
                 assert ended.stderr == f"GATEWAY_{name}: cannot listen on {address}; {why}\n"
-            ended = _run("sandbox", "--listen", address, ALLOW_SANDBOX="true")
+            ended = commanded("sandbox", "--listen", address, ALLOW_SANDBOX="true")
             assert (ended.returncode, ended.stderr) == (2, f"--listen: cannot listen on {address}; {why}\n")
 
 
 def test_the_sandbox_beyond_loopback_must_be_allowed() -> None:
     """Alone as in a gateway: whoever reaches it can change what it answers."""
-    ended = _run("sandbox", "--listen", "0.0.0.0:0")
+    ended = commanded("sandbox", "--listen", "0.0.0.0:0")
     assert (ended.returncode, ended.stderr) == (2, "--listen: beyond loopback it needs GATEWAY_ALLOW_SANDBOX=true\n")
 
 
 def test_the_help_and_the_version_are_for_people() -> None:
     """Commands that people use, not those that it starts itself; the version as it is logged."""
-    ended = _run("--help")
+    ended = commanded("--help")
     assert ended.returncode == 0
     assert re.findall(r"^    (\w+)", ended.stdout, re.MULTILINE) == [
         "serve",
@@ -145,7 +133,7 @@ def test_the_help_and_the_version_are_for_people() -> None:
     ]
     assert "worker," not in ended.stdout
     assert ",worker" not in ended.stdout
-    assert _run("--version").stdout == f"call-request-gateway {__version__}\n"
+    assert commanded("--version").stdout == f"call-request-gateway {__version__}\n"
 
 
 def test_the_log_for_people_begins_with_the_time() -> None:
@@ -181,7 +169,7 @@ def test_no_color_is_obeyed(no_color: str) -> None:
 
 def test_errors_name_no_command_that_people_do_not_use() -> None:
     """A command that is misspelt is answered with those of people."""
-    ended = _run("wroker")
+    ended = commanded("wroker")
     assert ended.returncode == 2
     assert "sandbox" in ended.stderr
     assert "worker" not in ended.stderr.replace("wroker", "")
@@ -192,7 +180,9 @@ def test_all_ports_that_are_taken_are_named_at_once() -> None:
     with socket.create_server(("127.0.0.1", 0)) as one, socket.create_server(("127.0.0.1", 0)) as two:
         taken = [f"127.0.0.1:{each.getsockname()[1]}" for each in (one, two)]
         for workers in ("1", "2"):
-            ended = _run("serve", LISTEN=taken[0], METRICS_LISTEN=taken[1], SANDBOX_LISTEN=taken[0], WORKERS=workers)
+            ended = commanded(
+                "serve", LISTEN=taken[0], METRICS_LISTEN=taken[1], SANDBOX_LISTEN=taken[0], WORKERS=workers
+            )
             assert ended.returncode == 2
             names = sorted(line.partition(":")[0] for line in ended.stderr.splitlines())
             assert names == ["GATEWAY_LISTEN", "GATEWAY_METRICS_LISTEN", "GATEWAY_SANDBOX_LISTEN"]
@@ -231,7 +221,7 @@ def test_no_hints_where_they_could_not_work(tmp_path: Path) -> None:
 
 def test_the_help_of_serve_lists_the_settings_with_their_defaults() -> None:
     """Who has only the wheel reads them there; what they mean is in docs/settings.md."""
-    ended = _run("serve", "--help")
+    ended = commanded("serve", "--help")
     listed = dict(re.findall(r"^  GATEWAY_(\w+)=(.*)$", ended.stdout, re.MULTILINE))
     assert set(listed) == {name.upper() for name in Settings.model_fields}
     assert (listed["GRACE"], listed["REFLECTION"], listed["VENDOR_URL"]) == ("30.0", "true", "")
@@ -239,7 +229,7 @@ def test_the_help_of_serve_lists_the_settings_with_their_defaults() -> None:
 
 def test_the_sandboxs_help_lists_its_ids() -> None:
     """Whoever tests against it finds an id for each case."""
-    ended = _run("sandbox", "--help")
+    ended = commanded("sandbox", "--help")
     assert ended.returncode == 0
     for known in (RESULT_ID, "bcpFuj1ipoBKLz5G", "66a1b2c3d4e5f678", "faultLostReply01"):
         assert known in ended.stdout

@@ -18,7 +18,7 @@ from server.process.metrics_folder import PREFIX, metrics_folder, shared_folder
 from testkit.gateway_process import serving
 from testkit.http2_connection import Connection
 from testkit.scripted_vendor import RESULT_ID
-from testkit.server_process import ROOT, free_ports, gateway_environment
+from testkit.server_process import ROOT, commanded, free_ports, gateway_environment
 from testkit.sockets import clients_of
 from testkit.stateful_vendor import Vendor
 
@@ -26,7 +26,6 @@ from .beside import beside_others
 from .workers import (
     began,
     codes,
-    commanded,
     connected,
     folder_of,
     read_on,

@@ -6,12 +6,12 @@ import signal
 
 from server.observability.debounce import DELAY
 from testkit.scripted_vendor import never
+from testkit.server_process import commanded
 from testkit.stateful_vendor import Vendor, always
 
 from .beside import beside_others
 from .workers import (
     codes,
-    commanded,
     connected,
     read_on,
     started,

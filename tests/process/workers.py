@@ -71,19 +71,6 @@ async def codes(calls: "list[asyncio.Task[Ended]]") -> set[int | None]:
     return {each.code for each in await asyncio.gather(*calls)}
 
 
-def commanded(*command: str, **settings: object) -> "subprocess.CompletedProcess[str]":
-    """Runs a command to its end, with these settings only."""
-    return subprocess.run(
-        [sys.executable, "-m", "server", *command],
-        cwd=ROOT,
-        env=gateway_environment(**settings),
-        capture_output=True,
-        text=True,
-        timeout=30,
-        check=False,
-    )
-
-
 _LISTEN = ("LISTEN", "METRICS_LISTEN", "SANDBOX_LISTEN")
 
 
