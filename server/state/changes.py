@@ -2,6 +2,7 @@
 
 import asyncio
 import secrets
+from collections import OrderedDict
 
 from .engine import Engine
 from .keys import CHANNEL, EPOCH_LIFETIME, keys_of, milliseconds
@@ -17,7 +18,7 @@ class Changes:
 
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
-        self._unsent: dict[str, None] = {}
+        self._unsent = OrderedDict[str, None]()
 
     def is_unsent(self, call_request_id: str) -> bool:
         """Whether the engine may still hold what was read before a change."""
@@ -35,8 +36,7 @@ class Changes:
     async def send_unsent(self) -> None:
         """Sends what the engine has not taken: it is back, and nobody else uses it yet. Raises FAILURES."""
         while self._unsent:
-            call_request_id = next(iter(self._unsent))
-            del self._unsent[call_request_id]  # before: the same may change again meanwhile
+            call_request_id, _ = self._unsent.popitem(last=False)  # before: the same may change again meanwhile
             try:
                 await self._engine.run_now(CHANGED, *_change(call_request_id))
             except BaseException:
@@ -52,7 +52,7 @@ class Changes:
     def _remember(self, call_request_id: str) -> None:
         self._unsent[call_request_id] = None
         if len(self._unsent) > MAX_UNSENT:
-            del self._unsent[next(iter(self._unsent))]
+            self._unsent.popitem(last=False)
 
 
 def _change(call_request_id: str) -> tuple[str | int, ...]:
