@@ -45,7 +45,7 @@ from .rpc.reflection import add_reflection
 from .rpc.server_group import DEFAULT_SERVERS, ServerGroup
 from .rpc.service import SERVICE, CallRequestService
 from .rpc.thread_priority import let_threads_yield
-from .settings import Address, CannotListenError, Settings, SettingsError, parse_address
+from .settings import Address, CannotListenError, Settings, SettingsError, needs_extra, parse_address
 from .vendor_api.client import VendorClient
 from .vendor_api.credential_files import CLIENT_ID, CLIENT_SECRET, CredentialFiles
 from .vendor_api.exchange import MAX_BYTES, OPERATIONS, OUTCOMES
@@ -273,8 +273,7 @@ class Gateway:
         try:
             from .observability.tracing import Tracing  # its library is an extra
         except ImportError:
-            line = "GATEWAY_OTLP_ENDPOINT: needs the extra: pip install 'call-request-gateway[tracing]'"
-            raise SettingsError([line]) from None
+            raise SettingsError([needs_extra("GATEWAY_OTLP_ENDPOINT", "tracing")]) from None
         tracing = Tracing(endpoint, self._settings.trace_sample_ratio, metrics.spans_dropped)
 
         async def close() -> None:

@@ -1,6 +1,6 @@
 """The shared state: whether the engine answers, and how it is set up."""
 
-from ..settings import Settings, SettingsError
+from ..settings import Settings, SettingsError, needs_extra
 from .finding import Finding
 
 CHECK = "shared state"
@@ -13,7 +13,7 @@ async def check_shared_state(settings: Settings) -> list[Finding]:
     try:
         from ..state.probe import EngineFailedError, ask_engine  # its libraries are an extra
     except ImportError:
-        return [Finding.failed(CHECK, "GATEWAY_STATE_URL: needs the extra: pip install 'call-request-gateway[state]'")]
+        return [Finding.failed(CHECK, needs_extra("GATEWAY_STATE_URL", "state"))]
     try:
         facts = await ask_engine(settings)
     except SettingsError as error:

@@ -2,7 +2,7 @@
 
 import asyncio
 
-from ..settings import Settings
+from ..settings import Settings, needs_extra
 from .finding import Finding
 
 CHECK = "traces"
@@ -18,8 +18,7 @@ async def check_traces(settings: Settings) -> list[Finding]:
     try:
         from ..observability.tracing import takes_traces  # its library is an extra
     except ImportError:
-        line = "GATEWAY_OTLP_ENDPOINT: needs the extra: pip install 'call-request-gateway[tracing]'"
-        return [Finding.failed(CHECK, line)]
+        return [Finding.failed(CHECK, needs_extra("GATEWAY_OTLP_ENDPOINT", "tracing"))]
     if await asyncio.to_thread(takes_traces, endpoint, TIMEOUT):
         return [Finding.ok(CHECK, f"{endpoint} takes them; {settings.trace_sample_ratio:.2%} of calls are sampled")]
     text = f"{endpoint} takes none: is it the port for OTLP by gRPC (4317), and http or https as the collector has it?"

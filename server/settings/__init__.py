@@ -1,6 +1,6 @@
 """The settings: the only reader of the environment."""
 
-from .addresses import Address, CannotListenError, SettingsError, cannot_listen, parse_address
+from .addresses import Address, CannotListenError, SettingsError, cannot_listen, needs_extra, parse_address
 from .environment import let_grpc_report_handshakes, tune_grpc, wants_no_color
 from .settings import PREFIX, Settings, defaults, load_settings, read_secret, shown, unused_settings
 
@@ -14,6 +14,7 @@ __all__ = [
     "defaults",
     "let_grpc_report_handshakes",
     "load_settings",
+    "needs_extra",
     "parse_address",
     "read_secret",
     "shown",

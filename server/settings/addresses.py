@@ -15,6 +15,11 @@ class SettingsError(Exception):
         super().__init__("; ".join(lines))
 
 
+def needs_extra(name: str, extra: str) -> str:
+    """The line for a setting whose libraries are not installed."""
+    return f"{name}: needs the extra: pip install 'call-request-gateway[{extra}]'"
+
+
 class CannotListenError(SettingsError):
     """An address to listen on is taken, or not this machine's."""
 
