@@ -16,8 +16,9 @@ from redis.exceptions import (
     ResponseError,
 )
 
-from .batch_channel import BatchChannel, Command
+from .batch_channel import BatchChannel
 from .connecting import Client
+from .raw_connection import Command, connected, has_pool
 from .scripts import Script
 
 PROBE_TIMEOUT = 0.4
@@ -97,9 +98,9 @@ class Connection:
             for call in calls
         ]
         client = self._connected_client()
-        if _has_pool(client):
+        if has_pool(client):
             if self._channel is None:
-                self._channel = BatchChannel(await client.connection_pool.get_connection())
+                self._channel = BatchChannel(await connected(client))
             return await self._channel.execute(commands)
         pipeline = client.pipeline(transaction=False)
         for command in commands:
@@ -114,8 +115,3 @@ class Connection:
         if self._client is None:
             self._client = self._make_client()
         return self._client
-
-
-def _has_pool(client: Client) -> bool:
-    """Whether it has connections to one server; a cluster's client has some to each node."""
-    return hasattr(client, "connection_pool")

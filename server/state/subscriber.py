@@ -9,6 +9,7 @@ from ..observability.logs import get_log
 from .connecting import Client
 from .connection import FAILURES
 from .keys import CHANNEL
+from .raw_connection import connected
 from .values import Message
 
 PING_EVERY = 1.0
@@ -73,31 +74,41 @@ class Subscriber:
     async def _subscription(self, client: Client) -> None:
         """Listens until the connection breaks or is silent. Raises FAILURES."""
         loop = asyncio.get_running_loop()
-        await client.initialize()  # a cluster's client raises KeyError when it knows no nodes yet
-        async with client.pubsub() as channel:
-            await channel.subscribe(CHANNEL)
-            heard = pinged = loop.time()
-            while True:
-                message: dict[str, Any] | None = await channel.get_message(timeout=PING_EVERY / 2)
-                moment = loop.time()
-                if message is not None:
+        async with asyncio.timeout(SILENCE):
+            connection = await connected(client)
+            await connection.send([("SUBSCRIBE", CHANNEL)])
+        heard = pinged = loop.time()
+        while True:
+            try:
+                async with asyncio.timeout(PING_EVERY / 2):
+                    received = await connection.receive()
+            except TimeoutError:
+                received = []
+            moment = loop.time()
+            if received:
+                heard = moment
+                self._handle(received)
+            if moment - pinged >= PING_EVERY:
+                # The loop may have stood still: nothing that came meanwhile has been read yet.
+                if moment - pinged > SILENCE:
                     heard = moment
-                    self._handle(message)
-                if moment - pinged >= PING_EVERY:
-                    # The loop may have stood still: nothing that came meanwhile has been read yet.
-                    if moment - pinged > SILENCE:
-                        heard = moment
-                    elif moment - heard > SILENCE:
-                        raise TimeoutError
-                    pinged = moment
-                    await channel.ping()
+                elif moment - heard > SILENCE:
+                    raise TimeoutError
+                pinged = moment
+                await connection.send([("PING",)])
 
-    def _handle(self, message: dict[str, Any]) -> None:
-        if message["type"] == "subscribe":
-            self._become(subscribed=True)
-            self._missed()
-        elif message["type"] == "message" and (parsed := parse_message(message["data"])):
-            self._received(parsed)
+    def _handle(self, received: list[Any]) -> None:
+        """Takes what came: messages, and replies to SUBSCRIBE and PING. Raises an error among them."""
+        for each in received:
+            match each:
+                case [b"message", _, bytes(data)]:
+                    if parsed := parse_message(data):
+                        self._received(parsed)
+                case [b"subscribe", *_]:
+                    self._become(subscribed=True)
+                    self._missed()
+                case Exception():
+                    raise each
 
     def _become(self, *, subscribed: bool) -> None:
         if subscribed != self.is_subscribed:

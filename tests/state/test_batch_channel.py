@@ -10,6 +10,7 @@ from redis.exceptions import NoScriptError, RedisError, ResponseError
 
 from server.state.batch_channel import BatchChannel
 from server.state.connecting import client_factory, parse_state_url
+from server.state.raw_connection import RawConnection
 from testkit.engine import EngineProcess
 
 
@@ -26,7 +27,7 @@ async def connection_to(valkey: EngineProcess) -> AsyncIterator[AbstractConnecti
 async def test_replies_come_in_the_order_of_their_commands(valkey: EngineProcess) -> None:
     """Errors in their places, whatever the sizes; and again over the same connection."""
     async with connection_to(valkey) as connection:
-        channel = BatchChannel(connection)
+        channel = BatchChannel(RawConnection(connection))
         for _ in range(2):
             texts = [str(number).encode() * (1 + number * 500) for number in range(100)]
             replies = await channel.execute(
@@ -41,7 +42,7 @@ async def test_replies_come_in_the_order_of_their_commands(valkey: EngineProcess
 async def test_what_nobody_asked_for_does_not_pass_for_a_reply(valkey: EngineProcess) -> None:
     """A late reply, say, to a command that was given up."""
     async with connection_to(valkey) as connection:
-        channel = BatchChannel(connection)
+        channel = BatchChannel(RawConnection(connection))
         assert connection._reader is not None  # noqa: SLF001 (what the channel reads from)
         connection._reader.feed_data(b"+late\r\n")  # noqa: SLF001
         with pytest.raises(RedisError):
@@ -52,13 +53,13 @@ async def test_more_replies_than_commands_are_none(valkey: EngineProcess) -> Non
     """Nobody knows which belongs to which."""
     async with connection_to(valkey) as connection:
         with pytest.raises(RedisError):
-            await BatchChannel(connection).execute([("SUBSCRIBE", "a", "b")])
+            await BatchChannel(RawConnection(connection)).execute([("SUBSCRIBE", "a", "b")])
 
 
 async def test_a_connection_that_is_cut_fails_at_once(valkey: EngineProcess) -> None:
     """In the midst of a batch, and before the next one."""
     async with connection_to(valkey) as connection:
-        channel = BatchChannel(connection)
+        channel = BatchChannel(RawConnection(connection))
         waiting = asyncio.ensure_future(channel.execute([("BLPOP", "nothing", 0)]))
         await asyncio.sleep(0.05)
         valkey.kill()
@@ -73,4 +74,4 @@ async def test_a_silent_engine_is_waited_for_half_a_second(valkey: EngineProcess
     async with connection_to(valkey) as connection:
         valkey.pause()
         with pytest.raises(TimeoutError):
-            await asyncio.wait_for(BatchChannel(connection).execute([("ECHO", "a")] * 10), 5)
+            await asyncio.wait_for(BatchChannel(RawConnection(connection)).execute([("ECHO", "a")] * 10), 5)

@@ -109,7 +109,7 @@ class _Broken:
 
     async def initialize(self) -> None: ...
 
-    def pubsub(self) -> Any:
+    def get_random_node(self) -> Any:
         raise self._error
 
     async def aclose(self) -> None:
