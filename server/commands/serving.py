@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from .. import __version__
 from ..observability.logs import describe, get_log
+from ..process.garbage_collection import collect_seldom
 from ..process.signals import ProcessSignals
 from ..process.standard_streams import write_stderr
 from ..settings import Address, Settings, SettingsError, cannot_listen, let_grpc_report_handshakes
@@ -23,6 +24,7 @@ async def serve(settings: Settings, logs: ProcessLog) -> int:
     with counted_handshakes(settings) as handshakes:
         from ..app import Gateway
 
+        collect_seldom()  # once its modules are loaded
         signals = process_signals(settings.grace, logs)
         async with Gateway(settings, logs.access_log, logs.lines_lost, handshakes, logs.set_level) as gateway:
             signals.on_reload = gateway.reload

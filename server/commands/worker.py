@@ -8,6 +8,7 @@ from pydantic import SecretStr
 
 from ..observability.log_level import LogLevel
 from ..observability.logs import get_log
+from ..process.garbage_collection import collect_seldom
 from ..settings import Settings, SettingsError
 from .process_log import ProcessLog
 from .serving import counted_handshakes, process_signals, until_drained
@@ -28,6 +29,7 @@ async def _work(options: argparse.Namespace, settings: Settings, logs: ProcessLo
     from ..process.heartbeat import Heartbeat
     from ..process.metrics_folder import shared_folder
 
+    collect_seldom()  # once the modules are loaded
     faulthandler.enable()  # SIGABRT, by which a stuck worker is ended, writes where it was
     signals = process_signals(settings.grace, logs)
     count_in_slot(options.slot, options.metrics)
