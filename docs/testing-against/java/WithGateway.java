@@ -1,3 +1,4 @@
+import java.io.BufferedReader;
 import java.io.IOException;
 import java.net.InetAddress;
 import java.net.ServerSocket;
@@ -19,6 +20,7 @@ class WithGateway {
     private static final HttpClient HTTP = HttpClient.newHttpClient();
 
     final String address = freeAddress();
+    private final String webhook = freeAddress();
     private final String sandbox;
     private final Process process;
 
@@ -34,7 +36,11 @@ class WithGateway {
           "GATEWAY_SANDBOX_LISTEN", sandboxAddress,
           "GATEWAY_DEFAULT_MAX_AGE", "0", // every read asks the sandbox, so that a change is seen at once
           "GATEWAY_FINAL_MAX_AGE", "0",
-          "GATEWAY_DRAIN_DELAY", "0"));
+          "GATEWAY_DRAIN_DELAY", "0",
+          "GATEWAY_WATCH_PENDING_INTERVAL", "0.2", // so soon a watcher sees it
+          "GATEWAY_WATCH_IN_PROGRESS_INTERVAL", "0.2",
+          "GATEWAY_WEBHOOK_LISTEN", webhook,
+          "GATEWAY_WEBHOOK_TOKENS", "a-token-of-the-vendor"));
       process = builder.start();
       waitUntilReady(URI.create("http://" + ready + "/ready"));
     }
@@ -54,9 +60,20 @@ class WithGateway {
       control("POST", "/faults", fields);
     }
 
-    /** Brings the sandbox back to its start. */
+    /** Brings the sandbox back to its start. Tokens stay valid: the gateway fetches few. */
     void reset() throws IOException, InterruptedException {
-      control("POST", "/reset", "{}");
+      control("POST", "/reset", "{\"keep_tokens\": true}");
+    }
+
+    /** The field of a call request whose result the vendor is to push. */
+    String webhook() {
+      String url = "http://" + webhook + "/webhooks/call-request-completed";
+      return "\"webhook\": {\"url\": \"" + url + "\", \"token\": \"a-token-of-the-vendor\"}";
+    }
+
+    /** The latest pushes, as JSON: the id of each, and the HTTP status that the webhook answered with. */
+    String pushes() throws IOException, InterruptedException {
+      return control("GET", "/pushes", "");
     }
 
     @Override
@@ -65,13 +82,14 @@ class WithGateway {
       process.waitFor(35, TimeUnit.SECONDS);
     }
 
-    private void control(String method, String path, String body) throws IOException, InterruptedException {
+    private String control(String method, String path, String body) throws IOException, InterruptedException {
       URI uri = URI.create(sandbox + path);
       var request = HttpRequest.newBuilder(uri).method(method, BodyPublishers.ofString(body)).build();
       var answer = HTTP.send(request, BodyHandlers.ofString());
       if (answer.statusCode() >= 300) {
         throw new IOException(method + " " + path + ": " + answer.statusCode() + " " + answer.body());
       }
+      return answer.body();
     }
 
     private static String freeAddress() {
@@ -82,9 +100,9 @@ class WithGateway {
       }
     }
 
-    private static void waitUntilReady(URI uri) throws InterruptedException {
+    private void waitUntilReady(URI uri) throws InterruptedException {
       Instant latest = Instant.now().plusSeconds(20);
-      while (Instant.now().isBefore(latest)) {
+      while (process.isAlive() && Instant.now().isBefore(latest)) {
         try {
           var answer = HTTP.send(HttpRequest.newBuilder(uri).build(), BodyHandlers.discarding());
           if (answer.statusCode() == 200) {
@@ -95,7 +113,8 @@ class WithGateway {
         }
         Thread.sleep(50);
       }
-      throw new IllegalStateException(uri + ": not ready after 20 s");
+      process.destroy();
+      throw new IllegalStateException("the gateway ended, or was not ready after 20 s: stderr has why");
     }
   }
 
@@ -116,25 +135,69 @@ class WithGateway {
     expect("VENDOR_UNAVAILABLE", read(gateway, "hotelIsPhoned001"));
   }
 
+  static void aWatcherSeesTheCallBeginAndEnd(Gateway gateway) throws Exception {
+    gateway.reset();
+    gateway.callRequest("hotelIsPhoned001", "{\"call_in\": 3600, \"call_takes\": 60}");
+    Process watch = call(gateway, "WatchCallRequestResult", "hotelIsPhoned001");
+    try (BufferedReader printed = watch.inputReader()) {
+      until("CALL_REQUEST_STATUS_PENDING_TO_CALL", printed);
+      gateway.advance(Duration.ofHours(1));
+      until("CALL_REQUEST_STATUS_IN_PROGRESS", printed);
+      gateway.advance(Duration.ofMinutes(1));
+      until("CALL_STATUS_SUCCESS", printed);
+      printed.lines().forEach(rest -> {});
+    }
+    if (watch.waitFor() != 0) {
+      throw new AssertionError("a final result ends it well, not with " + watch.exitValue());
+    }
+  }
+
+  static void theVendorPushesTheResult(Gateway gateway) throws Exception {
+    gateway.reset();
+    gateway.callRequest("resultIsPushed01", "{\"call_in\": 3600, \"call_takes\": 60, " + gateway.webhook() + "}");
+    gateway.advance(Duration.ofMinutes(61));
+    Instant latest = Instant.now().plusSeconds(20);
+    while (!gateway.pushes().contains("\"status\": 202")) { // it was not signed: the gateway reads the result
+      if (Instant.now().isAfter(latest)) {
+        throw new AssertionError(gateway.pushes());
+      }
+      Thread.sleep(50);
+    }
+  }
+
   static void expect(String word, String in) {
     if (!in.contains(word)) {
       throw new AssertionError("no " + word + " in " + in);
     }
   }
 
+  /** Reads what a watch prints, up to that word. */
+  static void until(String word, BufferedReader printed) throws IOException {
+    for (String line = printed.readLine(); line != null; line = printed.readLine()) {
+      if (line.contains(word)) {
+        return;
+      }
+    }
+    throw new AssertionError("it ended without " + word);
+  }
+
   /** Stands in for what you want to test, which calls the gateway by its stubs. */
   static String read(Gateway gateway, String id) throws IOException {
+    return new String(call(gateway, "GetCallRequestResult", id).getInputStream().readAllBytes());
+  }
+
+  static Process call(Gateway gateway, String method, String id) throws IOException {
     String request = "{\"call_request_id\": \"" + id + "\"}";
-    String method = "callrequest.v1.CallRequestService/GetCallRequestResult";
-    Process output = new ProcessBuilder("grpcurl", "-plaintext", "-d", request, gateway.address, method)
-        .redirectErrorStream(true).start();
-    return new String(output.getInputStream().readAllBytes());
+    return new ProcessBuilder("grpcurl", "-plaintext", "-max-time", "20", "-d", request, gateway.address,
+        "callrequest.v1.CallRequestService/" + method).redirectErrorStream(true).start();
   }
 
   public static void main(String[] arguments) throws Exception {
     try (Gateway gateway = new Gateway()) {
       theResultFollowsTheCall(gateway);
       anOutageOfTheVendorIsTold(gateway);
+      aWatcherSeesTheCallBeginAndEnd(gateway);
+      theVendorPushesTheResult(gateway);
     }
   }
 }

@@ -35,7 +35,7 @@ class Gateway:
         }
         command = os.environ.get("GATEWAY_COMMAND", "call-request-gateway serve")
         self._process = subprocess.Popen(shlex.split(command), env=os.environ | settings)
-        _wait_until_ready(f"http://{ready}/ready")
+        self._wait_until_ready(f"http://{ready}/ready")
 
     def call_request(self, call_request_id: str, **fields: Any) -> None:
         """Makes a call request; its fields are in docs/sandbox.md."""
@@ -50,8 +50,8 @@ class Gateway:
         self._ask("POST", "/faults", fields)
 
     def reset(self) -> None:
-        """Brings the sandbox back to its start."""
-        self._ask("POST", "/reset", {})
+        """Brings the sandbox back to its start. Tokens stay valid: the gateway fetches few."""
+        self._ask("POST", "/reset", {"keep_tokens": True})
 
     def pushed(self, call_request_id: str) -> list[int]:
         """The HTTP statuses that the webhook has answered pushes about it with."""
@@ -60,6 +60,16 @@ class Gateway:
     def stop(self) -> None:
         self._process.terminate()
         self._process.wait(timeout=35)
+
+    def _wait_until_ready(self, url: str) -> None:
+        latest = time.monotonic() + 20
+        while self._process.poll() is None and time.monotonic() < latest:
+            with suppress(OSError):  # it does not listen yet, or answers 503
+                urllib.request.urlopen(url, timeout=1).close()
+                return
+            time.sleep(0.05)
+        self._process.terminate()
+        raise TimeoutError("the gateway ended, or was not ready after 20 s: stderr has why")
 
     def _ask(self, method: str, path: str, fields: dict[str, Any] | None = None) -> Any:
         body = None if fields is None else json.dumps(fields).encode()
@@ -71,16 +81,6 @@ class Gateway:
 def _free_address() -> str:
     with socket.create_server(("127.0.0.1", 0)) as bound:
         return f"127.0.0.1:{bound.getsockname()[1]}"
-
-
-def _wait_until_ready(url: str) -> None:
-    latest = time.monotonic() + 20
-    while time.monotonic() < latest:
-        with suppress(OSError):  # it does not listen yet, or answers 503
-            urllib.request.urlopen(url, timeout=1).close()
-            return
-        time.sleep(0.05)
-    raise TimeoutError(f"{url}: not ready after 20 s")
 
 
 @pytest.fixture(scope="session")
@@ -142,7 +142,7 @@ def read(gateway: Gateway, call_request_id: str) -> str:
 def call(gateway: Gateway, method: str, call_request_id: str) -> list[str]:
     request = json.dumps({"call_request_id": call_request_id})
     service = "callrequest.v1.CallRequestService"
-    return ["grpcurl", "-plaintext", "-d", request, gateway.address, f"{service}/{method}"]
+    return ["grpcurl", "-plaintext", "-max-time", "20", "-d", request, gateway.address, f"{service}/{method}"]
 
 
 def until(lines: Iterable[bytes], text: str) -> None:

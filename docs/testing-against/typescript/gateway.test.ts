@@ -45,9 +45,9 @@ class Gateway {
     return this.control("POST", "/faults", fields);
   }
 
-  /** Brings the sandbox back to its start. */
+  /** Brings the sandbox back to its start. Tokens stay valid: the gateway fetches few. */
   reset(): Promise<void> {
-    return this.control("POST", "/reset", {});
+    return this.control("POST", "/reset", { keep_tokens: true });
   }
 
   async stop(): Promise<void> {
