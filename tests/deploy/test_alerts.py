@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -13,8 +14,8 @@ from server.app import Gateway
 from testkit.gateway import metrics_of
 from tests.observability.test_metrics import samples
 from tools.contract import ROOT
-from tools.deploy.alerts import promtool_tests
-from tools.deploy.alerts.rules import RULES, faster
+from tools.deploy.alerts import promtool_tests, sloth
+from tools.deploy.alerts.rules import RULES, cause_group, faster
 from tools.deploy.alerts.source import read
 from tools.deploy.dashboards.boards import FILES
 from tools.deploy.firing.faults import FAULTS
@@ -102,13 +103,26 @@ def test_every_alert_has_its_section_in_the_runbook_and_no_section_is_without() 
 
 
 def test_every_rule_links_to_its_section() -> None:
-    """By the address that a code host makes of the heading."""
+    """In the repository: the page is published nowhere, and an address that leads nowhere is worse than none."""
     alerts = [rule for rule in RULE_LIST if "alert" in rule]
     assert {rule["alert"] for rule in alerts} == set(SOURCE.rows)
     for rule in alerts:
-        assert rule["annotations"]["runbook_url"] == f"docs/runbook.md#{rule['alert'].lower()}"
+        assert rule["annotations"]["runbook"] == f"docs/runbook.md#{rule['alert'].lower()}"
         assert rule["annotations"]["summary"]
+        assert "runbook_url" not in rule["annotations"]
         assert rule["labels"]["severity"] in ("page", "ticket")
+
+
+def test_every_rule_links_to_where_the_runbook_is_published() -> None:
+    """By the address that a code host makes of the heading; alerts of causes and of objectives do."""
+    published = replace(SOURCE, runbook_url="https://wiki.example.com/runbook")
+    rules = cause_group(published)["rules"]
+    slos = yaml.safe_load(sloth.specification(published))["slos"]
+    annotations = [each["annotations"] for each in (*rules, *(slo["alerting"] for slo in slos))]
+    assert {each["runbook_url"] for each in annotations} == {
+        f"https://wiki.example.com/runbook#{alert.lower()}" for alert in SOURCE.rows
+    }
+    assert not any("runbook" in each for each in annotations)
 
 
 def test_every_alert_is_caused_by_a_case_of_the_fault_suite_which_is_played() -> None:
@@ -155,6 +169,13 @@ def test_the_operator_s_rules_are_the_same() -> None:
 def test_times_are_divided_and_nothing_else(rule: dict[str, str], divided: dict[str, str]) -> None:
     """What is played in seconds is otherwise what fires in hours."""
     assert faster([{"name": "some", "rules": [rule]}], 30) == [{"name": "some", "rules": [divided]}]
+
+
+def test_a_day_of_a_certificate_can_be_shorter() -> None:
+    """To see one end in minutes."""
+    rule = {"expr": "a - time() < 14 * 86400 and a - time() >= 2 * 86400"}
+    [group] = faster([{"name": "some", "rules": [rule]}], 30, day=30)
+    assert group["rules"] == [{"expr": "a - time() < 14 * 30 and a - time() >= 2 * 30"}]
 
 
 def test_no_time_of_the_rules_escapes_the_division() -> None:

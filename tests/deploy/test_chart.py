@@ -32,6 +32,20 @@ def test_each_setting_has_its_value() -> None:
     assert list(SCHEMA["$defs"]["secrets"]["properties"]) == [camel(name) for name in secret_names()]
 
 
+def test_its_rules_have_what_the_template_replaces_in_that_form_only() -> None:
+    """The job, what the objectives' rules join on, and the runbook: one in another form would be every release's."""
+    rules = RULES.read_text()
+    template = (CHART / "templates" / "monitoring.yaml").read_text().replace('\\"', '"')
+    for text, every in (
+        ('job=~".*call-request-gateway.*"', r"job *=[~!]?"),
+        ('sloth_id="call-request-gateway-', r"sloth_id *="),
+        ("sloth_id: call-request-gateway-", r"sloth_id *:"),
+        ("runbook: docs/runbook.md#", r"runbook\S*:"),
+    ):
+        assert f'replace "{text}"' in template
+        assert rules.count(text) == len(re.findall(every, rules)) > 0
+
+
 @pytest.mark.parametrize("name", SET_BY)
 def test_a_setting_that_other_values_determine_is_in_the_environment(name: str) -> None:
     """The template sets it, and the value that refusals name exists."""
@@ -101,10 +115,12 @@ def test_the_gateway_takes_the_settings_of_the_examples(values: Path) -> None:
 
 
 def test_the_alerts_know_the_job_that_the_monitor_sets() -> None:
-    """Whatever the release is called: else none of them would ever fire."""
-    monitor = (CHART / "templates" / "monitoring.yaml").read_text()
-    (replacement,) = re.findall(r"replacement: (.*)", monitor)
-    job = re.sub(r"{{.*?}}", "x", replacement)
+    """Whatever the release is called: else none of them would ever fire, the chart's own or those beside it."""
+    monitoring = (CHART / "templates" / "monitoring.yaml").read_text()
+    assert re.findall(r"replacement: (.*)", monitoring) == ['{{ include "gateway.job" . }}']
+    assert '(printf "job=%q" (include "gateway.job" .))' in monitoring
+    (defined,) = re.findall(r'define "gateway.job" -}}\n(.*)\n', TEMPLATES)
+    job = re.sub(r"{{.*?}}", "x", defined)
     patterns = set(re.findall(r'job=~"([^"]*)"', RULES.read_text()))
     assert patterns
     assert all(re.fullmatch(pattern, job) for pattern in patterns)

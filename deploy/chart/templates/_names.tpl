@@ -20,6 +20,11 @@ app.kubernetes.io/instance: {{ .Release.Name }}
 app.kubernetes.io/component: gateway
 {{- end }}
 
+{{/* What Prometheus calls the release's pods: unlike any other release's. */}}
+{{- define "gateway.job" -}}
+{{ .Release.Namespace }}/{{ .Release.Name }}/call-request-gateway
+{{- end }}
+
 {{- define "gateway.labels" -}}
 {{ include "gateway.selector" . }}
 app.kubernetes.io/version: {{ .Chart.AppVersion | quote }}

@@ -21,7 +21,7 @@ def cause_group(source: Source) -> dict[str, Any]:
         if each.hold:
             rule["for"] = each.hold
         rule["labels"] = {"severity": each.severity}
-        rule["annotations"] = {"summary": each.summary, "runbook_url": source.runbook_url(each.name)}
+        rule["annotations"] = source.annotations(each.name, each.summary)
         rules.append(rule)
     return {"name": "call-request-gateway-causes", "rules": rules}
 
@@ -72,10 +72,10 @@ _DURATION = re.compile(r"(?<=\[)(\d+)([smhdw])(?=\])")
 _SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86400, "w": 604800}
 
 
-def faster(groups: Groups, factor: int) -> Groups:
+def faster(groups: Groups, factor: int, day: float = _SECONDS["d"]) -> Groups:
     """The same rules with each time divided by the factor, to see them fire in seconds.
 
-    These are windows, `for`, and the floor of traffic. Dates of certificates stay.
+    These are windows, `for`, and the floor of traffic. day: the seconds of a day until a certificate's end.
     """
 
     def divided(number: str, unit: str) -> str:
@@ -86,7 +86,8 @@ def faster(groups: Groups, factor: int) -> Groups:
         rules = []
         for rule in group["rules"]:
             expr = _DURATION.sub(lambda match: divided(*match.groups()), rule["expr"])
-            changed = rule | {"expr": expr.replace("(1 / 60)", f"({factor} / 60)")}
+            expr = expr.replace("(1 / 60)", f"({factor} / 60)").replace("* 86400", f"* {day:g}")
+            changed = rule | {"expr": expr}
             if "for" in rule:
                 changed["for"] = divided(rule["for"][:-1], rule["for"][-1])
             rules.append(changed)

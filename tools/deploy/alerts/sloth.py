@@ -31,7 +31,7 @@ def specification(source: Source) -> str:
             },
             "alerting": {
                 "name": each.alert,
-                "annotations": {"summary": each.summary, "runbook_url": source.runbook_url(each.alert)},
+                "annotations": source.annotations(each.alert, each.summary),
                 "page_alert": {"labels": {"severity": "page"}},
                 "ticket_alert": {"labels": {"severity": "ticket"}},
             },

@@ -58,10 +58,14 @@ class Alert:
 
 @dataclass(frozen=True, slots=True)
 class Source:
-    """job: the matcher of the gateway's targets. runbook: where the sections named as the alerts are."""
+    """job: the matcher of the gateway's targets. runbook: the page of the sections named as the alerts.
+
+    runbook_url: the address at which that page is published; empty: at none.
+    """
 
     job: str
     runbook: str
+    runbook_url: str
     objectives: tuple[Objective, ...]
     alerts: tuple[Alert, ...]
 
@@ -70,9 +74,10 @@ class Source:
         """The row of the fault suite that causes each alert."""
         return {each.alert: each.row for each in self.objectives} | {each.name: each.row for each in self.alerts}
 
-    def runbook_url(self, alert: str) -> str:
-        """Where the section of this alert is."""
-        return f"{self.runbook}#{alert.lower()}"
+    def annotations(self, alert: str, summary: str) -> dict[str, str]:
+        """Those of an alert: its summary, and where its section is."""
+        name, page = ("runbook_url", self.runbook_url) if self.runbook_url else ("runbook", self.runbook)
+        return {"summary": summary, name: f"{page}#{alert.lower()}"}
 
 
 def read(path: Path = ROOT / SOURCE) -> Source:
@@ -94,4 +99,4 @@ def read(path: Path = ROOT / SOURCE) -> Source:
         Alert(hold=row.pop("for", ""), expr=whole(row.pop("expr")), cases=cases(row), **row)
         for row in document["alerts"]
     )
-    return Source(job, document["runbook"], objectives, alerts)
+    return Source(job, document["runbook"], document["runbook_url"], objectives, alerts)
