@@ -12,7 +12,7 @@ PROTOS := $(wildcard protos/callrequest/v1/*.proto)
 # What `buf breaking` compares with: main's last commit, wherever this clone has it.
 MAIN = $(shell git rev-parse --verify --quiet main || git rev-parse --verify --quiet origin/main || echo HEAD)
 
-.PHONY: help setup run test clients stubs release verify-release faults soak loadtest profile simulate check deploy-check format generate examples audit sbom lock clean
+.PHONY: help setup run test clients stubs release verify-release faults soak loadtest profile simulate check deploy-check game-day format generate examples audit sbom lock clean
 .DEFAULT_GOAL := help
 
 help:  ## Lists the targets.
@@ -99,6 +99,10 @@ check: setup  ## Checks format, lint, types, protos, generated code, platforms a
 
 deploy-check: setup  ## Checks what deploy/ ships: alerts, dashboards, chart, unit, image, release; prints a table. Builds its tools once.
 	$(BIN)/python -m tools.deploy $(CHECKS)
+
+game-day: setup  ## Plays a night on call: faults drawn by SEED, real alerts, and you. At most 30 minutes: docs/game-day.md.
+	tools/go/install alerts
+	$(BIN)/python -m tools.deploy.game_day play $(if $(SEED),--seed $(SEED))
 
 format: setup  ## Formats Python and protos.
 	$(BIN)/ruff check --fix .

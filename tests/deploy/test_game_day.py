@@ -1,0 +1,117 @@
+"""The night on call: what it draws, how long it takes at most, and how answers are read."""
+
+import random
+import re
+from pathlib import Path
+
+import pytest
+
+from server.rpc.callers_file import read_rules
+from tools.deploy.alerts.source import read
+from tools.deploy.game_day import events
+from tools.deploy.game_day.callers import NAMES, callers_file
+from tools.deploy.game_day.control import COMMANDS, LOOKS
+from tools.deploy.game_day.night import BOUND, PAUSE_SECONDS, QUIET_SECONDS, Answers, Seen, attributed, line_of, report
+
+ALL: list[type[events.Event]] = [*(event for block in events.BLOCKS for event in block), *events.MORE]
+NIGHTS = [events.drawn(random.Random(seed)) for seed in range(50)]
+
+
+def test_a_night_has_each_event_of_every_night_and_one_more() -> None:
+    """A vendor that comes back limping comes back at once; all else is in any order."""
+    for night in NIGHTS:
+        assert [each for block in events.BLOCKS for each in block if each not in night] == []
+        assert len({*night} & {*events.MORE}) == 1
+        assert len(night) == 6
+        assert night[night.index(events.VendorDies) + 1] is events.VendorLimps
+    assert len({tuple(night) for night in NIGHTS}) > 25
+
+
+def test_a_seed_draws_the_same_night_again() -> None:
+    """What an operator found hard can be played once more."""
+    assert events.drawn(random.Random(7)) == events.drawn(random.Random(7))
+
+
+def test_a_night_fits_into_half_an_hour() -> None:
+    """Even if nobody does anything."""
+    longest = QUIET_SECONDS + max(len(night) for night in NIGHTS) * (BOUND + PAUSE_SECONDS[1])
+    assert longest <= 30 * 60
+
+
+@pytest.mark.parametrize("event", ALL)
+def test_an_event_has_an_alert_with_a_section_of_the_runbook(event: type[events.Event]) -> None:
+    """An operator can find it, and read what to do."""
+    assert event.alerts
+    assert event.alerts <= set(read().rows)
+
+
+@pytest.mark.parametrize("event", ALL)
+def test_what_an_operator_reads_first_names_no_event(event: type[events.Event]) -> None:
+    """Commands are what a platform always has."""
+    texts = " ".join(" ".join(each) for each in (*COMMANDS.values(), *LOOKS.values()))
+    assert event.name not in texts
+    assert not [alert for alert in event.alerts if alert in texts]
+
+
+@pytest.mark.parametrize(
+    ("event", "cause"),
+    [
+        pytest.param(events.VendorDies, "The vendor refuses connections", id="VendorDies"),
+        pytest.param(events.VendorLimps, "429: too many requests, by reports", id="VendorLimps"),
+        pytest.param(events.CertificateEnds, "vendor client certificate expired", id="CertificateEnds"),
+        pytest.param(events.EngineFailsOver, "Valkey master lost, Sentinel failover", id="EngineFailsOver"),
+        pytest.param(events.ReplicaIsKilled, "replica 2 was killed", id="ReplicaIsKilled"),
+        pytest.param(events.SecretIsRotated, "our client secret is wrong", id="SecretIsRotated"),
+        pytest.param(events.CallersFileIsBroken, "callers.toml has a syntax error", id="CallersFileIsBroken"),
+    ],
+)
+def test_a_cause_is_known_by_its_words_and_taken_for_no_other(event: type[events.Event], cause: str) -> None:
+    """The table's second column."""
+    assert [each for each in ALL if each.is_named_in(cause)] == [event]
+
+
+@pytest.mark.parametrize(
+    ("text", "cause", "action"),
+    [
+        pytest.param("03:10:00 | it is down | started it", "it is down", "started it", id="with a time"),
+        pytest.param("it is down | started it", "it is down", "started it", id="without"),
+        pytest.param("it is down", "it is down", "", id="a cause alone"),
+        pytest.param("03:10:00 | it is down", "it is down", "", id="a cause alone, with a time"),
+    ],
+)
+def test_an_answer_is_a_cause_and_an_action(text: str, cause: str, action: str) -> None:
+    """With the time in front that the command writes, or by hand."""
+    line = line_of(text, 5.0)
+    assert (line.cause, line.action, line.moment) == (cause, action, 5.0)
+
+
+def test_an_answer_counts_for_the_event_that_it_names_however_late() -> None:
+    """It may take longer to write than the next event takes to begin; another one is about what happens then."""
+    seen = [Seen(events.ReplicaIsKilled, 10, "03:00:00", mended=9), Seen(events.SecretIsRotated, 20, "03:00:10")]
+    lines = [line_of("no idea | none", 5), line_of("what is this", 15), line_of("replica 1 was killed | started", 25)]
+    lines.append(line_of("the secret is wrong", 30))
+    assert attributed(lines, seen) == [lines[1:3], lines[3:]]
+    text = report(seen, lines)
+    assert re.search(r"a replica is killed +03:00:00 +- +15 s +9 s", text)
+    assert re.search(r"secret was rotated +03:00:10 +- +10 s +NOT", text)
+
+
+def test_the_file_of_answers_is_read_as_it_grows(tmp_path: Path) -> None:
+    """A line counts once, with the time at which it was seen."""
+    path = tmp_path / "answers"
+    path.write_text("the first | done\n")
+    answers = Answers(path)
+    answers.read()
+    first = answers.lines[0]
+    with path.open("a") as file:
+        file.write("\nthe second | done\n")
+    answers.read()
+    assert [each.cause for each in answers.lines] == ["the first", "the second"]
+    assert answers.lines[0] == first
+
+
+def test_the_callers_of_the_night_are_those_of_their_file(tmp_path: Path) -> None:
+    """The gateway's own reader takes it."""
+    path = tmp_path / "callers.toml"
+    path.write_text(callers_file())
+    assert {each.name for each in read_rules(path).callers} == set(NAMES)

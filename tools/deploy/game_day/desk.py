@@ -1,0 +1,78 @@
+"""What an operator looks at: alerts, dashboards as text, and a shell beside a replica."""
+
+import os
+import subprocess
+import time
+from pathlib import Path
+
+from tools.deploy.dashboards.boards import FILES
+from tools.deploy.firing.panels_seen import grafana_sets
+from tools.deploy.firing.prometheus import Prometheus
+from tools.deploy.runbook.page import adapted
+
+from .replica import environment_of
+
+SHOWN_SERIES = 12
+PAST_SECONDS = 120
+
+
+async def alerts(prometheus: Prometheus) -> str:
+    """Those that fire, are about to, or no longer do, with what they say and where the runbook has them."""
+    found = (await prometheus.alerts())["alerts"]
+    lines = [_now()]
+    for each in sorted(found, key=lambda alert: str(alert["activeAt"])):
+        labels, texts = each["labels"], each["annotations"]
+        lines += [
+            f"{each['state']:8} {labels['alertname']} ({labels.get('severity', '')}) since {each['activeAt'][11:19]}",
+            f"         {texts['summary']}",
+            f"         {texts['runbook']}",
+        ]
+    past = await prometheus.query(
+        f'count by (alertname) (max_over_time(ALERTS{{alertstate="firing"}}[{PAST_SECONDS}s]))'
+    )
+    over = {labels["alertname"] for labels, _ in past} - {each["labels"]["alertname"] for each in found}
+    lines += [f"over     {name}, which fired in the last {PAST_SECONDS // 60} minutes" for name in sorted(over)]
+    return "\n".join(lines if len(lines) > 1 else [*lines, "no alert"])
+
+
+async def boards(prometheus: Prometheus, wanted: str) -> str:
+    """Each panel of the dashboards whose name has this text, with what its queries return now."""
+    lines = [_now()]
+    for board in FILES.values():
+        if wanted not in board.uid:
+            continue
+        lines.append(f"\n== {board.title}: {board.note}")
+        for section in board.sections:
+            lines.append(f"\n-- {section.title}")
+            for panel in section.panels:
+                lines.append(f"{panel.title} [{panel.unit}]{': ' + panel.note if panel.note else ''}")
+                for query in panel.queries:
+                    lines += _shown(await prometheus.query(grafana_sets(query.expr)), query.legend)
+    return "\n".join(lines)
+
+
+def _now() -> str:
+    return time.strftime("%H:%M:%S UTC", time.gmtime())
+
+
+def _shown(found: list[tuple[dict[str, str], float]], legend: str) -> list[str]:
+    rows = []
+    for labels, value in sorted(found, key=lambda each: -each[1])[:SHOWN_SERIES]:
+        name = legend
+        for label, text in labels.items():
+            name = name.replace("{{" + label + "}}", text)
+        rows.append(f"    {value:12.4g}  {name}")
+    return rows or ["               -"]
+
+
+def run_at(replica: Path, command: str) -> int:
+    """Runs a command of the runbook beside a replica, and prints its output. Returns its exit code."""
+    environment = environment_of(replica)
+    process = (replica / "pid").read_text().strip()
+    here = adapted(command, environment["GATEWAY_METRICS_LISTEN"], environment["GATEWAY_LISTEN"])
+    if here != command:
+        print(f"+ {here}", flush=True)
+    known = {name: os.environ[name] for name in ("TERM",) if name in os.environ}
+    return subprocess.run(
+        ["bash", "-c", here], cwd=replica, env=environment | known | {"PID": process}, check=False
+    ).returncode
