@@ -19,11 +19,14 @@ const RECOMMENDED: ChannelOptions = {
   "grpc.service_config_disable_resolution": 1, // or a TXT record in DNS would replace it
   // A process that ends may still take a connection, and break it: else the channel would wait for a second then.
   "grpc.initial_reconnect_backoff_ms": 100,
+  // Else all clients of the program to the same address would share one connection, and with it its 96 watches.
+  "grpc.use_local_subchannel_pool": 1,
 };
 
 /**
- * Makes a client with a channel of its own. Make one and keep it for the whole program: it connects by itself, again
- * when the connection breaks, and carries any number of calls at once. Without tls it is plaintext.
+ * Makes a client with a connection of its own. Make one and keep it for the whole program: it connects by itself, again
+ * when the connection breaks, and carries any number of reads and cancels at once, but only 96 watches: who follows more
+ * call requests makes more clients. Without tls it is plaintext.
  */
 export function connect(address: string, tls?: Tls): CallRequestServiceClient {
   return new CallRequestServiceClient(address, tls ? identity(tls) : credentials.createInsecure(), RECOMMENDED);

@@ -1,5 +1,6 @@
 /** Follows a result to its end: hours, restarts of the gateway and broken connections included. */
 
+import { setMaxListeners } from "node:events";
 import { setTimeout as pause } from "node:timers/promises";
 
 import type { CallRequestResult, CallRequestServiceClient, WatchCallRequestResultResponse } from "@callrequest/v1";
@@ -16,15 +17,23 @@ const MAX_PAUSE_MS = 10_000;
 
 /**
  * Yields the result, each change, and after a gap the result again; ends after a final one. Rejects with CallFailed when
- * waiting does not help, as when there is no such call request. Leave the loop to stop.
+ * waiting does not help, as when there is no such call request, and with the signal's reason when that is aborted, as by
+ * AbortSignal.timeout(3_600_000). Leaving the loop ends it, too, but a loop runs only when there is a change.
  */
 export async function* follow(
   gateway: CallRequestServiceClient,
   callRequestId: string,
+  signal?: AbortSignal,
 ): AsyncGenerator<CallRequestResult, void, undefined> {
+  if (signal) setMaxListeners(0, signal); // any number of followers may share it: Node would warn of a leak
   for (let failures = 0; ; failures++) {
+    signal?.throwIfAborted();
     const options = { deadline: Date.now() + ONE_STREAM_MS };
     const watch = gateway.watchCallRequestResult({ callRequestId }, new Metadata(), options);
+    const giveUp = () => {
+      watch.cancel();
+    };
+    signal?.addEventListener("abort", giveUp);
     try {
       for await (const response of watch as AsyncIterable<WatchCallRequestResultResponse>) {
         failures = 0;
@@ -32,11 +41,14 @@ export async function* follow(
       }
       return;
     } catch (error) {
+      signal?.throwIfAborted();
       const failure = new CallFailed(error as ServiceError, false);
       if (failure.decision !== "RETRY_LATER") throw failure;
       const backoff = Math.random() * Math.min(FIRST_PAUSE_MS * 2 ** failures, MAX_PAUSE_MS);
-      await pause(Math.max(failure.retryAfterMs ?? 0, backoff));
+      const wait = Math.max(failure.retryAfterMs ?? 0, backoff);
+      await pause(wait, undefined, { signal }).catch(() => signal?.throwIfAborted());
     } finally {
+      signal?.removeEventListener("abort", giveUp);
       watch.cancel();
     }
   }

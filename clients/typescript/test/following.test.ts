@@ -30,6 +30,43 @@ scenario("follows_to_the_end", ["CALL_REQUEST_GATEWAY", "CALL_REQUEST_SANDBOX"],
   }
 });
 
+// A signal ends it while nothing changes: between two messages, between two streams, and before the first.
+scenario("gives_up_by_its_signal", ["CALL_REQUEST_GATEWAY"], async (env, t) => {
+  const gateway = closing(t, connect(env.CALL_REQUEST_GATEWAY));
+  const until = async (client: CallRequestServiceClient, signal: AbortSignal) => {
+    const statuses: CallRequestStatus[] = [];
+    await assert.rejects(
+      async () => {
+        for await (const { status } of follow(client, "statusPending001", signal)) statuses.push(status);
+      },
+      (error) => error === signal.reason,
+    );
+    return statuses;
+  };
+  assert.deepEqual(await until(gateway, AbortSignal.timeout(500)), [PENDING_TO_CALL]);
+  assert.deepEqual(await until(gateway, AbortSignal.abort()), []);
+  const nobody = closing(t, connect("127.0.0.1:1"));
+  assert.deepEqual(await until(nobody, AbortSignal.timeout(500)), []);
+});
+
+// Each client has a connection, and so places for watches, of its own: 96 with the gateway's settings as they are.
+scenario("follows_more_than_one_connection_carries", ["CALL_REQUEST_GATEWAY"], async (env, t) => {
+  const clients = [0, 1].map(() => closing(t, connect(env.CALL_REQUEST_GATEWAY)));
+  const leaving = new AbortController();
+  const firstResult = (client: CallRequestServiceClient) =>
+    new Promise<void>((resolve, reject) => {
+      const following = async () => {
+        for await (const { status } of follow(client, "statusPending001", leaving.signal)) {
+          assert.equal(status, PENDING_TO_CALL);
+          resolve();
+        }
+      };
+      following().catch(reject);
+    });
+  await Promise.all(clients.flatMap((client) => Array.from({ length: 90 }, () => firstResult(client))));
+  leaving.abort();
+});
+
 // A gateway that ends the stream is watched again, after the time that it asks for.
 scenario("follows_through_reconnects", ["CALL_REQUEST_GATEWAY_RESTLESS", "CALL_REQUEST_SANDBOX"], async (env, t) => {
   const gateway = closing(t, connect(env.CALL_REQUEST_GATEWAY_RESTLESS));
