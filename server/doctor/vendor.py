@@ -127,7 +127,10 @@ def _what_to_do(failed: StepFailedError, vendor: Vendor) -> str:
         advice = PROXY_REFUSALS.get(failed.why, "compare GATEWAY_VENDOR_PROXY: is it an HTTP proxy, and does it run?")
         return f"the proxy {vendor.proxy.host}:{vendor.proxy.port}: {failed.why}: {advice}"
     if failed.step == "connection":
-        return f"{failed.why}: compare GATEWAY_VENDOR_URL and the firewall; is a proxy needed (GATEWAY_VENDOR_PROXY)?"
+        return (
+            f"{failed.why}: compare GATEWAY_VENDOR_URL and the firewall; is a proxy needed (GATEWAY_VENDOR_PROXY)? "
+            "If nothing of these has changed, the vendor is down"
+        )
     advice = "see docs/vendor-connection.md, TLS"
     for part, text in TLS_CHECKS.items():
         if part in failed.why:
@@ -170,7 +173,10 @@ def _token_advice(tried: Tried) -> str:
     if tried.status is None:
         if "ALERT" in tried.broken:
             return f"{tried.broken}: {TLS_CHECKS['ALERT']}"
-        return f"no reply: {tried.broken}: compare GATEWAY_VENDOR_URL, GATEWAY_VENDOR_TOKEN_URL"
+        return (
+            f"no reply: {tried.broken}: compare GATEWAY_VENDOR_URL, GATEWAY_VENDOR_TOKEN_URL; "
+            "a vendor that refuses our GATEWAY_VENDOR_CERTIFICATE may end connections so"
+        )
     answered = f"HTTP {tried.status}"
     if tried.failure is not None and tried.failure.reason_name == "VENDOR_REJECTED_CREDENTIALS":
         return (

@@ -70,7 +70,9 @@ async def test_a_port_on_which_nothing_listens() -> None:
     """It is the connection that fails, not the name."""
     (closed,) = free_ports(1)
     findings = await of_vendor(f"http://127.0.0.1:{closed}")
-    assert "connection refused: compare GATEWAY_VENDOR_URL" in text_of(findings, "connection", "failed")
+    text = text_of(findings, "connection", "failed")
+    assert "connection refused: compare GATEWAY_VENDOR_URL" in text
+    assert "the vendor is down" in text
     assert state_of(findings, "token") == {"skipped"}
 
 
@@ -212,6 +214,14 @@ async def test_a_vendor_that_wants_a_client_certificate(tmp_path: Path, version:
         text = text_of(await of_vendor(url, vendor_ca=tmp_path / "ca.pem"), check, "failed")
     assert "ALERT" in text
     assert "compare GATEWAY_VENDOR_CERTIFICATE" in text
+
+
+async def test_a_vendor_that_ends_connections_without_a_word(vendor: ScriptedVendor) -> None:
+    """So do some that refuse a client's certificate: the alert is lost when they close at once."""
+    vendor.answer("token", hang_up())
+    text = text_of(await of_vendor(vendor.url), "token", "failed")
+    assert "no reply" in text
+    assert "GATEWAY_VENDOR_CERTIFICATE" in text
 
 
 async def test_broken_files_of_tls_skip_the_vendor(vendor: ScriptedVendor, tmp_path: Path) -> None:

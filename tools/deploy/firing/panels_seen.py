@@ -7,16 +7,8 @@ from tools.deploy.dashboards.panels import Dashboard
 from tools.deploy.dashboards.picture import Shown
 from tools.deploy.runbook.page import sections
 
+from .grafana_variables import grafana_sets
 from .prometheus import Prometheus
-
-GRAFANA = {
-    "$__rate_interval": "20s",
-    "$__range": "2m",
-    "[1d]": "[2m]",
-    '=~"$job"': '=~".*"',
-    '=~"$instance"': '=~".*"',
-}
-"""What Grafana sets, and a shorter day."""
 
 Seen = list[tuple[Dashboard, list[list[Shown]]]]
 """Of each dashboard, and of each panel in order, what its queries returned."""
@@ -60,10 +52,3 @@ async def try_runbook(prometheus: Prometheus, begun: float) -> bool:
                 print(f"runbook, {section.alert}: nothing for {expr}")
     print(f"runbook: {queries} queries, {empty} without a result")
     return not empty
-
-
-def grafana_sets(expr: str) -> str:
-    """The query as Grafana sends it, but for times, which are short."""
-    for name, value in GRAFANA.items():
-        expr = expr.replace(name, value)
-    return expr

@@ -6,7 +6,7 @@ import time
 from pathlib import Path
 
 from tools.deploy.dashboards.boards import FILES
-from tools.deploy.firing.panels_seen import grafana_sets
+from tools.deploy.firing.grafana_variables import grafana_sets
 from tools.deploy.firing.prometheus import Prometheus
 from tools.deploy.runbook.page import adapted
 
