@@ -36,6 +36,7 @@ class Control:
             web.put("/sandbox/call-requests/{id}", _json(self._put)),
             web.post("/sandbox/clock", _json(self._advance)),
             web.post("/sandbox/tokens/revoke", _json(self._revoke)),
+            web.get("/sandbox/faults", _json(self._report_faults), allow_head=False),
             web.post("/sandbox/faults", _json(self._plan_fault)),
             web.delete("/sandbox/faults", _json(self._clear_faults)),
             web.get("/sandbox/requests", _json(self._report)),
@@ -85,6 +86,9 @@ class Control:
         self._state.plan_fault(plan)
         return {"faults": len(self._state.faults)}
 
+    async def _report_faults(self, request: web.Request) -> Any:
+        return {"planned": self._state.faults.report()}
+
     async def _clear_faults(self, request: web.Request) -> Any:
         self._state.faults.clear()
         return {"faults": 0}
@@ -97,9 +101,10 @@ class Control:
 
     async def _reset(self, request: web.Request) -> Any:
         fields = Fields(await request.read())
-        keep_tokens = fields.flag("keep_tokens")
+        keep_tokens = fields.flag("keep_tokens", default=True)
         fields.end()
         self._state.reset(keep_tokens=keep_tokens)
+        self._pushes.reset()
         return {"now": timestamp(self._state.clock.now())}
 
     def _shown(self, call_request: CallRequest) -> dict[str, str]:

@@ -1,6 +1,7 @@
 """Faults that wait for a request: which, for which operation, how often."""
 
 from dataclasses import dataclass
+from typing import Any
 
 OPERATIONS = ("result", "cancel", "token")
 ANY = "any"
@@ -32,6 +33,19 @@ class FaultQueue:
     def add(self, plan: FaultPlan) -> None:
         self._plans.append(plan)
         self._taken.append(0)
+
+    def report(self) -> list[dict[str, Any]]:
+        """The plans, in their order, as a request plans them, with how many requests each was `taken` for."""
+        return [
+            {
+                "fault": plan.name,
+                "operation": plan.operation,
+                "times": plan.times,
+                "seconds": plan.seconds,
+                "taken": taken,
+            }
+            for plan, taken in zip(self._plans, self._taken, strict=True)
+        ]
 
     def clear(self) -> None:
         self._plans.clear()

@@ -54,7 +54,7 @@ def page(state: State, pushes: Pushes) -> str:
     cards = (
         _card("Clock", f"<p><b>{timestamp(now)}</b></p>" + _buttons(_advances()) + _fixed()),
         _card("A new call request", _create()),
-        _card("A fault for any call request", _fault(len(state.faults))),
+        _card("A fault for any call request", _fault(len(state.faults)) + _planned(state.faults.report())),
         _card("Requests", f"<p>{counts}</p>" + _requests(report["requests"])),
         _card("Pushes", _pushes(pushes.report())),
     )
@@ -62,9 +62,9 @@ def page(state: State, pushes: Pushes) -> str:
     left_out = f"<p class=quiet>{len(known) - len(shown)} more are not shown.</p>" if len(shown) < len(known) else ""
     table = (
         '<section><h2>Call requests</h2><input id="filter" type="search" placeholder="id, status or purpose" '
-        'aria-label="Show those with"><div class="scroll"><table>'
+        'aria-label="Show those with"><table>'
         "<thead><tr><th>id<th>status<th>life<th>purpose</tr></thead>"
-        f'<tbody id="rows">{rows}</tbody></table></div>{left_out}</section>'
+        f'<tbody id="rows">{rows}</tbody></table>{left_out}</section>'
     )
     return (
         '<!DOCTYPE html>\n<html lang="en"><head><meta charset="utf-8">'
@@ -137,15 +137,27 @@ def _fault(planned: int) -> str:
     )
 
 
+def _planned(faults: Sequence[dict[str, Any]]) -> str:
+    """The faults that are left, in the order in which they apply."""
+    left = [each for each in faults if each["times"] is None or each["taken"] < each["times"]]
+    rows = "".join(
+        f"<tr><td>{each['fault']}<td>{each['operation']}<td>"
+        + ("always" if each["times"] is None else f"{each['times'] - each['taken']} more")
+        + ("</tr>" if each["seconds"] is None else f", {each['seconds']:g} s</tr>")
+        for each in left[:_LATEST]
+    )
+    return f"<table><tbody>{rows}</tbody></table>" if rows else ""
+
+
 def _requests(requests: Sequence[dict[str, Any]]) -> str:
     if not requests:
         return '<p class="quiet">None yet.</p>'
     rows = "".join(
-        f"<tr><td>{escape(each['time'][11:19])}<td>{escape(each['operation'])}<td><code>{escape(each['method'])} "
-        f"{escape(each['path'])}</code></tr>"
+        f"<tr><td>{escape(each['time'][11:19])}<td>{escape(each['operation'])}"
+        f'<td class="long"><code>{escape(each["call_request_id"] or each["method"] + " " + each["path"])}</code></tr>'
         for each in reversed(requests[-_LATEST:])
     )
-    return f'<div class="scroll"><table><tbody>{rows}</tbody></table></div>'
+    return f"<table><tbody>{rows}</tbody></table>"
 
 
 def _pushes(pushes: Sequence[dict[str, Any]]) -> str:
@@ -155,7 +167,7 @@ def _pushes(pushes: Sequence[dict[str, Any]]) -> str:
         f"<tr><td><code>{escape(each['id'])}</code><td>{escape(str(each['status'] or 'no answer'))}</tr>"
         for each in reversed(pushes[-_LATEST:])
     )
-    return f'<div class="scroll"><table><tbody>{rows}</tbody></table></div>'
+    return f"<table><tbody>{rows}</tbody></table>"
 
 
 def _row(call_request: CallRequest, now: float) -> str:

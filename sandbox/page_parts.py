@@ -24,10 +24,14 @@ input, select, button { font: inherit; color: var(--text); background: var(--bac
 button { width: auto; cursor: pointer; } button:not([data-path]) { background: var(--act); color: var(--act-text); }
 button:focus-visible, input:focus-visible, select:focus-visible { outline: 2px solid var(--act); }
 #filter { max-width: 24rem; margin-bottom: .5rem; }
-.scroll { overflow-x: auto; } table { border-collapse: collapse; width: 100%; font-size: .87rem; }
+table { border-collapse: collapse; width: 100%; font-size: .87rem; }
 th, td { padding: .25rem .6rem .25rem 0; text-align: left; vertical-align: top; border-bottom: 1px solid var(--line);
   white-space: nowrap; } th { font-weight: normal; } tbody tr:last-child td { border-bottom: 0; }
-#rows td:last-child { white-space: normal; min-width: 14rem; }
+.long { white-space: normal; overflow-wrap: anywhere; } #rows td:last-child { white-space: normal; }
+@media (max-width: 50rem) { thead { display: none; }
+  #rows tr { display: flex; flex-wrap: wrap; gap: 0 .8rem; padding: .4rem 0; border-bottom: 1px solid var(--line); }
+  #rows td { padding: 0; border: 0; } #rows td:last-child { flex-basis: 100%; color: var(--quiet); }
+  #rows tr[hidden] { display: none; } }
 code { font: .92em ui-monospace, "DejaVu Sans Mono", monospace; } meter { width: 5rem; }
 .mark { padding: 0 .4em; border-radius: .3em; } .completed { color: var(--good); background: var(--good-back); }
 .in_progress, .pending_to_call { color: var(--warn); background: var(--warn-back); }

@@ -47,8 +47,14 @@ class Pushes:
         await self._session.close()
 
     def report(self) -> list[Document]:
-        """The latest attempts: the call request's id, the event's, and the HTTP status; null: no answer."""
+        """The latest attempts since a reset: ids of call request and event, and the HTTP status; null: no answer."""
         return list(self._log)
+
+    def reset(self) -> None:
+        """Ends the pushes under way, and forgets those that were sent."""
+        for task in self._sending:
+            task.cancel()
+        self._log.clear()
 
     async def _look(self) -> None:
         while True:

@@ -117,7 +117,11 @@ SEED_DATA: Mapping[str, tuple[Seed, ...]] = {
             "Refused: pending, but the check-in is in the past.",
             Plan(status=Status.PENDING_TO_CALL, check_in_in=-_DAY),
         ),
-        Seed("cancelAgain00001", "Refused: already cancelled.", Plan(status=Status.CANCELLED)),
+        Seed(
+            "cancelAgain00001",
+            "Refused: already cancelled; callers get ALREADY_CANCELLED.",
+            Plan(status=Status.CANCELLED),
+        ),
         Seed(
             "cancelBareWords1",
             "Refused while pending, in words without a reason.",

@@ -48,7 +48,7 @@ class State:
         """Creates a call request, or replaces the one with that id. Raises LimitReached."""
         if call_request_id not in self.call_requests and len(self.call_requests) >= self._max:
             raise LimitReached(f"There are {MAX_CALL_REQUESTS} call requests already; reset the sandbox.")
-        made = CallRequest(call_request_id, plan, self.clock.now(), "Made by a control request.")
+        made = CallRequest(call_request_id, plan, self.clock.now(), "Created by a test, or on the page.")
         self.unpushed.discard(self.call_requests.get(call_request_id, made))
         self.call_requests[call_request_id] = made
         if plan.webhook is not None:

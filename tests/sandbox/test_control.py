@@ -50,14 +50,15 @@ async def test_requests_are_reported_without_secrets(caller: Caller) -> None:
 
 
 async def test_a_reset_brings_everything_back(caller: Caller) -> None:
-    """Clock, call requests, faults, their counts, tokens and the report are as at the start."""
+    """Clock, call requests, faults, their counts and the report are as at the start, and tokens if it says so."""
     made = await caller.make()
     await caller.cancel(PENDING)
     await caller.result("unavailableTwice")
     await caller.control("POST", "faults", {"fault": "server_error"})
     await caller.control("POST", "clock", {"advance": 86400})
-    await caller.control("POST", "reset")
+    await caller.control("POST", "reset", {"keep_tokens": False})
     assert (await caller.control("GET", "requests")).json["requests"] == []
+    assert (await caller.control("GET", "faults")).json["planned"] == []
     assert (await caller.result(PENDING)).status == 401
     await caller.renew()
     assert (await caller.result(PENDING)).json["callRequetStatus"] == "PENDING_TO_CALL"
@@ -65,10 +66,23 @@ async def test_a_reset_brings_everything_back(caller: Caller) -> None:
     assert [(await caller.result("unavailableTwice")).status for _ in range(3)] == [503, 503, 200]
 
 
-async def test_a_reset_can_leave_tokens_alone(caller: Caller) -> None:
-    """With keep_tokens, a client goes on without a 401, so that a test may count its requests."""
-    await caller.control("POST", "reset", {"keep_tokens": True})
+@pytest.mark.parametrize("body", [None, {}, {"keep_tokens": True}], ids=["no-body", "empty", "named"])
+async def test_a_reset_leaves_tokens_alone(caller: Caller, body: object) -> None:
+    """A client goes on without a 401: tests that follow each other do not wait for its next token."""
+    await caller.control("POST", "reset", body)
     assert (await caller.result(PENDING)).status == 200
+
+
+async def test_planned_faults_are_reported_with_how_often_each_applied(caller: Caller) -> None:
+    """In their order, as they were planned; one that is used up is among them."""
+    await caller.control("POST", "faults", {"fault": "unavailable", "operation": "result", "times": 1})
+    await caller.control("POST", "faults", {"fault": "slow", "seconds": 0})
+    for _ in range(3):
+        await caller.result(PENDING)
+    assert (await caller.control("GET", "faults")).json["planned"] == [
+        {"fault": "unavailable", "operation": "result", "times": 1, "seconds": None, "taken": 1},
+        {"fault": "slow", "operation": "any", "times": None, "seconds": 0, "taken": 2},
+    ]
 
 
 @pytest.mark.parametrize(

@@ -12,6 +12,7 @@ import pytest
 
 from sandbox import Sandbox
 from sandbox.page import MAX_ROWS
+from tests.sandbox.caller import PENDING
 
 MARKUP = "<script>alert(1)</script>\"'&"
 
@@ -84,6 +85,22 @@ async def test_each_button_does_what_its_path_does(sandbox: Sandbox) -> None:
     assert names == {"id", "status", "call_in", "call_takes", "fault", "operation", "times", "seconds"}
     assert await ask(sandbox, "POST", "/sandbox/faults", {"fault": "slow", "operation": "any", "times": 1}) == 200
     assert "Clear all 1" in await read(sandbox)
+
+
+async def test_planned_faults_are_shown_as_long_as_they_last(sandbox: Sandbox) -> None:
+    """Which, for what, and for how many requests more."""
+    await ask(sandbox, "POST", "/sandbox/faults", {"fault": "html_page", "operation": "result", "times": 2})
+    await ask(sandbox, "POST", "/sandbox/faults", {"fault": "slow", "seconds": 1.5})
+    assert "<tr><td>html_page<td>result<td>2 more</tr><tr><td>slow<td>any<td>always, 1.5 s</tr>" in await read(sandbox)
+
+
+async def test_requests_are_shown_by_what_they_are_about(sandbox: Sandbox) -> None:
+    """The id of the call request; without one, as for a token, method and path."""
+    await ask(sandbox, "GET", f"/api/v1/call-request/{PENDING}/result")
+    await ask(sandbox, "POST", "/authorizer/token")
+    page = await read(sandbox)
+    assert f'<td>result<td class="long"><code>{PENDING}</code>' in page
+    assert '<td>token<td class="long"><code>POST /authorizer/token</code>' in page
 
 
 async def test_what_others_have_sent_is_escaped(sandbox: Sandbox) -> None:

@@ -1,5 +1,6 @@
 """The sandbox as the sender of webhooks: from its call request to whoever watches it at the gateway."""
 
+import asyncio
 import base64
 from typing import Any
 
@@ -10,6 +11,7 @@ from callrequest.v1 import call_request_pb2 as pb
 from callrequest.v1.call_request_service_pb2 import GetCallRequestResultRequest, WatchCallRequestResultRequest
 from sandbox import CLIENT_ID, CLIENT_SECRET, Sandbox
 from testkit.gateway import connected, started
+from testkit.server_process import free_ports
 
 from .caller import Caller
 
@@ -105,3 +107,18 @@ async def test_a_reset_forgets_what_was_to_be_pushed() -> None:
         await caller.control("POST", "reset", {})
         await caller.control("PUT", "call-requests/myCallRequest004", {"status": "COMPLETED", "webhook": webhook})
         assert await pushed(caller, 1) == [404]
+        await caller.control("POST", "reset", {})
+        assert (await caller.control("GET", "pushes")).json == {"pushes": []}
+
+
+async def test_a_reset_ends_the_pushes_that_nobody_answers() -> None:
+    """The next test has none of them in its report."""
+    async with Sandbox() as sandbox, aiohttp.ClientSession() as session:
+        caller = Caller(session, sandbox.url)
+        # 1 s later it would be sent again, and 19 times in all
+        webhook = {"url": f"http://127.0.0.1:{free_ports(1)[0]}/"}
+        await caller.control("PUT", f"call-requests/{ID}", {"status": "COMPLETED", "webhook": webhook})
+        assert await pushed(caller, 1) == [None]
+        await caller.control("POST", "reset", {})
+        await asyncio.sleep(1.2)
+        assert (await caller.control("GET", "pushes")).json == {"pushes": []}

@@ -1,5 +1,6 @@
 """The gateway in front of the sandbox, as it comes without any setting: what callers' own tests will meet."""
 
+import re
 from collections.abc import AsyncIterator
 from typing import TYPE_CHECKING
 
@@ -10,6 +11,7 @@ from callrequest.v1 import cancellation_pb2 as cancellations
 from callrequest.v1.call_request_service_pb2 import CancelCallRequestRequest, GetCallRequestResultRequest
 from testkit.failure import failure
 from testkit.gateway import connected, started
+from tests.sandbox.caller import DOCS
 
 if TYPE_CHECKING:
     from callrequest.v1.call_request_service_pb2_grpc import CallRequestServiceAsyncStub
@@ -87,6 +89,32 @@ async def test_each_fault_of_the_sandbox_is_its_error(
     """Whoever tests against the sandbox gets each error of the contract by an id."""
     got = await failure(client.GetCallRequestResult(GetCallRequestResultRequest(call_request_id=call_request_id)))
     assert (got.code, got.reason) == (code, reason)
+
+
+def _table() -> dict[str, tuple[set[str], set[str]]]:
+    """The page's rows by ErrorReason: the ids in its column of reads, and in that of cancels."""
+    (section,) = re.findall(r"## What callers get\n(.*?)\n## ", DOCS.read_text(), re.DOTALL)
+    rows = re.findall(r"^\| ([A-Z_]+) \| (.*?) ?\| (.*?) ?\|$", section, re.MULTILINE)
+    return {reason: (set(_ids(reads)), set(_ids(cancels))) for reason, reads, cancels in rows}
+
+
+def _ids(cell: str) -> list[str]:
+    return re.findall(r"`([A-Za-z0-9]{16})`", cell)
+
+
+def test_the_page_has_each_error_of_a_read() -> None:
+    """What a tester looks up by ErrorReason is what the reads above end with, no more and no less."""
+    told = {reason: reads for reason, (reads, _) in _table().items() if reads and reason != "DEADLINE_EXCEEDED"}
+    assert told == {
+        reason: {known for known, (_, its) in READS.items() if its == reason and known != "aaaaaaaaaaaaaaaa"}
+        for _, reason in READS.values()
+    }
+
+
+def test_the_page_has_each_refusal_of_a_cancel() -> None:
+    """And which cancel stays in doubt."""
+    assert _table()["CANCELLATION_NOT_ALLOWED"][1] == REFUSALS.keys()
+    assert _table()["CANCELLATION_OUTCOME_UNKNOWN"][1] == {"lostReplyAndRead"}
 
 
 REFUSALS = {

@@ -83,10 +83,10 @@ func (gateway *Gateway) Fault(t *testing.T, fields map[string]any) {
 	gateway.control(t, http.MethodPost, "/faults", fields)
 }
 
-// Reset brings the sandbox back to its start. Tokens stay valid: the gateway fetches few.
+// Reset brings the sandbox back to its start.
 func (gateway *Gateway) Reset(t *testing.T) {
 	t.Helper()
-	gateway.control(t, http.MethodPost, "/reset", map[string]any{"keep_tokens": true})
+	gateway.control(t, http.MethodPost, "/reset", map[string]any{})
 }
 
 // Pushed returns the HTTP statuses that the webhook has answered pushes about a call request with.

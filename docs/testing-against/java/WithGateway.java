@@ -60,9 +60,9 @@ class WithGateway {
       control("POST", "/faults", fields);
     }
 
-    /** Brings the sandbox back to its start. Tokens stay valid: the gateway fetches few. */
+    /** Brings the sandbox back to its start. */
     void reset() throws IOException, InterruptedException {
-      control("POST", "/reset", "{\"keep_tokens\": true}");
+      control("POST", "/reset", "{}");
     }
 
     /** The field of a call request whose result the vendor is to push. */

@@ -50,8 +50,8 @@ class Gateway:
         self._ask("POST", "/faults", fields)
 
     def reset(self) -> None:
-        """Brings the sandbox back to its start. Tokens stay valid: the gateway fetches few."""
-        self._ask("POST", "/reset", {"keep_tokens": True})
+        """Brings the sandbox back to its start."""
+        self._ask("POST", "/reset", {})
 
     def pushed(self, call_request_id: str) -> list[int]:
         """The HTTP statuses that the webhook has answered pushes about it with."""
