@@ -12,6 +12,7 @@ from tools.deploy.game_day import events
 from tools.deploy.game_day.callers import NAMES, callers_file
 from tools.deploy.game_day.control import COMMANDS, LOOKS
 from tools.deploy.game_day.night import BOUND, PAUSE_SECONDS, QUIET_SECONDS, Answers, Seen, attributed, line_of, report
+from tools.deploy.game_day.rehearsal import ACTS
 
 ALL: list[type[events.Event]] = [*(event for block in events.BLOCKS for event in block), *events.MORE]
 NIGHTS = [events.drawn(random.Random(seed)) for seed in range(50)]
@@ -43,6 +44,11 @@ def test_an_event_has_an_alert_with_a_section_of_the_runbook(event: type[events.
     """An operator can find it, and read what to do."""
     assert event.alerts
     assert event.alerts <= set(read().rows)
+
+
+def test_each_event_can_be_rehearsed() -> None:
+    """`play --rehearse` tries the stage: its alert fires, and the right action ends it."""
+    assert set(ACTS) == set(ALL)
 
 
 @pytest.mark.parametrize("event", ALL)

@@ -40,6 +40,9 @@ def main() -> int:
     game = commands.add_parser("play", help="plays a night")
     game.add_argument("--seed", type=int, default=secrets.randbelow(1_000_000))
     game.add_argument("--events", nargs="*", default=[], help="to try the stage: these instead of drawn ones")
+    game.add_argument(
+        "--rehearse", action="store_true", help="to try the stage: each is mended as soon as its alert fires"
+    )
     for name, (words, text) in (LOOKS | COMMANDS).items():
         commands.add_parser(name, help=f"{words}: {text}" if words else text).add_argument(
             "words", nargs=argparse.REMAINDER
@@ -51,8 +54,8 @@ def main() -> int:
 
         shutil.rmtree(folder, ignore_errors=True)
         folder.mkdir(parents=True)
-        asyncio.run(night(folder, options.seed, options.events))
-        return 0
+        is_whole = asyncio.run(night(folder, options.seed, options.events, rehearsed=options.rehearse))
+        return 0 if is_whole or not options.rehearse else 1
     words = options.words
     try:
         if command == "at":

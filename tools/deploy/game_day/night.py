@@ -4,7 +4,7 @@ import asyncio
 import random
 import re
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import NamedTuple
@@ -22,6 +22,8 @@ PAUSE_SECONDS = 15.0, 45.0
 SETTLING_SECONDS = 10.0
 """After an event was mended: an answer may still be written."""
 TICK = 0.5
+
+Act = Callable[[Event], Awaitable[object]]
 _TIME = re.compile(r"^\s*\d\d:\d\d(:\d\d)?\s*\|")
 
 
@@ -78,7 +80,7 @@ async def _firing(site: Installation) -> set[str]:
     return {labels["alertname"] for labels, _ in found}
 
 
-async def _play(event: Event, answers: Answers, early: set[str]) -> Seen:
+async def _play(event: Event, answers: Answers, early: set[str], act: Act | None) -> Seen:
     """Plays an event until it is mended, or for BOUND. early: the alerts that fired before it."""
     begun, latest = time.monotonic(), time.monotonic() + BOUND
     seen = Seen(type(event), begun, time.strftime("%H:%M:%S", time.gmtime()))
@@ -91,6 +93,9 @@ async def _play(event: Event, answers: Answers, early: set[str]) -> Seen:
         early &= firing
         for alert in firing - early:
             seen.fired.setdefault(alert, passed)
+        if act is not None and seen.alert is not None:
+            await act(event)
+            act = None
         if seen.mended is None and await event.is_mended():
             seen.mended = passed
             latest = min(latest, time.monotonic() + SETTLING_SECONDS)
@@ -104,15 +109,16 @@ async def play(
     chance: random.Random,
     answers: Answers,
     record: Callable[[Seen], None],
+    act: Act | None = None,
 ) -> None:
-    """Plays all of them. record: takes what was seen of each, as it ends."""
+    """Plays all of them. record: takes what was seen of each, as it ends. act: called once for each, at its alert."""
     await asyncio.sleep(QUIET_SECONDS)
     for number, kind in enumerate(kinds):
         follows = number > 0 and kinds[number - 1] is VendorDies
         if number and not follows:
             await asyncio.sleep(chance.uniform(*PAUSE_SECONDS))
         answers.read()
-        record(await _play(kind(site, chance), answers, await _firing(site)))
+        record(await _play(kind(site, chance), answers, await _firing(site), act))
     await asyncio.sleep(PAUSE_SECONDS[0])
     answers.read()
 

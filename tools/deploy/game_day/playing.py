@@ -11,14 +11,16 @@ from . import events
 from .control import Control
 from .folder import ADDRESS, ANSWERS, OPENING, REPORT, SEALED
 from .installation import running
-from .night import Answers, Seen, play, report
+from .night import Act, Answers, Seen, play, report
 from .opening import opening
+from .rehearsal import ACTS
 
 
-async def night(folder: Path, seed: int, named: list[str]) -> None:
+async def night(folder: Path, seed: int, named: list[str], *, rehearsed: bool = False) -> bool:
     """Plays a night in this folder, prints what its operator reads first, and at the end what came of it.
 
-    named: the events instead of those that the seed draws.
+    named: the events instead of those that the seed draws. rehearsed: each event is mended after its alert, without an
+    operator. Returns whether each had its alert and was mended.
     """
     chance = random.Random(seed)  # noqa: S311 (no secret)
     kinds = [getattr(events, name) for name in named] or events.drawn(chance)
@@ -36,7 +38,10 @@ async def night(folder: Path, seed: int, named: list[str]) -> None:
             async with control.listening(folder):
                 print((folder / OPENING).read_text(), flush=True)
                 answers = Answers(folder / ANSWERS)
-                played = asyncio.create_task(play(site, kinds, chance, answers, all_seen.append))
+                act: Act | None = None
+                if rehearsed:
+                    act = lambda event: ACTS[type(event)](site, control)  # noqa: E731
+                played = asyncio.create_task(play(site, kinds, chance, answers, all_seen.append, act))
                 ended = asyncio.create_task(control.ended.wait())
                 await asyncio.wait({played, ended}, return_when=asyncio.FIRST_COMPLETED)
                 ended.cancel()
@@ -47,3 +52,4 @@ async def night(folder: Path, seed: int, named: list[str]) -> None:
     text = report(all_seen, answers.lines)
     (folder / REPORT).write_text(text)
     print(text)
+    return all(seen.alert is not None and seen.mended is not None for seen in all_seen)
