@@ -7,6 +7,8 @@ from pathlib import Path
 
 from cryptography import x509
 
+from .files import read_file
+
 
 def first_end(pem: bytes) -> float:
     """When the first of these certificates ends, in seconds since 1970; never, for those whose dates cannot be read."""
@@ -22,5 +24,5 @@ def first_ends(files: Mapping[str, Path | None]) -> dict[str, float]:
     for settings, path in files.items():
         if path is not None:
             with suppress(OSError):
-                found[settings] = first_end(path.read_bytes())
+                found[settings] = first_end(read_file(path))
     return found

@@ -8,7 +8,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Generic, Protocol, Self, TypeVar
 
+from .files import BrokenFileError
 from .observability.logs import describe, get_log
+
+__all__ = ["CHECK_INTERVAL", "BrokenFileError", "FileWatcher", "ReloadObserver", "Reloading", "Watched"]
 
 CHECK_INTERVAL = 1.0
 """Seconds between two looks at the files."""
@@ -16,10 +19,6 @@ CHECK_INTERVAL = 1.0
 Loaded = TypeVar("Loaded")
 
 _Stamp = tuple[tuple[int, int, int, int] | None, ...]
-
-
-class BrokenFileError(Exception):
-    """A file cannot be used: one line that says why, and never what the file holds."""
 
 
 class Reloading(Generic[Loaded]):

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from cryptography import x509
 
-from ..reloading import BrokenFileError
+from ..files import BrokenFileError, read_file, why_unreadable
 from ..rpc.callers_file import read_rules
 from ..rpc.certificates import WARNING_DAYS, Certificates
 from ..settings import PREFIX, Settings, SettingsError
@@ -76,9 +76,11 @@ def check_certificates(settings: Settings, now: Callable[[], float] = time.time)
 
 def _dates(setting: str, path: Path, now: float) -> Finding:
     try:
-        certificates = x509.load_pem_x509_certificates(path.read_bytes())
-    except (OSError, ValueError):
-        return Finding.failed("certificates", f"{setting}: holds no certificates in PEM")
+        certificates = x509.load_pem_x509_certificates(read_file(path))
+    except OSError as error:
+        return Finding.failed("certificates", f"{setting}: {why_unreadable(error)}")
+    except ValueError:
+        return Finding.failed("certificates", f"{setting}: holds no certificates in PEM, or one that is broken")
     ends = min(each.not_valid_after_utc for each in certificates)
     begins = max(each.not_valid_before_utc for each in certificates)
     days = math.floor((ends.timestamp() - now) / _DAY)

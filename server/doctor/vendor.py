@@ -6,8 +6,8 @@ from collections.abc import AsyncIterator
 from typing import assert_never
 from urllib.parse import urlsplit
 
+from ..files import BrokenFileError
 from ..process.embedded_sandbox import with_vendor
-from ..reloading import BrokenFileError
 from ..settings import Settings
 from ..vendor_api.probe import Step, StepFailedError, Tried, Vendor
 from ..vendor_api.proxy import Proxy

@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from ..reloading import BrokenFileError
+from ..files import BrokenFileError, read_file, why_unreadable
 
 READ, CANCEL = "read", "cancel"
 
@@ -63,10 +63,9 @@ class Rules:
 def read_rules(path: Path) -> Rules:
     """Reads the file. Raises BrokenFileError."""
     try:
-        with path.open("rb") as file:
-            content = file.read(MAX_BYTES + 1)
-    except OSError:
-        raise BrokenFileError("cannot be read") from None
+        content = read_file(path)
+    except OSError as error:
+        raise BrokenFileError(why_unreadable(error)) from None
     if len(content) > MAX_BYTES:
         raise BrokenFileError("holds more than 1 MiB")
     try:

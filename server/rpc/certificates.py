@@ -10,11 +10,13 @@ from typing import NamedTuple, Protocol
 import grpc
 
 from ..certificate_end import first_end
+from ..files import BrokenFileError, load_authorities, load_pair, read_file, why_unreadable
 from ..observability.logs import get_log
-from ..reloading import BrokenFileError, Reloading, ReloadObserver
+from ..reloading import Reloading, ReloadObserver
 from ..settings import SettingsError
 
-_PAIR, _CLIENT_CA = "GATEWAY_TLS_CERTIFICATE, GATEWAY_TLS_KEY", "GATEWAY_TLS_CLIENT_CA"
+_NAMES, _CLIENT_CA = ("GATEWAY_TLS_CERTIFICATE", "GATEWAY_TLS_KEY"), "GATEWAY_TLS_CLIENT_CA"
+_PAIR = ", ".join(_NAMES)
 _DAY = 86_400.0
 
 _PAUSE = 0.02
@@ -129,21 +131,13 @@ class Certificates:
     def _load(self) -> _Loaded:
         """Tries the files with OpenSSL first: grpc reports broken ones in its own log only."""
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-        try:
-            context.load_cert_chain(self._certificate, self._key, password="")  # without one it would ask on a terminal
-            pair = (self._key.read_bytes(), self._certificate.read_bytes())
-        except ssl.SSLError:
-            raise BrokenFileError(f"{_PAIR}: are no certificate and its key in PEM") from None
-        except OSError:
-            raise BrokenFileError(f"{_PAIR}: cannot be read") from None
-        ends, authorities = {_PAIR: first_end(pair[1])}, None
+        load_pair(context, self._certificate, self._key, _NAMES)
         if self._client_ca is not None:
-            try:
-                context.load_verify_locations(self._client_ca)
-                authorities = self._client_ca.read_bytes()
-            except ssl.SSLError:
-                raise BrokenFileError(f"{_CLIENT_CA}: holds no certificates in PEM") from None
-            except OSError:
-                raise BrokenFileError(f"{_CLIENT_CA}: cannot be read") from None
-            ends[_CLIENT_CA] = first_end(authorities)
+            load_authorities(context, self._client_ca, _CLIENT_CA)
+        try:
+            pair = (read_file(self._key), read_file(self._certificate))
+            authorities = None if self._client_ca is None else read_file(self._client_ca)
+        except OSError as error:  # it was there a moment ago
+            raise BrokenFileError(f"{self.settings}: {why_unreadable(error)}") from None
+        ends = {_PAIR: first_end(pair[1])} | ({_CLIENT_CA: first_end(authorities)} if authorities else {})
         return _Loaded(grpc.ssl_server_certificate_configuration([pair], authorities), ends)

@@ -45,6 +45,17 @@ class Address(tuple[str, int]):
         address = _ip_address(self[0])
         return address is not None and address.is_unspecified
 
+    def overlaps(self, other: "Address") -> bool:
+        """Whether only one of the two can be listened on. Port 0 is another one each time."""
+        if self[1] != other[1] or self[1] == 0:
+            return False
+        return self.is_wildcard or other.is_wildcard or _known_host(self[0]) == _known_host(other[0])
+
+
+def _known_host(host: str) -> object:
+    name = host.lower()
+    return _ip_address("127.0.0.1" if name == "localhost" else name) or name
+
 
 def _ip_address(host: str) -> IPv4Address | IPv6Address | None:
     """The host's address when it is written as one, in any of the forms that resolvers take: `0` is 0.0.0.0."""
@@ -60,7 +71,7 @@ def _ip_address(host: str) -> IPv4Address | IPv6Address | None:
 
 def parse_address(value: object) -> Address:
     """Reads `host:port`. Raises ValueError."""
-    match = re.fullmatch(r"(?:\[([0-9A-Fa-f:.]+)\]|([^:\s\[\]]+)):(\d{1,5})", str(value))
+    match = re.fullmatch(r"(?:\[([0-9A-Fa-f:.]+)\]|([^:\s\[\]]+)):([0-9]{1,5})", str(value))
     if match is None or int(match[3]) > 65535:
         raise ValueError("must be host:port, with a port from 0 to 65535")
     host = match[1] or match[2]

@@ -1,15 +1,18 @@
 """All settings, from the environment and from files of secrets."""
 
 import os
+import re
 from pathlib import Path
 from typing import Annotated, Any, Literal, NamedTuple, Self
 
-from pydantic import Field, SecretStr, ValidationError, model_validator
+from pydantic import Field, ModelWrapValidatorHandler, SecretStr, ValidationError, model_validator
 from pydantic_core import ErrorDetails
 from pydantic_settings import BaseSettings, EnvSettingsSource, PydanticBaseSettingsSource, SettingsConfigDict
 from pydantic_settings import SettingsError as SourceError
 
-from .addresses import SettingsError, parse_address
+from ..files import read_file, why_not_readable
+from .addresses import Address, SettingsError, parse_address
+from .names import unreadable_secrets, unused_names
 from .values import (
     BaseUrl,
     CollectorUrl,
@@ -167,18 +170,49 @@ class Settings(BaseSettings):
             lines.append(f"{PREFIX}VENDOR_URL: needed beyond loopback, or {PREFIX}ALLOW_SANDBOX=true")
         if self.vendor_url is None and not (self.allow_sandbox or parse_address(self.sandbox_listen).is_loopback):
             lines.append(f"{PREFIX}SANDBOX_LISTEN: beyond loopback it needs {PREFIX}ALLOW_SANDBOX=true")
+        lines += self._shared_ports()
         if self.drain_delay and self.drain_delay >= self.grace:
             lines.append(
                 f"{PREFIX}DRAIN_DELAY, {PREFIX}GRACE: the delay, 5 unless set, must be shorter: it is a part of GRACE"
             )
         lines += [
-            f"{PREFIX}{name.upper()}: cannot be read"
+            f"{PREFIX}{name.upper()}: {why}"
             for name in _FILES
-            if (path := getattr(self, name)) is not None and not _is_readable(path)
+            if (path := getattr(self, name)) is not None and (why := why_not_readable(path)) is not None
         ]
         if lines:
             raise SettingsError(lines)
         return self
+
+    @model_validator(mode="wrap")
+    @classmethod
+    def _all_at_once(cls, values: dict[str, Any], validate: ModelWrapValidatorHandler[Self]) -> Self:
+        """Reports what does not fit together beside what is wrong in itself: nobody should have to start twice."""
+        try:
+            return validate(values)
+        except ValidationError as error:
+            lines = [_line(part) for part in error.errors(include_input=False, include_url=False)]
+        wrong = [line.partition(":")[0] for line in lines]
+        try:
+            validate({name: value for name, value in values.items() if f"{PREFIX}{name.upper()}" not in wrong})
+        except SettingsError as error:
+            # Of those that were left out, nothing is known.
+            lines += [line for line in error.lines if not any(re.search(rf"{name}\b", line) for name in wrong)]
+        raise SettingsError(lines)
+
+    def _shared_ports(self) -> list[str]:
+        """A line for each address to listen on that another one holds already."""
+        names = ["listen", "metrics_listen", "webhook_listen"] + ([] if self.vendor_url else ["sandbox_listen"])
+        found: dict[str, Address] = {}
+        lines = []
+        for name in names:
+            if value := getattr(self, name):
+                address = parse_address(value)
+                other = next((known for known, each in found.items() if each.overlaps(address)), None)
+                if other is not None:
+                    lines.append(f"{PREFIX}{name.upper()}: has the port of {PREFIX}{other.upper()}")
+                found[name] = address
+        return lines
 
     def with_vendor(self, url: str, client_id: str, secret: str) -> Self:
         """The same with that vendor, reached directly."""
@@ -198,6 +232,7 @@ class Settings(BaseSettings):
 _FILES = (
     *("vendor_ca", "vendor_certificate", "vendor_key"),
     *("state_ca", "tls_certificate", "tls_key", "tls_client_ca", "callers"),
+    *("webhook_tls_certificate", "webhook_tls_key", "webhook_tls_client_ca"),
 )
 
 _OF_A_VENDOR = (
@@ -209,7 +244,7 @@ _OF_A_VENDOR = (
 
 def read_secret(path: Path) -> str:
     """Reads a file of secrets_dir as at the start. Raises ValueError, OSError."""
-    return clean_secret(path.read_text("utf-8"))
+    return clean_secret(read_file(path).decode())
 
 
 def defaults() -> str:
@@ -247,23 +282,23 @@ def load_settings(workers: str | None = None) -> Settings:
     secrets = os.environ.get(f"{PREFIX}SECRETS_DIR") or None
     if secrets and not Path(secrets).is_dir():
         raise SettingsError([f"{PREFIX}SECRETS_DIR: is no directory"])
+    if secrets and (lines := unreadable_secrets(Path(secrets), _NAMES)):
+        raise SettingsError(lines)
     try:
         return Settings(_secrets_dir=secrets, **({} if workers is None else {"workers": workers}))  # type: ignore[arg-type]
-    except ValidationError as error:
-        raise SettingsError([_line(part) for part in error.errors(include_input=False, include_url=False)]) from None
-    except SourceError:
+    except SourceError:  # it has changed since
         raise SettingsError([f"{PREFIX}SECRETS_DIR: a file in it cannot be read, or is no UTF-8"]) from None
 
 
 def unused_settings() -> list[str]:
-    """Names in the environment that begin like ours and change nothing: misspelt, or for a later version."""
-    ours = {f"{PREFIX}{name.upper()}" for name in Settings.model_fields}
-    names = {name.upper() for name in os.environ if name.upper().startswith(PREFIX)}
-    return sorted(names - ours)
+    """Names in the environment and of files of GATEWAY_SECRETS_DIR that begin like ours and change nothing.
+
+    They are misspelt, or for a later version.
+    """
+    return unused_names(PREFIX, _NAMES, os.environ, os.environ.get(f"{PREFIX}SECRETS_DIR") or None)
 
 
-def _is_readable(path: Path) -> bool:
-    return path.exists() and not path.is_dir() and os.access(path, os.R_OK)  # a pipe is as good as a file
+_NAMES = {f"{PREFIX}{name.upper()}" for name in Settings.model_fields}
 
 
 def _line(error: ErrorDetails) -> str:

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from pathlib import Path
 
-from ..reloading import BrokenFileError
+from ..files import BrokenFileError, why_unreadable
 from ..settings import read_secret
 from .token_endpoint import Credentials
 
@@ -35,8 +35,8 @@ class CredentialFiles:
 def _read(name: str, path: Path) -> str:
     try:
         return read_secret(path)
-    except OSError:
-        raise BrokenFileError(f"{_setting(name)}: cannot be read") from None
+    except OSError as error:
+        raise BrokenFileError(f"{_setting(name)}: {why_unreadable(error)}") from None
     except ValueError:  # its text may hold bytes of the file
         raise BrokenFileError(f"{_setting(name)}: is empty or not UTF-8") from None
 

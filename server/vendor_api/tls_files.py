@@ -4,9 +4,10 @@ import ssl
 from dataclasses import dataclass
 from pathlib import Path
 
-from ..reloading import BrokenFileError
+from ..files import client_context, load_pair
 
-CA, PAIR = "GATEWAY_VENDOR_CA", "GATEWAY_VENDOR_CERTIFICATE, GATEWAY_VENDOR_KEY"
+CA, _PAIR = "GATEWAY_VENDOR_CA", ("GATEWAY_VENDOR_CERTIFICATE", "GATEWAY_VENDOR_KEY")
+PAIR = ", ".join(_PAIR)
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,18 +35,7 @@ class TlsFiles:
 
     def load(self) -> ssl.SSLContext:
         """Returns a client's context, which verifies certificates and host names. Raises BrokenFileError."""
-        try:
-            context = ssl.create_default_context(cafile=self.ca)
-        except ssl.SSLError:
-            raise BrokenFileError(f"{CA}: holds no certificates in PEM") from None
-        except OSError:
-            raise BrokenFileError(f"{CA}: cannot be read") from None
-        if self.certificate is not None:
-            try:
-                # Without a password OpenSSL would ask for one on a terminal.
-                context.load_cert_chain(self.certificate, self.key, password="")
-            except ssl.SSLError:
-                raise BrokenFileError(f"{PAIR}: are no certificate and its key in PEM") from None
-            except OSError:
-                raise BrokenFileError(f"{PAIR}: cannot be read") from None
+        context = client_context(self.ca, CA)
+        if self.certificate is not None and self.key is not None:
+            load_pair(context, self.certificate, self.key, _PAIR)
         return context

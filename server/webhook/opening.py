@@ -4,6 +4,7 @@ import ssl
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
+from ..files import BrokenFileError, load_authorities, load_pair
 from ..observability.logs import get_log
 from ..reading.results import Results
 from ..settings import PREFIX, Settings, SettingsError, parse_address
@@ -134,13 +135,13 @@ def _tls(settings: Settings, lines: list[str]) -> ssl.SSLContext | None:
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.minimum_version = ssl.TLSVersion.TLSv1_2
     try:
-        context.load_cert_chain(certificate, key, password="")  # without one it would ask on a terminal
-    except (ssl.SSLError, OSError):
-        lines.append(f"{names}: are no certificate and its key in PEM")
+        load_pair(context, certificate, key, (f"{PREFIX}WEBHOOK_TLS_CERTIFICATE", f"{PREFIX}WEBHOOK_TLS_KEY"))
+    except BrokenFileError as error:
+        lines.append(str(error))
     if ca is not None:
         try:
-            context.load_verify_locations(ca)
+            load_authorities(context, ca, f"{PREFIX}WEBHOOK_TLS_CLIENT_CA")
             context.verify_mode = ssl.CERT_REQUIRED
-        except (ssl.SSLError, OSError):
-            lines.append(f"{PREFIX}WEBHOOK_TLS_CLIENT_CA: holds no certificates in PEM")
+        except BrokenFileError as error:
+            lines.append(str(error))
     return context

@@ -10,7 +10,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 
 import grpc
@@ -177,11 +177,12 @@ def test_errors_name_no_command_that_people_do_not_use() -> None:
 
 def test_all_ports_that_are_taken_are_named_at_once() -> None:
     """Nobody sets one port after the other; what takes a free one stands beside each."""
-    with socket.create_server(("127.0.0.1", 0)) as one, socket.create_server(("127.0.0.1", 0)) as two:
-        taken = [f"127.0.0.1:{each.getsockname()[1]}" for each in (one, two)]
+    with ExitStack() as opened:
+        holders = [opened.enter_context(socket.create_server(("127.0.0.1", 0))) for _ in range(3)]
+        taken = [f"127.0.0.1:{each.getsockname()[1]}" for each in holders]
         for workers in ("1", "2"):
             ended = commanded(
-                "serve", LISTEN=taken[0], METRICS_LISTEN=taken[1], SANDBOX_LISTEN=taken[0], WORKERS=workers
+                "serve", LISTEN=taken[0], METRICS_LISTEN=taken[1], SANDBOX_LISTEN=taken[2], WORKERS=workers
             )
             assert ended.returncode == 2
             names = sorted(line.partition(":")[0] for line in ended.stderr.splitlines())

@@ -59,6 +59,7 @@ def test_wrong_settings_are_findings_and_skip_the_rest() -> None:
     assert [line.split()[1:3] for line in failed] == [
         ["settings", "GATEWAY_VENDOR_URL:"],
         ["settings", "GATEWAY_GRACE:"],
+        ["settings", "GATEWAY_VENDOR_CA:"],
     ]
     assert f"{len(failed)} failed, {len(AFTER_SETTINGS)} skipped" in ended.stdout
     assert SECRET not in ended.stdout + ended.stderr

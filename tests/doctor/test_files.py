@@ -92,10 +92,8 @@ def test_a_key_of_another_certificate(tmp_path: Path, prefix: str) -> None:
     Authority().issue(DNS("localhost"), days=30).write(tmp_path / "two.pem", key)
     files: dict[str, Any] = {f"{prefix}_certificate": certificate, f"{prefix}_key": key}
     text = text_of(_certificates(**files), "certificates", "failed")
-    assert (
-        text
-        == f"GATEWAY_{prefix.upper()}_CERTIFICATE, GATEWAY_{prefix.upper()}_KEY: are no certificate and its key in PEM"
-    )
+    names = f"GATEWAY_{prefix.upper()}_CERTIFICATE, GATEWAY_{prefix.upper()}_KEY"
+    assert text == f"{names}: the key is not that of the certificate"
 
 
 @pytest.mark.parametrize("name", ["vendor_ca", "state_ca", "webhook_tls_client_ca"])
@@ -104,7 +102,7 @@ def test_a_file_without_certificates(tmp_path: Path, name: str) -> None:
     (tmp_path / "ca.pem").write_text("no PEM")
     files: dict[str, Any] = {name: tmp_path / "ca.pem"}
     text = text_of(_certificates(**files), "certificates", "failed")
-    assert text == f"GATEWAY_{name.upper()}: holds no certificates in PEM"
+    assert text == f"GATEWAY_{name.upper()}: holds no certificates in PEM, or one that is broken"
 
 
 CALLER = '[[caller]]\nname = "billing"\nmay = ["read"]\n'

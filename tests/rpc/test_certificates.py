@@ -137,13 +137,13 @@ def _no_authority(pki: Pki) -> None:
     replace(pki.client_ca, b"-----BEGIN CERTIFICATE-----")
 
 
-PAIR, CLIENT_CA = "GATEWAY_TLS_CERTIFICATE, GATEWAY_TLS_KEY", "GATEWAY_TLS_CLIENT_CA"
+CERTIFICATE, KEY, CLIENT_CA = "GATEWAY_TLS_CERTIFICATE", "GATEWAY_TLS_KEY", "GATEWAY_TLS_CLIENT_CA"
 BREAKS = {
-    "a certificate of another key": (_mismatched, PAIR),
-    "a certificate cut off": (_cut_off, PAIR),
-    "an empty key": (_emptied, PAIR),
-    "a key that is gone": (_gone, PAIR),
-    "a key with a password": (_encrypted, PAIR),
+    "a certificate of another key": (_mismatched, f"{CERTIFICATE}, {KEY}"),
+    "a certificate cut off": (_cut_off, CERTIFICATE),
+    "an empty key": (_emptied, KEY),
+    "a key that is gone": (_gone, KEY),
+    "a key with a password": (_encrypted, KEY),
     "no CA": (_no_authority, CLIENT_CA),
 }
 

@@ -1,6 +1,7 @@
 """Settings: a wrong one ends the start with a line that names it and never shows a secret."""
 
 import os
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -76,11 +77,11 @@ WRONG = {
     "a proxy without a host": ({**VENDOR, PROXY: "http://u:s3cr3t@:1"}, "VENDOR_PROXY"),
     "a proxy without a vendor": ({PROXY: "http://proxy.example:1"}, "VENDOR_URL"),
     "a client certificate without its key": (
-        {**VENDOR, "GATEWAY_VENDOR_CERTIFICATE": "/dev/null"},
+        {**VENDOR, "GATEWAY_VENDOR_CERTIFICATE": __file__},
         "VENDOR_CERTIFICATE",
     ),
     "a client certificate that is not there": (
-        {**VENDOR, "GATEWAY_VENDOR_CERTIFICATE": "/dev/null", "GATEWAY_VENDOR_KEY": "/none"},
+        {**VENDOR, "GATEWAY_VENDOR_CERTIFICATE": __file__, "GATEWAY_VENDOR_KEY": "/none"},
         "VENDOR_KEY",
     ),
     "connections of no age": ({**VENDOR, "GATEWAY_VENDOR_MAX_CONNECTION_AGE": "0"}, "VENDOR_MAX_CONNECTION_AGE"),
@@ -140,6 +141,16 @@ WRONG = {
     "a folder of callers": ({"GATEWAY_CALLERS": str(Path(__file__).parent)}, "CALLERS"),
     "a folder of CAs": ({**VENDOR, "GATEWAY_VENDOR_CA": str(Path(__file__).parent)}, "VENDOR_CA"),
     "clients' certificates without TLS": ({"GATEWAY_TLS_CLIENT_CA": __file__}, "TLS_CLIENT_CA"),
+    "a port in digits that are not ASCII": ({"GATEWAY_LISTEN": "127.0.0.1:\uff11"}, "LISTEN"),
+    "one port for two": (
+        {"GATEWAY_LISTEN": "127.0.0.1:7000", "GATEWAY_METRICS_LISTEN": "localhost:7000"},
+        "METRICS_LISTEN",
+    ),
+    "one port for two, on all addresses": (
+        {"GATEWAY_METRICS_LISTEN": "0.0.0.0:7000", "GATEWAY_WEBHOOK_LISTEN": "[::1]:7000"},
+        "WEBHOOK_LISTEN",
+    ),
+    "the port of the sandbox": ({"GATEWAY_LISTEN": "127.0.0.1:50080"}, "SANDBOX_LISTEN"),
     "no workers": ({"GATEWAY_WORKERS": "0"}, "WORKERS"),
     "workers that are no number": ({"GATEWAY_WORKERS": "many"}, "WORKERS"),
     "a rate_limiter that lets nothing through": (
@@ -171,6 +182,22 @@ def test_every_wrong_setting_has_its_line(monkeypatch: pytest.MonkeyPatch) -> No
         "GATEWAY_LISTEN",
         "GATEWAY_GRACE",
         "GATEWAY_LOG_FORMAT",
+    ]
+
+
+def test_what_does_not_fit_together_is_reported_beside_what_is_wrong_in_itself(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Nobody should have to start twice; nothing follows from a setting whose value is not known."""
+    wrong = {"GATEWAY_WORKERS": "x", "GATEWAY_VENDOR_URL": "https://vendor.example", "GATEWAY_VENDOR_CLIENT_ID": "id"}
+    _set(monkeypatch, wrong | {"GATEWAY_DRAIN_DELAY": "y", "GATEWAY_GRACE": "1", "GATEWAY_TLS_KEY": __file__})
+    with pytest.raises(SettingsError) as caught:
+        load_settings()
+    assert [line.partition(":")[0] for line in caught.value.lines] == [
+        "GATEWAY_WORKERS",
+        "GATEWAY_DRAIN_DELAY",
+        "GATEWAY_VENDOR_CLIENT_SECRET",
+        "GATEWAY_TLS_CERTIFICATE, GATEWAY_TLS_KEY",
     ]
 
 
@@ -206,7 +233,7 @@ def test_what_stands_around_a_secret_is_no_part_of_it(
 @pytest.mark.parametrize(
     ("name", "content", "named"),
     [
-        pytest.param("gateway_vendor_client_secret", b"s3cr3t\xff", "SECRETS_DIR", id="no UTF-8"),
+        pytest.param("gateway_vendor_client_secret", b"s3cr3t\xff", "VENDOR_CLIENT_SECRET", id="no UTF-8"),
         pytest.param("gateway_callers", b"s3cr3t\0", "CALLERS", id="no path"),
     ],
 )
@@ -216,9 +243,22 @@ def test_a_file_of_secrets_that_cannot_be_used_is_a_wrong_setting(
     """A line as for all others, not a traceback."""
     (tmp_path / name).write_bytes(content)
     monkeypatch.setenv("GATEWAY_SECRETS_DIR", str(tmp_path))
-    with pytest.raises(SettingsError, match=f"^GATEWAY_{named}: [^;]*cannot be read") as caught:
+    with pytest.raises(SettingsError, match=f"^GATEWAY_{named}: [^;]*(cannot be read|is not UTF-8)$") as caught:
         load_settings()
     assert "s3cr3t" not in str(caught.value)
+
+
+@pytest.mark.parametrize("make", [os.mkfifo, Path.mkdir, lambda path: path.symlink_to("/dev/zero")])
+def test_a_secret_that_is_no_file_is_named(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, make: Callable[[Path], object]
+) -> None:
+    """It is neither waited for nor taken for unset; other files than settings are not looked at."""
+    _set(monkeypatch, {"GATEWAY_SECRETS_DIR": str(tmp_path)})
+    (tmp_path / "tls.der").write_bytes(b"\xff")
+    make(tmp_path / "gateway_vendor_proxy")
+    with pytest.raises(SettingsError) as caught:
+        load_settings()
+    assert caught.value.lines == ["GATEWAY_VENDOR_PROXY: its file in GATEWAY_SECRETS_DIR is not a regular file"]
 
 
 async def test_cas_that_are_gone_by_the_start_are_a_wrong_setting(
@@ -284,6 +324,24 @@ def test_settings_that_change_nothing_are_listed(monkeypatch: pytest.MonkeyPatch
     """A misspelt name, or one of another version: the log names it."""
     _set(monkeypatch, {"GATEWAY_VENDR_URL": "x", "GATEWAY_GRACES": "9", "GATEWAY_GRACE": "9", "OTHER": "z"})
     assert unused_settings() == ["GATEWAY_GRACES", "GATEWAY_VENDR_URL"]
+
+
+def test_files_of_secrets_that_change_nothing_are_listed(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """A secret in a file with a misspelt name is as lost as one in a variable."""
+    for name in ("gateway_vendor_client_secert", "gateway_vendor_client_id", "tls.key"):
+        (tmp_path / name).write_text("x")
+    _set(monkeypatch, {"GATEWAY_SECRETS_DIR": str(tmp_path)})
+    assert unused_settings() == ["gateway_vendor_client_secert"]
+
+
+def test_variables_of_kubernetes_services_are_not_taken_for_misspelt_settings(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Kubernetes sets them for each Service, here for `gateway` and `gateway-b`."""
+    links = ("PORT", "SERVICE_PORT", "SERVICE_PORT_GRPC", "SERVICE_HOST", "PORT_50051_TCP", "PORT_50051_TCP_ADDR")
+    for link in links:
+        monkeypatch.setenv(f"GATEWAY_{link}", "tcp://10.0.0.1:50051")
+        monkeypatch.setenv(f"GATEWAY_B_{link}", "tcp://10.0.0.1:50051")
+    monkeypatch.setenv("GATEWAY_METRICS_PORT", "9464")
+    assert unused_settings() == ["GATEWAY_METRICS_PORT"]
 
 
 def test_empty_means_unset_but_for_the_metrics(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,6 +1,7 @@
 """Secrets and certificates for the vendor are replaced while the gateway runs."""
 
 import asyncio
+import os
 import ssl
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
@@ -12,6 +13,7 @@ from cryptography import x509
 
 from callrequest.v1.call_request_service_pb2 import GetCallRequestResultRequest
 from server.app import Gateway
+from server.files import MAX_BYTES
 from testkit.certificate_authority import DNS, Authority, replace
 from testkit.failure import failure
 from testkit.gateway import SECRET, connected, metrics_of, started
@@ -92,16 +94,29 @@ async def test_rejected_credentials_are_mended_without_a_restart(vendor: Scripte
     assert _secrets(vendor) == ["wrong", "right"]
 
 
+def _make_a_pipe(path: Path) -> None:
+    path.unlink()
+    os.mkfifo(path)
+
+
+def _make_a_device(path: Path) -> None:
+    path.unlink()
+    path.symlink_to("/dev/zero")
+
+
 @pytest.mark.parametrize(
     "break_it",
     [
         pytest.param(lambda path: replace(path, b" \n"), id="empty"),
         pytest.param(lambda path: replace(path, b"\xff\xfe"), id="not-utf-8"),
         pytest.param(lambda path: path.unlink(), id="gone"),
+        pytest.param(_make_a_pipe, id="a-pipe-that-nobody-writes-to"),
+        pytest.param(_make_a_device, id="a-device-without-an-end"),
+        pytest.param(lambda path: path.write_bytes(b"x" * (MAX_BYTES + 1)), id="too-large"),
     ],
 )
 async def test_a_broken_secret_changes_nothing(
-    vendor: ScriptedVendor, tmp_path: Path, break_it: Callable[[Path], None]
+    vendor: ScriptedVendor, tmp_path: Path, break_it: Callable[[Path], object]
 ) -> None:
     """The old one fetches the next token; the metric counts it."""
     (tmp_path / SECRET_FILE).write_text(SECRET)
@@ -221,3 +236,20 @@ async def test_a_broken_file_of_tls_changes_nothing(tmp_path: Path, name: str, c
         await _until_reloaded(gateway, TLS, "broken")
         await client.GetCallRequestResult(GET, timeout=10)
     assert site.serials == [first] * 2
+
+
+async def test_a_pipe_in_a_files_place_does_not_hold_up_the_next_one(tmp_path: Path) -> None:
+    """It is a broken file like every other: its successor is read, and so are the files of other settings."""
+    site = _Site(tmp_path)
+    (secrets := tmp_path / "secrets").mkdir()
+    (secrets / SECRET_FILE).write_text(SECRET)
+    async with site.served(vendor_max_connection_age=0.1, secrets_dir=secrets) as (_, gateway, client):
+        site.certificate.unlink()
+        os.mkfifo(site.certificate)
+        await _until_reloaded(gateway, TLS, "broken")
+        replace(secrets / SECRET_FILE, b"new-secret")
+        await _until_reloaded(gateway, CREDENTIALS, "loaded")
+        last = site.renew()
+        await _until_reloaded(gateway, TLS, "loaded")
+        await client.GetCallRequestResult(GET, timeout=10)
+    assert site.serials[-1] == last
