@@ -109,10 +109,10 @@ def _table() -> str:
         allowed = codes_of(comment) or [codes.Code.Name(spec.code)]
         meaning = " ".join(comment.split("\n\n")[0].split())
         retry = "yes" if spec.wait else ""
-        lines.append(f"| {name} | {' or '.join(allowed)} | {retry} | {spec.decision.name} | {meaning} |\n")
+        lines.append(f"| {name} | {spec.decision.name} | {' or '.join(allowed)} | {retry} | {meaning} |\n")
     return (
         f"\n| decision | what a caller does |\n|---|---|\n{decisions}"
-        "\n| ErrorReason | code | RetryInfo | decision | meaning |\n|---|---|---|---|---|\n" + "".join(lines)
+        "\n| ErrorReason | decision | code | RetryInfo | meaning |\n|---|---|---|---|---|\n" + "".join(lines)
     )
 
 

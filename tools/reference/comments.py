@@ -24,12 +24,12 @@ _CODES_TOO = frozenset({"DEADLINE_EXCEEDED", "INTERNAL"})
 def annotate(contract: FileDescriptorSet, examples: str) -> None:
     """Makes the comments of our own files Markdown, with links and with what the examples' page has under the name."""
     ours = [file for file in contract.file if file.package == PACKAGE]
-    links = {name: anchor for file in ours for name, anchor in _anchors(file)}
+    links = {name: f"{PAGE}#{anchor}" for file in ours for name, anchor in anchors(file)}
     texts = {section.title: section.text.partition("\n")[2].strip() for section in sections(examples)}
     for file in ours:
         names = dict(_with_examples(file))
         for location in file.source_code_info.location:
-            comment = _linked(_dedented(location), links)
+            comment = linked(dedented(location), links)
             if text := texts.get(names.get(tuple(location.path), "")):
                 comment += _folded(text)
             location.leading_comments, location.trailing_comments = comment, ""
@@ -45,7 +45,7 @@ def oneof_comments(file: FileDescriptorProto) -> Iterator[tuple[str, str]]:
                 yield f"{message.name}.{oneof.name}", comments[path]
 
 
-def _anchors(file: FileDescriptorProto) -> Iterator[tuple[str, str]]:
+def anchors(file: FileDescriptorProto) -> Iterator[tuple[str, str]]:
     """Names as comments have them, and where the page describes them."""
     for message in file.message_type:
         yield message.name, f"message-{PACKAGE}.{message.name}"
@@ -69,13 +69,14 @@ def _with_examples(file: FileDescriptorProto) -> Iterator[tuple[tuple[int, ...],
             yield path, value.name.removeprefix(_REASON)
 
 
-def _dedented(location: SourceCodeInfo.Location) -> str:
+def dedented(location: SourceCodeInfo.Location) -> str:
+    """The comment without the blank that each line begins with."""
     lines = (location.leading_comments or location.trailing_comments).splitlines()
     return "\n".join(line.removeprefix(" ") for line in lines)
 
 
-def _linked(comment: str, links: dict[str, str]) -> str:
-    """The comment with each name a link, but in `code`. A plain word, as Action, is no name."""
+def linked(comment: str, links: dict[str, str]) -> str:
+    """The comment with each name a link to where links has it, but in `code`. A plain word, as Action, is no name."""
     names = [
         f"(?<={name}, ){name}" if name in _CODES_TOO else name
         for name in sorted(links, key=len, reverse=True)
@@ -83,7 +84,7 @@ def _linked(comment: str, links: dict[str, str]) -> str:
     ]
     return re.sub(
         rf"`[^`]*`|\b(?P<name>{'|'.join(names)})\b",
-        lambda found: f"[{found['name']}]({PAGE}#{links[found['name']]})" if found["name"] else found[0],
+        lambda found: f"[{found['name']}]({links[found['name']]})" if found["name"] else found[0],
         comment,
     )
 

@@ -1,4 +1,4 @@
-"""Has sabledocs make the pages."""
+"""Has sabledocs make the pages, and writes the one in Markdown."""
 
 import hashlib
 import shutil
@@ -11,6 +11,7 @@ from google.protobuf.descriptor_pb2 import FileDescriptorSet
 
 from tools.contract import ROOT, descriptor_set, version
 from tools.reference.comments import annotate, oneof_comments
+from tools.reference.markdown import markdown
 
 HERE = Path(__file__).parent
 ENVIRONMENT = ROOT / "build/sabledocs"
@@ -33,6 +34,7 @@ class SiteError(Exception):
 def build(into: Path) -> None:
     """Writes the pages into an empty folder. Raises SiteError."""
     contract = FileDescriptorSet.FromString(descriptor_set())
+    (into / "README.md").write_text(markdown(contract))
     annotate(contract, (ROOT / "docs/examples.md").read_text())
     with tempfile.TemporaryDirectory() as made:
         folder = Path(made)

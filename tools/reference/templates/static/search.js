@@ -1,11 +1,12 @@
-// Filters the contents as one types: by name and by what is said of it. Without JavaScript the contents are just a list.
+// Searches the contents as one types, in the order of ranking.js. Without JavaScript the contents are just a list.
 const box = document.querySelector("#search");
+const found = document.querySelector("#found");
 const entries = [...document.querySelectorAll("nav li")].map((item) => ({
-  item,
-  link: item.querySelector("a"),
-  name: item.textContent.toLowerCase(),
+  name: item.textContent,
+  own: item.dataset.own ?? item.textContent,
+  kind: item.dataset.kind,
   text: item.dataset.text,
-  snippet: item.appendChild(document.createElement("small")),
+  link: item.querySelector("a"),
 }));
 
 // Whole words around the first that was found.
@@ -16,31 +17,37 @@ function excerpt(text, word) {
   return (begin ? "… " : "") + text.slice(begin, end < 0 ? undefined : end) + (end < 0 ? "" : " …");
 }
 
-function filter() {
-  const words = box.value.toLowerCase().split(/\s+/).filter(Boolean);
-  for (const { item, name, text, snippet } of entries) {
-    item.hidden = !words.every((word) => name.includes(word) || text.toLowerCase().includes(word));
-    snippet.textContent = words.length && !item.hidden ? excerpt(text, words[0]) : "";
-  }
-  for (const section of document.querySelectorAll("nav section")) {
-    section.hidden = !section.querySelector("li:not([hidden])");
-  }
-  document.querySelector("#nothing").hidden = entries.some(({ item }) => !item.hidden);
+function result({ kind, text, link }, word) {
+  const item = document.createElement("li");
+  const snippet = document.createElement("small");
+  snippet.textContent = `${kind} · ${excerpt(text, word)}`;
+  item.append(link.cloneNode(true), snippet);
+  return item;
+}
+
+function search() {
+  const typed = box.value.trim();
+  const results = typed ? ranked(entries, typed) : [];
+  const word = typed.toLowerCase().split(/\s+/)[0];
+  found.replaceChildren(...results.map((entry) => result(entry, word)));
+  found.hidden = !typed;
+  for (const section of document.querySelectorAll("nav section")) section.hidden = typed !== "";
+  document.querySelector("#nothing").hidden = !typed || results.length > 0;
 }
 
 box.hidden = false;
-box.addEventListener("input", filter);
+box.addEventListener("input", search);
 box.addEventListener("keydown", (event) => {
-  const first = entries.find(({ item }) => !item.hidden);
-  if (event.key === "Enter" && first) first.link.click();
+  if (event.key === "Enter") found.querySelector("a")?.click();
   if (event.key === "Escape") {
     box.value = "";
-    filter();
+    search();
   }
 });
 document.addEventListener("keydown", (event) => {
   if (event.key === "/" && document.activeElement !== box) {
     event.preventDefault();
+    contents.open = true;
     box.focus();
   }
 });
@@ -50,7 +57,7 @@ const contents = document.querySelector(".contents");
 const narrow = matchMedia("(max-width: 60rem)");
 const fit = () => (contents.open = !narrow.matches);
 narrow.addEventListener("change", fit);
-for (const { link } of entries) link.addEventListener("click", fit);
+contents.addEventListener("click", ({ target }) => target.closest("a") && fit());
 fit();
 
 // An example that a link leads to is opened.
