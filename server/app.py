@@ -28,7 +28,7 @@ from .process.embedded_sandbox import with_vendor
 from .process.memory_trim import MemoryTrim
 from .process.port import reserved_port
 from .reading.batch import Batches
-from .reading.result_cache import ResultCache
+from .reading.result_cache import ResultCache, is_answer
 from .reading.results import Results
 from .reading.vendor_reads import SOURCES
 from .reloading import BrokenFileError, FileWatcher, Reloading, Watched
@@ -293,7 +293,7 @@ class Gateway:
         except ImportError:
             raise SettingsError(["GATEWAY_STATE_URL: needs the extra `state` of call-request-gateway"]) from None
         metrics.state_up(False)
-        state = await stack.enter_async_context(open_state(self._settings, results, metrics.state_up))
+        state = await stack.enter_async_context(open_state(self._settings, results, metrics.state_up, is_answer))
         results.share(state.results)
         _note_ends({"GATEWAY_STATE_CA": self._settings.state_ca}, metrics)
         return state.results

@@ -8,6 +8,7 @@ from dataclasses import replace
 from testkit.server_process import DidNotStartError
 
 from . import (
+    bad_sharing,
     callers,
     cancelling,
     company_network,
@@ -57,6 +58,7 @@ CASES = (
     *tracing.CASES,
     *shared_watching.CASES,
     *engine_outages.CASES,
+    *bad_sharing.CASES,
     *machines.CASES,
     *watching.CASES,
     *webhook.CASES,

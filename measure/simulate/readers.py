@@ -10,9 +10,9 @@ from dataclasses import dataclass, field
 from typing import NamedTuple
 
 from measure.following.lives import FINAL, Life
+from server.reading.results import MAX_PUBLISHED_AGE
 from server.state.engine import PROBE_EVERY
 from server.state.subscriber import RECONNECT_AFTER
-from server.watching.watched_result import SHARED_MAX_AGE
 
 from .counts import ENGINE_OPERATIONS, OWN_READS, PUBLICATIONS, SHARED_READS, VENDOR_CALLS
 from .events import Events
@@ -163,7 +163,7 @@ class Readers:
             if other is not by and self._events.now >= other.heard_at:
                 other.reading = None
                 if other.waits is None and other.watchers and not other.is_reading:
-                    self.read(other, SHARED_MAX_AGE)
+                    self.read(other, MAX_PUBLISHED_AGE)
         self._wake(by)
 
     def _wake(self, by: Replica | None) -> None:

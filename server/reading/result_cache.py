@@ -6,6 +6,8 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import NamedTuple, Self
 
+from google.protobuf.message import DecodeError
+
 from callrequest.v1 import call_request_pb2 as pb
 from callrequest.v1.call_request_service_pb2 import GetCallRequestResultResponse
 
@@ -72,11 +74,6 @@ class ResultCache:
         # In the order of read_at: all stay for the same time. A dict would look for the oldest among the places of all
         # that were removed, and to remove 100 000 would block the event loop for a second.
         self._entries = OrderedDict[str, Reading]()
-
-    @property
-    def keeps(self) -> bool:
-        """Whether any answer may be given again."""
-        return self._final_max_age > 0
 
     async def __aenter__(self) -> Self:
         self._expiring = asyncio.create_task(self._expire())
@@ -154,6 +151,15 @@ class ResultCache:
                 if reading.read_at > oldest:
                     break
                 self.invalidate(call_request_id)
+
+
+def is_answer(call_request_id: str, answer: bytes) -> bool:
+    """Whether bytes are a serialized GetCallRequestResultResponse for this call request."""
+    try:
+        response = GetCallRequestResultResponse.FromString(answer)
+    except DecodeError:
+        return False
+    return response.call_request_result.call_request_id == call_request_id
 
 
 def is_final(result: pb.CallRequestResult) -> bool:

@@ -3,11 +3,12 @@
 from typing import TYPE_CHECKING, Protocol, Self
 
 from ..concurrency_limit import ConcurrencyLimit
-from ..deadline import DEFAULT_SECONDS, MAX_SECONDS, Deadline, now
+from ..deadline import DEFAULT_SECONDS, Deadline, now
 from ..observability import spans
-from ..state.values import Message, OwnResult
+from ..state.values import Message, OwnResult, SharedResult
 from ..vendor_api.client import VendorClient
 from .coalescing import Coalescer
+from .published import PublishedReadings
 from .result_cache import MaxAge, Reading, ResultCache
 from .vendor_reads import ReadMetrics, VendorReads
 
@@ -16,6 +17,8 @@ if TYPE_CHECKING:
 
 REFRESH_AHEAD, MAX_REFRESH_AHEAD = 0.2, 0.5
 """The last part of an answer's age in which it is read again while it still serves: usually, and for a slow vendor."""
+MAX_PUBLISHED_AGE = 60.0
+"""Seconds: what another process has just read and published is younger, unless it is final."""
 SLOWER = 1.5
 """How much slower than usual the vendor may be so that a refresh is still in time."""
 
@@ -24,13 +27,13 @@ class ReadingObserver(Protocol):
     """Learns of everything that changes what is known of call requests in this process. Called on the event loop.
 
     on_reading: a reading is the latest one, whoever asked for it; the same result as before, as a rule.
-    on_invalidated: what was known may not hold any more; None: of any call request. on_published: another process has
-    read it; what that one read is shared.
+    on_invalidated: what was known may not hold any more; None: of any call request. follows: whether it wants to learn
+    what other processes read of a call request.
     """
 
     def on_reading(self, call_request_id: str, reading: Reading) -> None: ...
     def on_invalidated(self, call_request_id: str | None) -> None: ...
-    def on_published(self, call_request_id: str) -> None: ...
+    def follows(self, call_request_id: str) -> bool: ...
 
 
 class Results:
@@ -55,11 +58,13 @@ class Results:
         self._shared: SharedResults | None = None
         self.vendor_reads = VendorReads(vendor, cache.default_max_age, metrics)
         self._coalescer = Coalescer(self._read, self._store, self.vendor_reads.keep)
+        self._published = PublishedReadings(self._fetch, self._store_fetched, self._changed)
 
     async def __aenter__(self) -> Self:
         return self
 
     async def __aexit__(self, *error: object) -> None:
+        await self._published.aclose()
         await self._coalescer.aclose()
 
     def share(self, shared: "SharedResults") -> None:
@@ -141,26 +146,24 @@ class Results:
         if message.kind == "changed":
             self._forget(message.call_request_id)
             return
-        if not self._cache.keeps:
-            return  # each read asks the vendor: a process that read at every publication would cause the next one
         self._cache.invalidate(message.call_request_id)
         self.vendor_reads.forget(message.call_request_id)
         if message.kind == "final":
             self._coalescer.drop(message.call_request_id)  # a read that began before a push may bring the old truth
-        # A result that may be too old to be given by now would be read again, published, and so on without end.
-        if message.kind == "final" or self._cache.max_age(None).final > MAX_SECONDS:
-            for observer in self._observers:
-                observer.on_published(message.call_request_id)
+        if any(observer.follows(message.call_request_id) for observer in self._observers):
+            self._published.published(message.call_request_id, final=message.kind == "final")
 
     def missed(self) -> None:
         """Publications may have been missed: nothing that may still change is trusted any more."""
         self._cache.invalidate_pending()
+        self._published.drop_all()
         self._changed(None)
 
     def _forget(self, call_request_id: str) -> None:
         self._cache.invalidate(call_request_id)
         self.vendor_reads.forget(call_request_id)
         self._coalescer.drop(call_request_id)
+        self._published.drop(call_request_id)
         self._changed(call_request_id)
 
     def _changed(self, call_request_id: str | None) -> None:
@@ -172,6 +175,19 @@ class Results:
         if self._cache.put(call_request_id, reading):
             for observer in self._observers:
                 observer.on_reading(call_request_id, reading)
+
+    async def _fetch(self, call_request_id: str) -> Reading | None:
+        """What processes share of a call request that another one has just read."""
+        assert self._shared is not None
+        result = await self._shared.known(call_request_id, MAX_PUBLISHED_AGE)
+        return None if result is None else _reading_of(result)
+
+    def _store_fetched(self, call_request_id: str, reading: Reading) -> None:
+        known = self._cache.get(call_request_id)
+        if known is not None and (known.final or not reading.final):
+            return  # it was read since the publication, which had removed the older one
+        self._metrics.read("state")
+        self._store(call_request_id, reading)
 
     def _is_time_to_refresh(self, age: float, allowed: float) -> bool:
         """Whether an answer that is being polled should be read again, so that no caller has to wait for the next one.
@@ -192,4 +208,8 @@ class Results:
             own: Reading = result.reading
             own.t = result.t
             return own
-        return Reading(result.answer, result.final, result.read_at, t=result.t, source="state", known=not result.waited)
+        return _reading_of(result)
+
+
+def _reading_of(result: SharedResult) -> Reading:
+    return Reading(result.answer, result.final, result.read_at, t=result.t, source="state", known=not result.waited)

@@ -4,6 +4,8 @@ import asyncio
 import secrets
 from collections import OrderedDict
 
+from redis.exceptions import ResponseError
+
 from .engine import Engine
 from .keys import CHANNEL, EPOCH_LIFETIME, keys_of, milliseconds
 from .scripts import CHANGED
@@ -34,14 +36,24 @@ class Changes:
         reply.add_done_callback(lambda done: self._done(call_request_id, done))
 
     async def send_unsent(self) -> None:
-        """Sends what the engine has not taken: it is back, and nobody else uses it yet. Raises FAILURES."""
-        while self._unsent:
-            call_request_id, _ = self._unsent.popitem(last=False)  # before: the same may change again meanwhile
-            try:
-                await self._engine.run_now(CHANGED, *_change(call_request_id))
-            except BaseException:
+        """Sends what the engine has not taken: it is back, and nobody else uses it yet. Raises FAILURES.
+
+        One that it refuses stays unsent, and keeps nobody from using the engine.
+        """
+        refused: list[str] = []
+        try:
+            while self._unsent:
+                call_request_id, _ = self._unsent.popitem(last=False)  # before: the same may change again meanwhile
+                try:
+                    await self._engine.run_now(CHANGED, *_change(call_request_id))
+                except ResponseError:
+                    refused.append(call_request_id)
+                except BaseException:
+                    self._remember(call_request_id)
+                    raise
+        finally:
+            for call_request_id in refused:
                 self._remember(call_request_id)
-                raise
 
     def _done(self, call_request_id: str, reply: "asyncio.Future[object]") -> None:
         if reply.cancelled() or reply.exception() is not None:

@@ -29,8 +29,10 @@ JOIN_TURNS = 2
 """Turns of the event loop without another script after which a batch is sent."""
 MAX_DEFERRAL = 0.002
 """Seconds for which a script that nobody waits for may wait for others: a batch costs more than a script."""
-PROBE_EVERY = 0.5
-"""Seconds between two PINGs while the engine is down."""
+PROBE_EVERY, MAX_PROBE_EVERY = 0.5, 4.0
+"""Seconds between two PINGs while the engine is down; the longer one for an engine that fails again and again."""
+STEADY = 10.0
+"""Seconds: an engine that fails sooner after it was back is tried again half as often each time."""
 
 
 _ATTRIBUTES = {"db.system.name": "redis", "db.operation.name": "EVALSHA"}
@@ -57,6 +59,8 @@ class Engine:
         self._wake = asyncio.Event()
         self._deferral: asyncio.TimerHandle | None = None
         self._is_known_down = False
+        self._up_at = float("-inf")
+        self._probe_every = PROBE_EVERY
         self._refusals = OutageLog("shared state refused a script", resolved="shared state takes scripts again")
         self.is_up = False
 
@@ -175,7 +179,13 @@ class Engine:
                 call.reply.set_result(reply)
 
     async def _until_back(self) -> None:
-        """Waits for the engine; at the start it is tried at once."""
+        """Waits for the engine; it is tried at once, unless it was back only a moment ago."""
+        loop = asyncio.get_running_loop()
+        if loop.time() - self._up_at < STEADY:
+            await asyncio.sleep(self._probe_every)
+            self._probe_every = min(2 * self._probe_every, MAX_PROBE_EVERY)
+        else:
+            self._probe_every = PROBE_EVERY
         while True:
             try:
                 await self._connection.disconnect()
@@ -185,6 +195,7 @@ class Engine:
                 self._down(failure)
                 await asyncio.sleep(PROBE_EVERY)
             else:
+                self._up_at = loop.time()
                 self.is_up, self._is_known_down = True, False
                 self._up_changed(True)
                 self._refusals.resolved()

@@ -8,10 +8,16 @@ from .encryption import Encryption, parse_keys
 from .shared_state import Listener, SharedState
 
 
-def open_state(settings: Settings, listener: Listener, up_changed: Callable[[bool], None]) -> SharedState:
+def open_state(
+    settings: Settings,
+    listener: Listener,
+    up_changed: Callable[[bool], None],
+    is_answer: Callable[[str, bytes], bool] = lambda call_request_id, answer: True,
+) -> SharedState:
     """Returns the shared state of these settings, to be entered. Raises SettingsError, a line for each wrong setting.
 
-    listener: receives what other processes publish. up_changed: receives whether the engine is up.
+    listener: receives what other processes publish. up_changed: receives whether the engine is up. is_answer: whether
+    bytes are the serialized answer for a call request.
     """
     lines, url, keys = [], None, []
     try:
@@ -30,4 +36,4 @@ def open_state(settings: Settings, listener: Listener, up_changed: Callable[[boo
     if lines or url is None:
         raise SettingsError(lines)
     make_client = client_factory(url, settings.state_ca)
-    return SharedState(make_client, Encryption(keys), settings.final_max_age, listener, up_changed)
+    return SharedState(make_client, Encryption(keys), settings.final_max_age, listener, up_changed, is_answer)

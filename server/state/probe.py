@@ -43,7 +43,8 @@ class EngineFacts:
 
 async def ask_engine(settings: Settings) -> EngineFacts:
     """Connects, PINGs, runs a script, and asks for version and policy. Raises SettingsError, EngineFailedError."""
-    open_state(settings, _Nobody(), lambda _: None)  # it is not entered: only its settings are checked
+    # It is not entered: only its settings are checked.
+    open_state(settings, _Nobody(), lambda _: None)
     assert settings.state_url is not None
     url = parse_state_url(settings.state_url.get_secret_value())
     keys = parse_keys(settings.state_keys.get_secret_value()) if settings.state_keys else []

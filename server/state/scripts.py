@@ -16,8 +16,12 @@ class Script:
 
 
 def _script(name: str, keys: int) -> Script:
-    text = files(__package__).joinpath("lua", f"{name}.lua").read_text("utf-8")
+    text = _text("read") + _text(name)
     return Script(name, text, hashlib.sha1(text.encode(), usedforsecurity=False).hexdigest(), keys)
+
+
+def _text(name: str) -> str:
+    return files(__package__).joinpath("lua", f"{name}.lua").read_text("utf-8")
 
 
 TAKE = _script("take", keys=3)

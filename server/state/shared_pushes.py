@@ -26,7 +26,7 @@ class SharedPushes:
             await self._engine.run(
                 PUSH,
                 *keys_of(call_request_id),
-                max(milliseconds(occurred_at), 0),
+                max(milliseconds(occurred_at), 1),
                 self._encryption.encrypt(keys_of(call_request_id)[0].encode(), reading.answer),
                 int(reading.final),
                 lifetime(self._final_max_age if reading.final else 0),

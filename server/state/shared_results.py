@@ -10,6 +10,7 @@ from typing import Any
 
 from ..deadline import Deadline, now
 from ..errors import deadline_exceeded
+from ..observability.outage_log import OutageLog
 from .changes import Changes
 from .encryption import Encryption
 from .engine import Engine
@@ -23,26 +24,44 @@ from .waiting import Waiting
 POLL = 1.0
 """Seconds after which a reader that waits for another looks again, message or not; much sooner without a channel."""
 POLL_WITHOUT_CHANNEL = 0.2
+ANY_TIME = 1
+"""TAKE's `asked` in ms: whatever was read since then serves."""
 MAX_JITTER = 0.1
 MAX_REMEMBERED = 10_000
-"""Own results that the engine has not published yet."""
+"""Own results that the engine has not published yet; call requests whose result in the engine could not be read."""
+UNREADABLE_FOR = 60.0
+"""Seconds for which messages about a result that could not be read count for nothing. Two processes with different keys
+would else ask the vendor in turn, each at the message of the other, without end."""
 
 
 class SharedResults:
     """Reads through the engine. While the engine is down each process asks the vendor by itself.
 
-    final_max_age: seconds for which a final result may be given again. pushes: what the webhook stores.
+    final_max_age: seconds for which a final result may be given again. is_answer: whether bytes are the serialized
+    answer for a call request. pushes: what the webhook stores.
     """
 
-    def __init__(self, engine: Engine, encryption: Encryption, final_max_age: float) -> None:
+    def __init__(
+        self,
+        engine: Engine,
+        encryption: Encryption,
+        final_max_age: float,
+        is_answer: Callable[[str, bytes], bool] = lambda call_request_id, answer: True,
+    ) -> None:
         self._engine = engine
         self._encryption = encryption
         self._final_max_age = final_max_age
+        self._is_answer = is_answer
         self.pushes = SharedPushes(engine, encryption, final_max_age)
         self._waiting = Waiting()
         self._changes = Changes(engine)
         self._leases = Leases(engine)
         self._stored = OrderedDict[str, int]()  # by this process, and not published yet
+        self._unreadable = OrderedDict[str, float]()  # since when, by call request
+        self._unreadable_log = OutageLog(
+            "a result in the shared state cannot be read: do all processes have the same GATEWAY_STATE_KEYS?",
+            resolved="",
+        )
         self._not_before = 0
         self.has_channel = False
 
@@ -84,6 +103,21 @@ class SharedResults:
             leased = token if kind == b"lease" else ""
             return await self._read_and_store(call_request_id, leased, moment, taken[2], ask_vendor)
 
+    async def known(self, call_request_id: str, max_age: float) -> SharedResult | None:
+        """Returns what is known of a call request without asking the vendor: a final result whatever its age.
+
+        max_age: seconds, of a result that may still change. None: nothing is known, or the engine is down.
+        """
+        if self._changes.is_unsent(call_request_id):
+            return None
+        try:
+            taken = checked(await self._take(call_request_id, 0, 0, ANY_TIME, secrets.token_urlsafe(12), ""))
+        except EngineError:
+            return None
+        result = self._trusted(call_request_id, taken, waited=True) if taken[0] == b"value" else None
+        is_young = result is not None and (result.final or now() - result.read_at <= max_age)
+        return result if is_young else None
+
     def changed(self, call_request_id: str) -> None:
         """Has every process forget what is not final, and drop what is being read: a cancel may have changed it.
 
@@ -95,7 +129,11 @@ class SharedResults:
     def received(self, message: Message) -> bool:
         """Wakes those who wait for what a message is about. Returns whether it is news: not about our own read."""
         self._waiting.wake(message.call_request_id)
-        return message.kind == "changed" or self._stored.pop(message.call_request_id, None) != message.t
+        if message.kind == "changed":
+            return True
+        if self._stored.pop(message.call_request_id, None) == message.t:
+            return False
+        return message.kind == "final" or not self._is_unreadable(message.call_request_id)
 
     async def returned(self) -> None:
         """The engine is back: changes that it missed are sent, and what it knew before is trusted no more.
@@ -170,13 +208,27 @@ class SharedResults:
                 await message
 
     def _trusted(self, call_request_id: str, taken: list[bytes], *, waited: bool) -> SharedResult | None:
-        """The result; None when it cannot be decrypted, or is from before an outage and may have changed since."""
+        """The result; None when it cannot be read, or is from before an outage and may have changed since."""
         _, moment, t, final, stored = taken
         answer = self._encryption.decrypt(keys_of(call_request_id)[0].encode(), stored)
-        if answer is None or (final != b"1" and int(t) < self._not_before):
+        if answer is None or not self._is_answer(call_request_id, answer):
+            self._unreadable_log.occurred("unknown key" if answer is None else "no answer")
+            self._remember_unreadable(call_request_id)
+            return None
+        self._unreadable.pop(call_request_id, None)
+        if final != b"1" and int(t) < self._not_before:
             return None
         age = max(int(moment) - int(t), 0) / 1000
         return SharedResult(answer, final == b"1", now() - age, int(t), waited)
+
+    def _remember_unreadable(self, call_request_id: str) -> None:
+        self._unreadable.pop(call_request_id, None)
+        self._unreadable[call_request_id] = now()
+        if len(self._unreadable) > MAX_REMEMBERED:
+            self._unreadable.popitem(last=False)
+
+    def _is_unreadable(self, call_request_id: str) -> bool:
+        return now() - self._unreadable.get(call_request_id, float("-inf")) < UNREADABLE_FOR
 
 
 _NUMBERS = {b"value": (1, 2), b"lease": (1,), b"fresh": (1,), b"wait": (1, 2, 3)}

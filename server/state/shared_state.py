@@ -25,7 +25,8 @@ class Listener(Protocol):
 class SharedState:
     """`async with SharedState(…) as state`: from then on `results` shares, as long as the engine is up.
 
-    make_client: makes a client of the engine. up_changed: receives whether the engine is up, for metrics.
+    make_client: makes a client of the engine. up_changed: receives whether the engine is up, for metrics. is_answer:
+    whether bytes are the serialized answer for a call request.
     """
 
     def __init__(
@@ -35,10 +36,11 @@ class SharedState:
         final_max_age: float,
         listener: Listener,
         up_changed: Callable[[bool], None],
+        is_answer: Callable[[str, bytes], bool] = lambda call_request_id, answer: True,
     ) -> None:
         self._listener = listener
         self.engine = Engine(make_client, self._returned, up_changed)
-        self.results = SharedResults(self.engine, encryption, final_max_age)
+        self.results = SharedResults(self.engine, encryption, final_max_age, is_answer)
         self.subscriber = Subscriber(make_client, self._received, self._missed, self._channel_changed)
         self._stack = AsyncExitStack()
 

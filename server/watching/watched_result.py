@@ -17,11 +17,6 @@ Read = Callable[[str, float | None, Deadline], Awaitable[Reading]]
 """Reads a result that is at most max_age seconds old (None: the default). Raises GatewayError."""
 
 
-SHARED_MAX_AGE = 60.0
-"""Seconds: whatever another process has just read and published is younger. It is taken from what processes share: to
-ask the vendor instead would publish the next result, for which the other process would ask again, without end."""
-
-
 class WatchedResult:
     """Polls from `start` to `close`, or until the result is final or cannot be read for good.
 
@@ -31,7 +26,6 @@ class WatchedResult:
 
     __slots__ = (
         "_again",
-        "_again_max_age",
         "_call_request_id",
         "_changed",
         "_limit",
@@ -63,7 +57,6 @@ class WatchedResult:
         self._timer: asyncio.TimerHandle | None = None
         self._polling: asyncio.Task[None] | None = None
         self._again = False
-        self._again_max_age: float | None = None
         self.snapshot: Snapshot | None = None
         self.version = 0  # grows with each change; 0: no snapshot
         self.failure: Reason | None = None
@@ -100,20 +93,10 @@ class WatchedResult:
 
     def invalidate(self) -> None:
         """Polls at once: what was read before may not be true any more."""
-        self._poll_anew(None)
-
-    def share(self) -> None:
-        """Polls at once for what another process has read."""
-        self._poll_anew(SHARED_MAX_AGE)
-
-    def _poll_anew(self, max_age: float | None) -> None:
-        if self._polling is None:
-            if not self._is_over():
-                self._poll(max_age)
-            return
-        # The poll in progress may bring the old truth.
-        self._again_max_age = None if self._again and self._again_max_age is None else max_age
-        self._again = True
+        if self._polling is not None:
+            self._again = True  # the poll in progress may bring the old truth
+        elif not self._is_over():
+            self._poll(None)
 
     def _is_over(self) -> bool:
         return self.failure is not None or (self.snapshot is not None and self.snapshot.final)
@@ -154,6 +137,6 @@ class WatchedResult:
             return
         if self._again:
             self._again = False
-            self._poll(self._again_max_age)
+            self._poll(None)
         elif self._timer is None:
             self._schedule(wait, FRESHNESS * wait)

@@ -13,6 +13,7 @@ from callrequest.v1 import error_reason_pb2 as reasons
 from ..errors import GatewayError
 from ..reading.result_cache import Reading
 from .ended import DRAIN, FINAL, WatchEndedError, cause_of
+from .gaps import Gaps
 from .pace import Pace
 from .poll_limit import PollLimit
 from .turns import Turns
@@ -63,6 +64,7 @@ class Watches:
         self._ended = ended
         self._polled = polled
         self._turns = Turns()
+        self._gaps = Gaps(self._poll_all)
         self._rechecking: asyncio.TimerHandle | None = None
         self._watched: dict[str, tuple[WatchedResult, set[Watcher]]] = {}
         self._by_connection: Counter[str] = Counter()
@@ -98,21 +100,25 @@ class Watches:
             self._watched[call_request_id][0].receive(reading)
 
     def on_invalidated(self, call_request_id: str | None) -> None:
-        """Polls a watched call request at once: a cancel may have changed it. None: all of them."""
-        ids = list(self._watched) if call_request_id is None else [call_request_id]
-        for each in ids:
-            if each in self._watched:
-                self._watched[each][0].invalidate()
+        """Polls a watched call request at once: a cancel may have changed it. None: all of them, as `Gaps` has it."""
+        if call_request_id is not None:
+            if call_request_id in self._watched:
+                self._watched[call_request_id][0].invalidate()
+        elif self._watched:
+            self._gaps.occurred()
 
-    def on_published(self, call_request_id: str) -> None:
-        """Reads a watched call request at once, from what processes share: another one has read it."""
-        if call_request_id in self._watched:
-            self._watched[call_request_id][0].share()
+    def follows(self, call_request_id: str) -> bool:
+        """Whether anybody watches it."""
+        return call_request_id in self._watched
 
     def drain(self) -> None:
         """Ends all watches with WATCH_ENDED, and those that begin from now on."""
         self._is_draining = True
         self._turns.run([watcher.drain for watcher in self._watchers])
+
+    def _poll_all(self) -> None:
+        for watched, _ in list(self._watched.values()):
+            watched.invalidate()
 
     @contextmanager
     def _watch(self, call_request_id: str, heartbeat: float | None, stream: Stream) -> Iterator[Watcher]:

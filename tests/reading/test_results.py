@@ -33,8 +33,8 @@ class Observed:
     def on_invalidated(self, call_request_id: str | None) -> None:
         self.changes.append("invalidated")
 
-    def on_published(self, call_request_id: str) -> None:
-        self.changes.append("published")
+    def follows(self, call_request_id: str) -> bool:
+        return False
 
 
 def test_an_answer_is_a_serialized_response() -> None:

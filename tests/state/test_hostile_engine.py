@@ -7,7 +7,8 @@ from typing import Any
 import pytest
 
 from server.state.connecting import client_factory, parse_state_url
-from server.state.engine import Engine
+from server.state.engine import PROBE_EVERY, Engine
+from server.state.keys import event_key
 from server.state.scripts import NOW
 from server.state.shared_results import checked
 from server.state.subscriber import Subscriber
@@ -32,11 +33,85 @@ async def test_a_lease_that_no_gateway_wrote_holds_nobody_up(valkey: EngineProce
 
 @pytest.mark.parametrize("key", [RESULT, LEASE_KEY, f"cr:{{{ID}}}:e"])
 async def test_a_key_of_another_type_holds_nobody_up(valkey: EngineProcess, key: str) -> None:
-    """The script is refused, and the vendor asked."""
+    """It is removed, and the call request is shared like any other."""
     valkey.command("LPUSH", key, "x")
-    async with replica(valkey.url, CountingVendor()) as one:
+    async with replica(valkey.url, CountingVendor()) as one, replica(valkey.url, CountingVendor()) as other:
         assert await one.read() == f"{ID} 1".encode()
+        assert await one.read("0" * 16)  # behind what it stored, in its queue
+        assert (await other.state.results.known(ID, 60)) is not None
         assert one.is_up
+
+
+async def test_an_event_of_another_type_is_new(valkey: EngineProcess) -> None:
+    """It is none that a gateway remembered."""
+    valkey.command("LPUSH", event_key("e"), "x")
+    async with replica(valkey.url, CountingVendor()) as one:
+        pushes = one.state.results.pushes
+        assert [await pushes.event("e", "digest", remember=remember) for remember in (True, False)] == ["new", "same"]
+
+
+async def test_a_value_longer_than_any_result_is_removed_before_it_is_sent(valkey: EngineProcess) -> None:
+    """To receive it takes longer than the time-out: one key would take sharing from all."""
+    valkey.command("CONFIG", "SET", "proto-max-bulk-len", 1 << 30)
+    valkey.command("EVAL", "redis.call('HSET', KEYS[1], 't', 1, 'f', 1, 'v', string.rep('x', 9e6))", 1, RESULT)
+    async with replica(valkey.url, CountingVendor()) as one:
+        assert await one.read(final_max_age=1e11) == f"{ID} 1".encode()
+        assert b":0" in valkey.command("HEXISTS", RESULT, "x")
+        assert await one.read() == f"{ID} 1".encode()
+
+
+@pytest.mark.parametrize("key", [RESULT, LEASE_KEY, f"cr:{{{ID}}}:e"])
+async def test_a_change_takes_effect_whatever_the_keys_hold(valkey: EngineProcess, key: str) -> None:
+    """And none that the engine refuses keeps sharing down when it is back."""
+    async with replica(valkey.url, CountingVendor()) as one, replica(valkey.url, CountingVendor()) as other:
+        valkey.command("DEL", key)
+        valkey.command("LPUSH", key, "x")
+        one.state.results.changed(ID)
+        await other.until(lambda: any(message.kind == "changed" for message in other.messages))
+        assert await one.read() == f"{ID} 1".encode()
+
+
+async def test_a_change_that_is_refused_keeps_no_engine_down(valkey: EngineProcess) -> None:
+    """It stays unsent: its call request is read at the vendor here. All others are shared."""
+    async with replica(valkey.url, CountingVendor()) as one:
+        valkey.command("ACL", "SETUSER", "default", "-publish")
+        one.state.results.changed(ID)
+        await one.read("0" * 16)  # behind it in the queue
+        valkey.command("CLIENT", "KILL", "TYPE", "NORMAL")
+        assert await one.read() == f"{ID} 1".encode()
+        assert await one.read() == f"{ID} 2".encode()
+        assert one.is_up
+
+
+async def test_a_server_that_is_only_a_replica_counts_as_down(valkey: EngineProcess) -> None:
+    """It answers PING, and takes no lease: to use it would have everything read again and again, without end."""
+    async with replica(valkey.url, CountingVendor()) as one:
+        valkey.command("REPLICAOF", "127.0.0.1", 1)
+        await one.read()
+        assert not one.is_up
+        gaps = one.gaps
+        await asyncio.sleep(1.5)  # three more tries
+        assert not one.is_up
+        assert one.gaps == gaps
+        valkey.command("REPLICAOF", "NO", "ONE")
+        await one.until(lambda: one.is_up)
+        assert one.gaps == gaps + 1
+
+
+async def test_an_engine_that_fails_again_and_again_is_tried_less_often(valkey: EngineProcess) -> None:
+    """Each return has what is watched read again."""
+    async with replica(valkey.url, CountingVendor()) as one:
+        returns, gaps = list[float](), one.gaps
+        for _ in range(3):
+            failed = time.monotonic()
+            one.state.engine._down(TimeoutError())  # noqa: SLF001 (as after a batch without a reply)
+            one.state.engine._wake.set()  # noqa: SLF001
+            await one.until(lambda: one.is_up)
+            returns.append(time.monotonic() - failed)
+        assert one.gaps == gaps + 3
+        assert returns[0] >= PROBE_EVERY
+        assert returns[1] >= 2 * PROBE_EVERY
+        assert returns[2] >= 4 * PROBE_EVERY
 
 
 async def test_a_result_from_the_future_is_neither_given_nor_in_the_way(valkey: EngineProcess) -> None:

@@ -272,3 +272,43 @@ async def test_a_push_that_the_engine_does_not_take_raises(valkey: EngineProcess
 def _connections(valkey: EngineProcess) -> int:
     info = valkey.command("INFO", "stats").decode()
     return int(info.partition("total_connections_received:")[2].split()[0])
+
+
+async def test_what_is_known_is_returned_and_the_vendor_is_never_asked(valkey: EngineProcess) -> None:
+    """A final result whatever its age; any other only while it is young."""
+    vendor = CountingVendor()
+    async with replica(valkey.url, vendor) as one, replica(valkey.url, vendor) as other:
+        assert await other.state.results.known(ID, 60) is None
+        await one.read()
+        await one.read("0" * 16)  # behind what it stored, in its queue
+        known = await other.state.results.known(ID, 60)
+        assert known is not None
+        assert known.answer == f"{ID} 1".encode()
+        assert await other.state.results.known(ID, 0) is None
+        for occurred_at in (time.time() - 90_000, 0, -1e9):
+            id_ = f"{occurred_at:016.0f}"
+            assert await one.state.results.pushes.push(id_, occurred_at, Read(b"final", final=True))
+            known = await other.state.results.known(id_, 0)
+            assert known is not None
+            assert (known.answer, known.final) == (b"final", True)
+        assert vendor.reads == {ID: 1, "0" * 16: 1}
+
+
+async def test_messages_about_a_result_that_cannot_be_read_count_for_nothing(valkey: EngineProcess) -> None:
+    """Two processes with different keys would ask the vendor in turn. That one is final, or changed, still counts."""
+    vendor = CountingVendor()
+    async with replica(valkey.url, vendor) as one, replica(valkey.url, vendor, keys=[bytes(32)]) as other:
+        await one.read()
+        await other.until(lambda: other.messages)  # nothing is known of its key yet
+        other.messages.clear()
+        assert await other.read() == f"{ID} 2".encode(), "it cannot read what is there"
+        await asyncio.sleep(0.05)
+        assert await one.read(max_age=0.01) == f"{ID} 3".encode()
+        await one.read("0" * 16)
+        await other.until(lambda: other.messages)  # of the other call request, behind it
+        assert {message.call_request_id for message in other.messages} == {"0" * 16}
+        vendor.final = True
+        await one.read(max_age=0)
+        one.state.results.changed(ID)
+        await other.until(lambda: other.messages[-1].kind == "changed")
+        assert [message.kind for message in other.messages[1:]] == ["final", "changed"]

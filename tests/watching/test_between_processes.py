@@ -1,8 +1,13 @@
 """Watches of gateways that share state."""
 
 import asyncio
+import base64
+from typing import Any
 
+import aiohttp
+import pytest
 from google.protobuf.duration_pb2 import Duration
+from pydantic import SecretStr
 
 from callrequest.v1 import call_request_pb2 as pb
 from callrequest.v1.call_request_service_pb2 import (
@@ -12,11 +17,13 @@ from callrequest.v1.call_request_service_pb2 import (
 )
 from testkit.engine import engine
 from testkit.gateway import connected, started
-from testkit.scripted_vendor import RESULT_ID, ScriptedVendor, send, with_status
+from testkit.pushes import PATH, Push, push_settings, signed
+from testkit.scripted_vendor import RESULT_ID, ScriptedVendor, never, send, with_status
 from testkit.server_process import free_ports
 
 WATCH = WatchCallRequestResultRequest(call_request_id=RESULT_ID)
 SHARED = {"default_max_age": 30.0, "final_max_age": 60.0}
+KEEPS_NOTHING = {"default_max_age": 0.0, "final_max_age": 0.0}
 
 
 async def test_what_one_gateway_reads_or_cancels_reaches_the_watchers_of_another(vendor: ScriptedVendor) -> None:
@@ -69,3 +76,58 @@ async def _watch_there_act_here(vendor: ScriptedVendor, state: str) -> None:
         await client.CancelCallRequest(CancelCallRequestRequest(call_request_id=RESULT_ID))
         assert (await anext(messages)).call_request_result.status == pb.CALL_REQUEST_STATUS_CANCELLED
         assert [message async for message in messages] == []
+
+
+@pytest.mark.parametrize("occurred", [pytest.param(90.0, id="90 s ago"), pytest.param(72_000.0, id="20 hours ago")])
+@pytest.mark.parametrize("ages", [pytest.param(SHARED, id="kept"), pytest.param(KEEPS_NOTHING, id="nothing is kept")])
+async def test_a_push_that_comes_late_reaches_all_watchers(
+    vendor: ScriptedVendor, occurred: float, ages: dict[str, float]
+) -> None:
+    """Whatever the vendor answers meanwhile: what it has signed is believed, and it is not asked."""
+    port, webhook = free_ports(2)
+    hooked: dict[str, Any] = {name.lower(): value for name, value in push_settings(webhook).items()}
+    with engine(port) as valkey:
+        async with (
+            started(vendor.url, state_url=valkey.url, **ages, **hooked) as here,
+            started(vendor.url, state_url=valkey.url, **ages) as there,
+            connected(here) as client,
+            connected(there) as other,
+            asyncio.timeout(50),
+        ):
+            watches = [aiter(each.WatchCallRequestResult(WATCH)) for each in (client, other)]
+            for messages in watches:
+                assert (await anext(messages)).call_request_result.status == pb.CALL_REQUEST_STATUS_PENDING_TO_CALL
+            vendor.answer("result", never())
+            reads = len(vendor.requests("result"))
+            body = Push(RESULT_ID, "late", occurred=occurred).body
+            url = f"http://{here.webhook_address}{PATH}"
+            async with aiohttp.ClientSession() as session, session.post(url, data=body, headers=signed(body)) as reply:
+                assert reply.status == 200
+            for messages in watches:
+                statuses = [each.call_request_result.status async for each in messages]
+                assert statuses == [pb.CALL_REQUEST_STATUS_COMPLETED]
+            assert len(vendor.requests("result")) == reads
+
+
+async def test_gateways_with_different_keys_do_not_ask_the_vendor_in_turn(vendor: ScriptedVendor) -> None:
+    """Each polls at its own pace, and says in its log what is wrong."""
+    (port,) = free_ports(1)
+    with engine(port) as valkey:
+        keys = [base64.b64encode(bytes([number] * 32)).decode() for number in range(2)]
+        shared = [{"state_url": valkey.url, "state_keys": SecretStr(key), **SHARED} for key in keys]
+        async with (
+            started(vendor.url, **shared[0]) as here,
+            started(vendor.url, **shared[1]) as there,
+            connected(here) as client,
+            connected(there) as other,
+            asyncio.timeout(50),
+        ):
+            watches = [aiter(each.WatchCallRequestResult(WATCH)) for each in (client, other)]
+            for messages in watches:
+                assert (await anext(messages)).call_request_result.status == pb.CALL_REQUEST_STATUS_PENDING_TO_CALL
+            await asyncio.sleep(1)
+            assert len(vendor.requests("result")) <= 4
+            for _ in range(20):
+                for each in (client, other):
+                    await each.GetCallRequestResult(GetCallRequestResultRequest(call_request_id=RESULT_ID))
+            assert len(vendor.requests("result")) <= 4

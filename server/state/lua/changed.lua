@@ -6,7 +6,7 @@ local time = redis.call('TIME')
 local now = time[1] * 1000 + math.floor(time[2] / 1000)
 -- First what a full engine takes, too: after a write of that kind it refuses no other in the same script.
 redis.call('DEL', KEYS[2])
-if redis.call('HGET', KEYS[1], 'f') ~= '1' then
+if read('HGET', KEYS[1], 'f') ~= '1' then
   redis.call('DEL', KEYS[1])
 end
 redis.call('SET', KEYS[3], ARGV[1], 'PX', ARGV[2])

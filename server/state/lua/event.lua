@@ -1,6 +1,6 @@
 -- EVENT: remembers an event of the webhook once its effect is there, or compares it with the one that is remembered.
 -- KEYS: event. ARGV: hash of its body, lifetime in ms, remember (1 or 0). Returns "new", "same" or "different".
-local known = redis.call('GET', KEYS[1])
+local known = read('GET', KEYS[1])
 if known then
   return known == ARGV[1] and 'same' or 'different'
 end

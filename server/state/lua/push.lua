@@ -6,7 +6,7 @@
 local time = redis.call('TIME')
 local now = time[1] * 1000 + math.floor(time[2] / 1000)
 local t = math.min(tonumber(ARGV[1]), now)
-local known = redis.call('HMGET', KEYS[1], 't', 'f')
+local known = read('HMGET', KEYS[1], 't', 'f')
 local better = not (tonumber(known[1]) and known[2])
   or (ARGV[3] == '1' and known[2] ~= '1')
   or (ARGV[3] == known[2] and (t > tonumber(known[1]) or tonumber(known[1]) > now))

@@ -5,7 +5,7 @@
 -- A final result beats one that is not, whatever their t, and never the other way; one from the future counts for
 -- nothing. An epoch that is gone was evicted, perhaps one of a change: then nothing is kept.
 -- Returns 1 when the result was kept, else 0.
-local lease = redis.call('GET', KEYS[2])
+local lease = read('GET', KEYS[2])
 local ended = lease and string.match(lease, '^(%S+) ') == ARGV[1]
 if ended then
   redis.call('DEL', KEYS[2])
@@ -14,8 +14,8 @@ end
 local time = redis.call('TIME')
 local now = time[1] * 1000 + math.floor(time[2] / 1000)
 local kept = 0
-if redis.call('GET', KEYS[3]) == ARGV[3] then
-  local known = redis.call('HMGET', KEYS[1], 't', 'f')
+if read('GET', KEYS[3]) == ARGV[3] then
+  local known = read('HMGET', KEYS[1], 't', 'f')
   local better = not (tonumber(known[1]) and known[2])
     or (ARGV[5] == '1' and known[2] ~= '1')
     or (ARGV[5] == known[2] and (tonumber(ARGV[2]) > tonumber(known[1]) or tonumber(known[1]) > now))

@@ -11,12 +11,17 @@
 -- A result from the future was stored before a failover to a server whose clock is behind: it is not trusted.
 -- A read that begins makes sure that there is an epoch, so that one that is lost before its STORE is noticed there.
 -- Returns {"value", now, t, final, v} · {"lease", now, epoch} · {"fresh", now, epoch} · {"wait", now, begun, pttl}.
+local MAX_VALUE_BYTES = 8388608 -- several times the largest reply of the vendor: none of ours is longer
 local time = redis.call('TIME')
 local now = time[1] * 1000 + math.floor(time[2] / 1000)
 local max_age, final_max_age, asked = tonumber(ARGV[1]), tonumber(ARGV[2]), tonumber(ARGV[3])
 
-local result = redis.call('HMGET', KEYS[1], 't', 'f', 'v')
-if result[3] and result[1] ~= ARGV[6] then
+local result = read('HMGET', KEYS[1], 't', 'f', 'v')
+if result[3] and #result[3] > MAX_VALUE_BYTES then
+  redis.call('DEL', KEYS[1])
+  result = {}
+end
+if result[3] and tonumber(result[1]) and result[1] ~= ARGV[6] then
   local t, final = tonumber(result[1]), result[2] == '1'
   local young = now - t < (final and final_max_age or max_age)
   local waited_for = asked > 0 and t >= asked
@@ -26,13 +31,13 @@ if result[3] and result[1] ~= ARGV[6] then
 end
 
 if max_age > 0 then
-  local lease = redis.call('GET', KEYS[2])
+  local lease = read('GET', KEYS[2])
   local token, begun = string.match(lease or '', '^(%S+) (%d+)$')
   if token and token ~= ARGV[4] then
     return {'wait', now, begun, redis.call('PTTL', KEYS[2])}
   end
   redis.call('SET', KEYS[2], ARGV[4] .. ' ' .. now, 'PX', ARGV[5])
 end
-local epoch = redis.call('GET', KEYS[3]) or ARGV[4]
+local epoch = read('GET', KEYS[3]) or ARGV[4]
 redis.call('SET', KEYS[3], epoch, 'PX', ARGV[7])
 return {max_age > 0 and 'lease' or 'fresh', now, epoch}
