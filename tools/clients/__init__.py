@@ -11,6 +11,7 @@ A check's environment:
 | `CALL_REQUEST_GATEWAY` | a fresh gateway without TLS, as shipped but for a maximal age of 0, and polls every 0.2 s |
 | `CALL_REQUEST_SANDBOX` | the control address of its sandbox |
 | `CALL_REQUEST_GATEWAY_RESTLESS` | a gateway in front of the same sandbox that ends each watch after 1 to 2 s |
+| `CALL_REQUEST_GATEWAY_SILENT` | the first gateway behind a proxy: each connection falls silent 2 s after it was made |
 | `CALL_REQUEST_GATEWAY_TLS`, `CALL_REQUEST_CA` | a fresh gateway with TLS and callers, and the PEM file of its CA |
 | `CALL_REQUEST_TOKEN`, `CALL_REQUEST_READER_TOKEN` | who may read and cancel there, who may only read |
 | `CALL_REQUEST_GATEWAY_NEXT` | a gateway of a later version: later_version.py |

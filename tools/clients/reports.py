@@ -22,6 +22,7 @@ CHECKS = (
     "meets_the_unknown",
     "follows_to_the_end",
     "follows_through_reconnects",
+    "follows_through_silence",
     "reads_many_at_once",
 )
 

@@ -42,10 +42,11 @@ def all_servers(folder: Path) -> Iterator[dict[str, str]]:
     with (
         _gateway(folder) as plain,
         _restless_gateway(folder, plain["CALL_REQUEST_SANDBOX"]) as restless,
+        _silent_gateway(folder, plain["CALL_REQUEST_GATEWAY"]) as silent,
         _secured_gateway(folder) as secured,
         _later_gateway(folder) as later,
     ):
-        yield plain | restless | secured | later
+        yield plain | restless | silent | secured | later
 
 
 @contextmanager
@@ -69,6 +70,13 @@ def _restless_gateway(folder: Path, sandbox: str) -> Iterator[dict[str, str]]:
     }
     with _serving(["server", "serve"], settings, folder / "gateway_restless.log", address):
         yield {"CALL_REQUEST_GATEWAY_RESTLESS": address}
+
+
+@contextmanager
+def _silent_gateway(folder: Path, gateway: str) -> Iterator[dict[str, str]]:
+    address = _free_address()
+    with _serving(["tools.clients.silent_proxy", address, gateway], {}, folder / "silent_proxy.log", address):
+        yield {"CALL_REQUEST_GATEWAY_SILENT": address}
 
 
 @contextmanager

@@ -14,6 +14,9 @@ func Standing(result *pb.CallRequestResult) string {
 	case pb.CallRequestStatus_CALL_REQUEST_STATUS_IN_PROGRESS:
 		return "the hotel is being phoned"
 	case pb.CallRequestStatus_CALL_REQUEST_STATUS_COMPLETED:
+		if result.GetOutcome() == nil { // it may still come: not final
+			return "the hotel was phoned, what came of it is not known yet"
+		}
 		return cameOf(result.GetOutcome())
 	case pb.CallRequestStatus_CALL_REQUEST_STATUS_CANCELLED:
 		return "cancelled"

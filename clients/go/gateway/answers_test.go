@@ -24,6 +24,7 @@ func TestReadsATypedOutcome(t *testing.T) {
 		"statusPending001": "not phoned yet, can be cancelled",
 		"statusInProgress": "the hotel is being phoned",
 		"statusCancelled1": "cancelled",
+		"q16NoResult00001": "the hotel was phoned, what came of it is not known yet",
 		"callErrorOutcome": "not verified: Last four digits do not match",
 		"unableToComplete": "could not be verified: Nobody picked up",
 		"actionResendBook": "not verified: No reservation; send the reservation again to hotelbarcelona@gmail.com",

@@ -12,6 +12,7 @@ import (
 	"google.golang.org/grpc/credentials"
 	"google.golang.org/grpc/credentials/insecure"
 	_ "google.golang.org/grpc/health" // without it the service config's healthCheckConfig does nothing
+	"google.golang.org/grpc/keepalive"
 )
 
 //go:generate cp ../../service_config.json .
@@ -42,12 +43,17 @@ func Connect(settings Settings, more ...grpc.DialOption) (*grpc.ClientConn, erro
 		grpc.WithTransportCredentials(transport),
 		grpc.WithDefaultServiceConfig(serviceConfig),
 		grpc.WithConnectParams(grpc.ConnectParams{Backoff: quicklyAtFirst(), MinConnectTimeout: 20 * time.Second}),
+		grpc.WithKeepaliveParams(pings),
 	}
 	if settings.Token != "" {
 		options = append(options, grpc.WithPerRPCCredentials(bearer(settings.Token)))
 	}
 	return grpc.NewClient(settings.Address, append(options, more...)...)
 }
+
+// pings notice a connection that is gone without a word, within 30 s. Without them calls on it fail, and watches wait, until
+// the kernel gives it up, after a quarter of an hour. The gateway takes a ping every 10 s.
+var pings = keepalive.ClientParameters{Time: 10 * time.Second, Timeout: 10 * time.Second}
 
 // quicklyAtFirst is how long to wait between attempts to connect. A process that ends may still take a connection, and
 // break it: by default the channel would then wait for a second before it tries another.

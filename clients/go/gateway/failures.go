@@ -34,6 +34,8 @@ type Failure struct {
 	RetryAfter time.Duration                           // 0: none was sent
 	Violations []*errdetails.BadRequest_FieldViolation // what to fix
 	Rejected   *pb.CancellationRejected                // why it is too late to cancel
+
+	ended error // of the program's own context, when that is why
 }
 
 func (failure *Failure) Error() string {
@@ -43,14 +45,29 @@ func (failure *Failure) Error() string {
 	return fmt.Sprintf("%v %s: %s", failure.Code, failure.Reason, failure.Message)
 }
 
+// Unwrap returns the error of the context that ended the call. Then it is the program that ended it, or its deadline,
+// and the decision is only what holds for others' calls that end so.
+func (failure *Failure) Unwrap() error { return failure.ended }
+
 func failedRead(ctx context.Context, err error) *Failure {
 	failure := decode(status.Convert(err))
+	failure.ended = endOf(ctx, failure)
 	failure.Decision = failure.decide()
 	if failure.Code == codes.Canceled && failure.Reason == "" && ctx.Err() == nil {
 		// Not by the program's own doing: a server that stops may answer so to a call in the act of arriving (grpc#41785).
 		failure.Decision = RetryLater
 	}
 	return failure
+}
+
+// endOf returns the error of the context, if that is what ended the call: not a failure that came just before.
+func endOf(ctx context.Context, failure *Failure) error {
+	switch failure.Code {
+	case codes.Canceled, codes.DeadlineExceeded:
+		return ctx.Err()
+	default:
+		return nil
+	}
 }
 
 func failedItem(err *pb.BatchError) *Failure {

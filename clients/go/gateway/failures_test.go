@@ -2,6 +2,7 @@ package gateway
 
 import (
 	"context"
+	"errors"
 	"strings"
 	"testing"
 	"time"
@@ -96,7 +97,11 @@ func TestAReadThatWasGivenUpIsNotRepeated(t *testing.T) {
 	ctx, giveUp := context.WithCancel(t.Context())
 	giveUp()
 	err := status.Error(codes.Canceled, context.Canceled.Error())
-	if got := failedRead(ctx, err).Decision; got != AlertOperators {
-		t.Errorf("got %s", got)
+	failure := failedRead(ctx, err)
+	if failure.Decision != AlertOperators || !errors.Is(failure, context.Canceled) {
+		t.Errorf("got %s and %v", failure.Decision, failure.Unwrap())
+	}
+	if other := failedRead(t.Context(), err); errors.Is(other, context.Canceled) {
+		t.Error("a gateway that ended the call is taken for the program")
 	}
 }

@@ -9,22 +9,31 @@ import (
 
 	pb "callrequest.internal/callrequest/v1"
 	"google.golang.org/grpc/status"
+	"google.golang.org/protobuf/proto"
 )
 
-// oneStream is how long a stream lasts at most: a connection that is gone without a word is noticed by then.
+// oneStream is how long a stream lasts at most: a gateway that is gone behind a proxy that still answers is noticed by
+// then, and a connection that is gone sooner, by the channel's pings.
 const oneStream = 10 * time.Minute
 
 // firstPause and maxPause bound the pause before the next stream, doubled with each stream that brought nothing.
 const firstPause, maxPause = 200 * time.Millisecond, 10 * time.Second
 
-// Follow calls each with the result, with every change and, after a gap, with the result again. It returns nil after
-// a final one, through restarts of the gateway and broken connections; a *Failure when waiting does not help; the
-// error of each, if it has one; and the context's, when that ends.
+// Follow calls each with the result and with every change of it. It returns nil after a final one, through restarts of
+// the gateway and broken connections; a *Failure when waiting does not help; the error of each, if it has one; and when
+// the context ends a *Failure that is that end: errors.Is(err, context.Canceled) or context.DeadlineExceeded.
 func (client *Client) Follow(ctx context.Context, id string, each func(*pb.CallRequestResult) error) error {
+	var last *pb.CallRequestResult
+	onChange := func(result *pb.CallRequestResult) error {
+		if last != nil && isSame(last, result) { // a new stream begins with the result as it is
+			return nil
+		}
+		last = result
+		return each(result)
+	}
 	for failures := 0; ; failures++ {
-		received, err := client.watch(ctx, id, each)
-		var failure *Failure
-		if !errors.As(err, &failure) || ctx.Err() != nil {
+		received, failure, err := client.watch(ctx, id, onChange)
+		if failure == nil {
 			return err
 		}
 		if failure.Decision != RetryLater {
@@ -42,25 +51,35 @@ func (client *Client) Follow(ctx context.Context, id string, each func(*pb.CallR
 	}
 }
 
-// watch follows one stream to its end: nil after a final result. received: whether it brought anything.
-func (client *Client) watch(ctx context.Context, id string, each func(*pb.CallRequestResult) error) (received bool, err error) {
+// watch follows one stream to its end, and returns whether it brought anything. A failure is the stream's; err is that of
+// each; neither: the result is final.
+func (client *Client) watch(
+	ctx context.Context, id string, each func(*pb.CallRequestResult) error,
+) (received bool, failure *Failure, err error) {
 	ctx, stop := context.WithTimeout(ctx, oneStream)
 	defer stop()
 	stream, err := client.service.WatchCallRequestResult(ctx, &pb.WatchCallRequestResultRequest{CallRequestId: id})
 	if err != nil {
-		return false, failedRead(ctx, err)
+		return false, failedRead(ctx, err), nil
 	}
 	for {
 		answer, err := stream.Recv()
 		switch {
 		case errors.Is(err, io.EOF):
-			return received, nil
+			return received, nil, nil
 		case err != nil:
-			return received, failedRead(ctx, err)
+			return received, failedRead(ctx, err), nil
 		}
 		received = true
 		if err := each(answer.GetCallRequestResult()); err != nil {
-			return received, err
+			return received, nil, err
 		}
 	}
+}
+
+// isSame reports whether two results differ in nothing but when they were read.
+func isSame(one, other *pb.CallRequestResult) bool {
+	one, other = proto.CloneOf(one), proto.CloneOf(other)
+	one.ObservedAt, other.ObservedAt = nil, nil
+	return proto.Equal(one, other)
 }

@@ -1,6 +1,7 @@
 package gateway
 
 import (
+	"context"
 	"errors"
 	"slices"
 	"testing"
@@ -20,7 +21,7 @@ const (
 // followed returns the statuses that a follower sees, and how it ended.
 func followed(t *testing.T, client *Client, id string) (statuses []pb.CallRequestStatus, err error) {
 	t.Helper()
-	err = client.Follow(within(t, 30*time.Second), id, func(result *pb.CallRequestResult) error {
+	err = client.Follow(within(t, 90*time.Second), id, func(result *pb.CallRequestResult) error {
 		statuses = append(statuses, result.GetStatus())
 		return nil
 	})
@@ -40,25 +41,46 @@ func TestFollowsToTheEnd(t *testing.T) {
 	if failure := failureIn(t, err); failure.Reason != "CALL_REQUEST_NOT_FOUND" {
 		t.Errorf("an id that the vendor does not know: %v", failure)
 	}
-	enough := errors.New("enough")
-	err = plaintext(t).Follow(soon(t), "statusPending001", func(*pb.CallRequestResult) error { return enough })
-	if !errors.Is(err, enough) {
-		t.Errorf("the follower's own error: %v", err)
+	for _, own := range []error{errors.New("enough"), &Failure{Decision: RetryLater}} { // even of another call
+		err = plaintext(t).Follow(soon(t), "statusPending001", func(*pb.CallRequestResult) error { return own })
+		if err != own {
+			t.Errorf("the follower's own error: %v", err)
+		}
 	}
 	nothing := func(*pb.CallRequestResult) error { return nil }
 	err = plaintext(t).Follow(within(t, 500*time.Millisecond), "statusPending001", nothing)
-	if failure := failureIn(t, err); failure.Code != codes.DeadlineExceeded {
+	if failure := failureIn(t, err); failure.Code != codes.DeadlineExceeded || !errors.Is(err, context.DeadlineExceeded) {
 		t.Errorf("the end of its context: %v", failure)
+	}
+	ctx, leave := context.WithCancel(soon(t))
+	err = plaintext(t).Follow(ctx, "statusPending001", func(*pb.CallRequestResult) error { leave(); return nil })
+	if !errors.Is(err, context.Canceled) {
+		t.Errorf("when the program ends it: %v", err)
 	}
 }
 
-// A gateway that ends the stream is watched again, after the time that it asks for.
+// A gateway that ends the stream is watched again, after the time that it asks for. A result that has not changed
+// meanwhile is not handed over again.
 func TestFollowsThroughReconnects(t *testing.T) {
 	sandbox := freshSandbox(t)
 	id := sandbox.Make(map[string]any{"call_in": 4, "call_takes": 0.1})
 	address := surroundings.Variable(t, "CALL_REQUEST_GATEWAY_RESTLESS")
 	statuses, err := followed(t, NewClient(connect(t, Settings{Address: address})), id)
 	if err != nil || len(statuses) < 2 || statuses[len(statuses)-1] != completed {
+		t.Errorf("got %v and %v", statuses, err)
+	}
+	if once := slices.Compact(slices.Clone(statuses)); !slices.Equal(statuses, once) {
+		t.Errorf("got %v, want each once", statuses)
+	}
+}
+
+// A connection that is gone without a word is noticed, and the result is followed on another.
+func TestFollowsThroughSilence(t *testing.T) {
+	sandbox := freshSandbox(t)
+	id := sandbox.Make(map[string]any{"call_in": 4, "call_takes": 0.1})
+	address := surroundings.Variable(t, "CALL_REQUEST_GATEWAY_SILENT")
+	statuses, err := followed(t, NewClient(connect(t, Settings{Address: address})), id)
+	if err != nil || !slices.Equal(statuses, []pb.CallRequestStatus{pending, completed}) {
 		t.Errorf("got %v and %v", statuses, err)
 	}
 }

@@ -51,9 +51,19 @@ class Gateway:
 
     @property
     def _options(self) -> tuple[tuple[str, str | int], ...]:
-        # A process that ends may still take a connection, and break it: without the second one the channel would then
-        # wait for a second before it tries another.
-        return (("grpc.service_config", self.service_config), ("grpc.initial_reconnect_backoff_ms", 100))
+        return (
+            ("grpc.service_config", self.service_config),
+            # A process that ends may still take a connection, and break it: without this the channel would then wait
+            # for a second before it tries another.
+            ("grpc.initial_reconnect_backoff_ms", 100),
+            # A connection that is gone without a word is noticed within 30 s. Without pings calls on it fail, and
+            # watches wait, until the kernel gives it up. The gateway takes a ping every 10 s.
+            ("grpc.keepalive_time_ms", 10_000),
+            ("grpc.http2.ping_timeout_ms", 10_000),  # keepalive_timeout_ms does nothing here
+            ("grpc.http2.max_pings_without_data", 0),  # else two in a row are the last for a minute
+            # Another channel has a connection of its own: one carries 96 watches.
+            ("grpc.use_local_subchannel_pool", 1),
+        )
 
     def _credentials(self, ca: bytes) -> grpc.ChannelCredentials:
         tls = grpc.ssl_channel_credentials(ca)

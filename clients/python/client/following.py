@@ -18,26 +18,42 @@ if TYPE_CHECKING:
     from callrequest.v1.call_request_service_pb2_grpc import CallRequestServiceAsyncStub
 
 ONE_STREAM = 600.0
-"""Seconds after which a stream is opened anew: a connection that is gone without a word is noticed by then."""
+"""Seconds after which a stream is opened anew: a gateway that is gone behind a proxy that still answers is noticed by
+then, and a connection that is gone sooner, by the channel's pings."""
 FIRST_PAUSE, MAX_PAUSE = 0.2, 10.0
 """Seconds: bounds of the pause before the next stream, doubled with each one that brought nothing."""
 
 
+class _Changes:
+    """A new stream begins with the result as it is: only one that differs from the last is a change."""
+
+    def __init__(self) -> None:
+        self._last: CallRequestResult | None = None
+
+    def include(self, result: CallRequestResult) -> bool:
+        """Whether it differs in more than when it was read."""
+        last, self._last = self._last, CallRequestResult()
+        self._last.CopyFrom(result)
+        self._last.ClearField("observed_at")
+        return self._last != last
+
+
 def follow(gateway: CallRequestServiceStub, call_request_id: str) -> Iterator[CallRequestResult]:
-    """Yields the result, each change, and after a gap the result again; ends after a final one.
+    """Yields the result and each change of it; ends after a final one.
 
     Raises grpc.RpcError when waiting does not help, as when there is no such call request.
     """
-    request, failures = WatchCallRequestResultRequest(call_request_id=call_request_id), 0
+    request, changes, failures = WatchCallRequestResultRequest(call_request_id=call_request_id), _Changes(), 0
     while True:
         watch = gateway.WatchCallRequestResult(request, timeout=ONE_STREAM)
         try:
             for response in watch:
                 failures = 0
-                yield response.call_request_result
+                if changes.include(response.call_request_result):
+                    yield response.call_request_result
             return
         except grpc.RpcError as error:
-            time.sleep(_pause(error, failures))
+            time.sleep(pause_after(error, failures))
             failures += 1
         finally:
             watch.cancel()  # when the program leaves the loop
@@ -45,25 +61,29 @@ def follow(gateway: CallRequestServiceStub, call_request_id: str) -> Iterator[Ca
 
 async def follow_aio(gateway: "CallRequestServiceAsyncStub", call_request_id: str) -> AsyncIterator[CallRequestResult]:
     """The same for asyncio. A program that leaves the loop early wraps it in contextlib.aclosing."""
-    request, failures = WatchCallRequestResultRequest(call_request_id=call_request_id), 0
+    request, changes, failures = WatchCallRequestResultRequest(call_request_id=call_request_id), _Changes(), 0
     while True:
         watch = gateway.WatchCallRequestResult(request, timeout=ONE_STREAM)
         try:
             async for response in watch:
                 failures = 0
-                yield response.call_request_result
+                if changes.include(response.call_request_result):
+                    yield response.call_request_result
             return
         except grpc.RpcError as error:
-            await asyncio.sleep(_pause(error, failures))
+            await asyncio.sleep(pause_after(error, failures))
             failures += 1
         finally:
             watch.cancel()
 
 
-def _pause(error: grpc.RpcError, failures: int) -> float:
-    """Seconds until the next stream. Raises the error when there shall be none."""
+def pause_after(error: grpc.RpcError, failures: int) -> float:
+    """Returns the seconds until the next stream, after that many failures in a row.
+
+    Raises the error when waiting does not help.
+    """
     failure = Failure.of(error)
     if failure.decide(cancelling=False) is not Decision.RETRY_LATER:
         raise error
-    backoff = random.uniform(0, min(FIRST_PAUSE * 2**failures, MAX_PAUSE))  # noqa: S311 (jitter)
+    backoff = random.uniform(0, min(FIRST_PAUSE * 2 ** min(failures, 6), MAX_PAUSE))  # noqa: S311 (jitter)
     return max(failure.retry_after.total_seconds() if failure.retry_after else 0.0, backoff)

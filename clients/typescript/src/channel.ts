@@ -19,6 +19,10 @@ const RECOMMENDED: ChannelOptions = {
   "grpc.service_config_disable_resolution": 1, // or a TXT record in DNS would replace it
   // A process that ends may still take a connection, and break it: else the channel would wait for a second then.
   "grpc.initial_reconnect_backoff_ms": 100,
+  // A connection that is gone without a word is noticed within 30 s. Without pings calls on it fail, and watches wait,
+  // until the kernel gives it up. The gateway takes a ping every 10 s.
+  "grpc.keepalive_time_ms": 10_000,
+  "grpc.keepalive_timeout_ms": 10_000,
   // Else all clients of the program to the same address would share one connection, and with it its 96 watches.
   "grpc.use_local_subchannel_pool": 1,
 };

@@ -2,6 +2,7 @@
 
 import { setMaxListeners } from "node:events";
 import { setTimeout as pause } from "node:timers/promises";
+import { isDeepStrictEqual } from "node:util";
 
 import type { CallRequestResult, CallRequestServiceClient, WatchCallRequestResultResponse } from "@callrequest/v1";
 import { Metadata, type ServiceError } from "@grpc/grpc-js";
@@ -9,15 +10,18 @@ import { Metadata, type ServiceError } from "@grpc/grpc-js";
 import { present } from "./calls.js";
 import { CallFailed } from "./failures.js";
 
-/** How long a stream lasts at most: a connection that is gone without a word is noticed by then. */
+/**
+ * How long a stream lasts at most: a gateway that is gone behind a proxy that still answers is noticed by then, and a
+ * connection that is gone sooner, by the channel's pings.
+ */
 const ONE_STREAM_MS = 600_000;
 /** Bounds of the pause before the next stream, doubled with each one that brought nothing. */
 const FIRST_PAUSE_MS = 200;
 const MAX_PAUSE_MS = 10_000;
 
 /**
- * Yields the result, each change, and after a gap the result again; ends after a final one. Rejects with CallFailed when
- * waiting does not help, as when there is no such call request, and with the signal's reason when that is aborted, as by
+ * Yields the result and each change of it; ends after a final one. Rejects with CallFailed when waiting does not help, as
+ * when there is no such call request, and with the signal's reason when that is aborted, as by
  * AbortSignal.timeout(3_600_000). Leaving the loop ends it, too, but a loop runs only when there is a change.
  */
 export async function* follow(
@@ -26,6 +30,7 @@ export async function* follow(
   signal?: AbortSignal,
 ): AsyncGenerator<CallRequestResult, void, undefined> {
   if (signal) setMaxListeners(0, signal); // any number of followers may share it: Node would warn of a leak
+  let last: CallRequestResult | undefined;
   for (let failures = 0; ; failures++) {
     signal?.throwIfAborted();
     const options = { deadline: Date.now() + ONE_STREAM_MS };
@@ -37,7 +42,10 @@ export async function* follow(
     try {
       for await (const response of watch as AsyncIterable<WatchCallRequestResultResponse>) {
         failures = 0;
-        yield present(response.callRequestResult);
+        const result = present(response.callRequestResult);
+        const isNew = last === undefined || !isSame(result, last); // a new stream begins with the result as it is
+        last = result;
+        if (isNew) yield result;
       }
       return;
     } catch (error) {
@@ -52,4 +60,9 @@ export async function* follow(
       watch.cancel();
     }
   }
+}
+
+/** Whether two results differ in nothing but when they were read. */
+function isSame(one: CallRequestResult, other: CallRequestResult): boolean {
+  return isDeepStrictEqual({ ...one, observedAt: undefined }, { ...other, observedAt: undefined });
 }

@@ -67,13 +67,22 @@ scenario("follows_more_than_one_connection_carries", ["CALL_REQUEST_GATEWAY"], a
   leaving.abort();
 });
 
-// A gateway that ends the stream is watched again, after the time that it asks for.
+// A gateway that ends the stream is watched again, after the time that it asks for; each result comes once.
 scenario("follows_through_reconnects", ["CALL_REQUEST_GATEWAY_RESTLESS", "CALL_REQUEST_SANDBOX"], async (env, t) => {
   const gateway = closing(t, connect(env.CALL_REQUEST_GATEWAY_RESTLESS));
   const id = await new Sandbox(env.CALL_REQUEST_SANDBOX).make({ call_in: 4, call_takes: 0.1 });
   const statuses = await followed(gateway, id);
-  assert.equal(statuses.at(-1), COMPLETED);
-  assert.ok(statuses.length >= 2, statuses.toString());
+  assert.deepEqual([statuses[0], statuses.at(-1)], [PENDING_TO_CALL, COMPLETED]);
+  assert.equal(new Set(statuses).size, statuses.length, statuses.toString());
+});
+
+// A connection that is gone without a word is noticed, and the result is followed on another.
+scenario("follows_through_silence", ["CALL_REQUEST_GATEWAY_SILENT", "CALL_REQUEST_SANDBOX"], async (env, t) => {
+  const gateway = closing(t, connect(env.CALL_REQUEST_GATEWAY_SILENT));
+  const id = await new Sandbox(env.CALL_REQUEST_SANDBOX).make({ call_in: 4, call_takes: 0.1 });
+  const begun = Date.now();
+  assert.deepEqual(await followed(gateway, id), [PENDING_TO_CALL, COMPLETED]);
+  assert.ok(Date.now() - begun < 90_000);
 });
 
 // Each id has a result or a failure with its decision, in order.

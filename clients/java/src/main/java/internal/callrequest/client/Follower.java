@@ -16,7 +16,8 @@ import java.util.function.Predicate;
 /** Follows a result to its end: hours, restarts of the gateway and broken connections included. */
 public final class Follower {
   /**
-   * How long a stream lasts at most: a connection that is gone without a word is noticed by then.
+   * How long a stream lasts at most: a gateway that is gone behind a proxy that still answers is
+   * noticed by then, and a connection that is gone sooner, by the channel's pings.
    */
   private static final Duration ONE_STREAM = Duration.ofMinutes(10);
 
@@ -33,8 +34,8 @@ public final class Follower {
   }
 
   /**
-   * Calls back with the result, with each change and, after a gap, with the result again. Returns
-   * after a final one, or when the callback returns false.
+   * Calls back with the result and with each change of it. Returns after a final one, or when the
+   * callback returns false. What the callback throws ends it, too.
    *
    * @throws CallFailedException when waiting does not help, as when there is no such call request
    */
@@ -42,21 +43,24 @@ public final class Follower {
       throws CallFailedException, InterruptedException {
     var request =
         WatchCallRequestResultRequest.newBuilder().setCallRequestId(callRequestId).build();
+    CallRequestResult last = null;
     for (int failures = 0; ; failures++) {
       Context.CancellableContext stream = Context.current().withCancellation();
       Context outer = stream.attach();
       try {
         Iterator<WatchCallRequestResultResponse> responses =
             gateway.withDeadlineAfter(ONE_STREAM).watchCallRequestResult(request);
-        while (responses.hasNext()) {
+        while (hasNext(responses)) {
           failures = 0;
-          if (!goesOn.test(responses.next().getCallRequestResult())) {
+          CallRequestResult result = responses.next().getCallRequestResult();
+          boolean isNew = last == null || !isSame(result, last);
+          last = result;
+          if (isNew && !goesOn.test(result)) {
             return;
           }
         }
         return;
-      } catch (StatusRuntimeException e) {
-        CallFailedException failure = CallFailedException.reading(e);
+      } catch (CallFailedException failure) {
         if (failure.decision() != Decision.RETRY_LATER) {
           throw failure;
         }
@@ -66,6 +70,22 @@ public final class Follower {
         stream.cancel(null);
       }
     }
+  }
+
+  private static boolean hasNext(Iterator<?> responses) throws CallFailedException {
+    try {
+      return responses.hasNext();
+    } catch (StatusRuntimeException e) {
+      throw CallFailedException.reading(e);
+    }
+  }
+
+  /** Whether two results differ in nothing but when they were read. */
+  private static boolean isSame(CallRequestResult one, CallRequestResult other) {
+    return one.toBuilder()
+        .clearObservedAt()
+        .build()
+        .equals(other.toBuilder().clearObservedAt().build());
   }
 
   private static Duration pause(CallFailedException failure, int failures) {

@@ -311,9 +311,21 @@ class GatewayTest {
         failureOf(() -> follower.follow("unknownToVendor1", result -> true));
     assertEquals(Optional.of("CALL_REQUEST_NOT_FOUND"), unknown.reason());
     follower.follow("statusPending001", result -> false);
+
+    StatusRuntimeException own = Status.UNAVAILABLE.asRuntimeException(); // of another call
+    assertEquals(
+        own,
+        assertThrows(
+            StatusRuntimeException.class,
+            () ->
+                follower.follow(
+                    "statusPending001",
+                    result -> {
+                      throw own;
+                    })));
   }
 
-  /** A gateway that ends the stream is watched again, after the time that it asks for. */
+  /** A gateway that ends the stream is watched again, when it asks to; each result comes once. */
   @Test
   void follows_through_reconnects() throws Exception {
     String id = sandbox().callRequest(Map.of("call_in", 4, "call_takes", 0.1));
@@ -323,6 +335,22 @@ class GatewayTest {
     assertEquals(
         CallRequestStatus.CALL_REQUEST_STATUS_COMPLETED, statuses.get(statuses.size() - 1));
     assertTrue(statuses.size() >= 2, statuses.toString());
+    assertEquals(statuses.stream().distinct().toList(), statuses);
+  }
+
+  /** A connection that is gone without a word is noticed, and the result followed on another. */
+  @Test
+  void follows_through_silence() throws Exception {
+    String id = sandbox().callRequest(Map.of("call_in", 4, "call_takes", 0.1));
+    ManagedChannel silent =
+        open(required("CALL_REQUEST_GATEWAY_SILENT"), GatewayChannel.plaintext());
+    long begun = System.nanoTime();
+    assertEquals(
+        List.of(
+            CallRequestStatus.CALL_REQUEST_STATUS_PENDING_TO_CALL,
+            CallRequestStatus.CALL_REQUEST_STATUS_COMPLETED),
+        followed(silent, id));
+    assertTrue(Duration.ofNanos(System.nanoTime() - begun).toSeconds() < 90);
   }
 
   /** Each id has a result or an error with its decision, in order. */
