@@ -7,7 +7,7 @@ from ..results import Moment
 from .scale import Linear
 from .svg import Drawing
 
-_HEIGHT, _TOP, _BOTTOM, _LEFT = 240, 20, 34, 46
+_HEIGHT, _TOP, _BOTTOM, _LEFT = 240, 20, 34, 56
 _NARROW = 500
 
 

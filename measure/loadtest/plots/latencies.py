@@ -7,11 +7,11 @@ from ..figures import duration, number
 from ..histogram import edge
 from ..results import Calls
 from .scale import Log
-from .svg import Drawing
+from .svg import Drawing, room
 
 _PEAK = 64
-_LABEL = 118
 _NARROW = 500
+_GAP = 12
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,13 +81,13 @@ def _marks(drawing: Drawing, row: Waits, x: Log, base: float, width: float) -> N
     for mark in (median, p99):
         drawing.line(mark, base - 6, mark, base + 6, f"mark {row.kind}")
     half, most = f"half within {duration(row.calls.median)}", f"99\u00a0% within {duration(row.calls.p99)}"
-    to_the_right = width - p99 > _LABEL
+    to_the_right = width - p99 > room(most)
     if width < _NARROW:
         drawing.text(0, base + 18, f"{half}, {most}", "tick")
-    elif not to_the_right and p99 - median < _LABEL:
+    elif not to_the_right and p99 - median < room(most) + _GAP:
         drawing.text(p99, base + 18, f"{half}, {most}", "tick", "end")
     else:
-        apart = max(12 - (p99 - median), 0) / 2
+        apart = max(_GAP - (p99 - median), 0) / 2
         drawing.text(median - apart, base + 18, half, "tick", "end")
         drawing.text(p99 + apart, base + 18, most, "tick", "start" if to_the_right else "end")
 

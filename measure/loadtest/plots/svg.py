@@ -9,6 +9,16 @@ def _attribute(value: float | str) -> str:
     return f"{value:.1f}".rstrip("0").rstrip(".")
 
 
+_SIZES = {"tick": (12.5, 0.58), "name": (14, 0.66), "ratio": (20, 0.6)}
+"""The report's sizes of text in pixels, by class, and the width of a character in heights, at most."""
+
+
+def room(text: str, class_: str = "tick") -> float:
+    """Pixels that a line of text takes at most."""
+    size, width = _SIZES[class_]
+    return len(text) * size * width
+
+
 class Drawing:
     """Width and height are in pixels; where there is less room it shrinks. description: for screen readers."""
 

@@ -8,7 +8,9 @@ from ..results import Point
 from .scale import Linear, Log
 from .svg import Drawing
 
-_HEIGHT, _TOP, _BOTTOM, _LEFT, _RIGHT = 310, 16, 50, 46, 116
+_HEIGHT, _TOP, _BOTTOM, _LEFT, _RIGHT = 310, 16, 50, 56, 142
+_APART = 36
+"""Pixels between the names of two curves."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,8 +98,6 @@ def _at_best(drawing: Drawing, x: Log, y: Linear, vendor_latency: float) -> None
         points.append((float(step), y(concurrency / vendor_latency)))
     if len(points) > 1:
         drawing.path(points, "best")
-        left, level = min(points, key=lambda point: abs(point[1] - y(y.high * 0.45)))
-        drawing.text(left - 8, level, "at best", "tick", "end")
 
 
 def _line(
@@ -114,9 +114,14 @@ def _line(
 
 
 def _label(drawing: Drawing, left: float, labels: list[tuple[float, str, str, str]]) -> None:
-    """Names the curves where they end, none over another."""
-    lowest = 0.0
-    for y, title, value, kind in sorted(labels):
-        lowest = max(y, lowest + 36, _TOP + 6)
-        drawing.text(left, lowest, title, f"name {kind}")
-        drawing.text(left, lowest + 16, value, "tick")
+    """Names the curves where they end, none over another or below the axis."""
+    levels: list[float] = []
+    for y, *_ in sorted(labels):
+        levels.append(max(y, levels[-1] + _APART if levels else _TOP + 6))
+    most = _HEIGHT - _BOTTOM - 12.0
+    for index in reversed(range(len(levels))):
+        levels[index] = min(levels[index], most)
+        most = levels[index] - _APART
+    for level, (_, title, value, kind) in zip(levels, sorted(labels), strict=True):
+        drawing.text(left, level, title, f"name {kind}")
+        drawing.text(left, level + 16, value, "tick")

@@ -5,10 +5,11 @@ from dataclasses import dataclass
 
 from ..figures import number
 from .scale import Log
-from .svg import Drawing
+from .svg import Drawing, room
 
 _NARROW = 500
-_LABEL = 84
+_LEFT, _RIGHT = 12, 14
+"""Pixels between a dot and its label."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,15 +25,19 @@ class Ratio:
 def plot(rows: list[Ratio], width: float) -> str:
     """The drawing of all rows, over one logarithmic axis."""
     narrow = width < _NARROW
-    gutter, height, right = (0, 84, 10) if narrow else (168, 62, 130)
+    gutter, height, right = (0, 84, 0) if narrow else (130, 62, 140)
     top = 30
     most = max([10, *(value for row in rows for value in (row.served, row.vendor_calls))])
-    x = Log(1, most, gutter + _LABEL, width - right - _LABEL)
+    left = max((room(_asked(row)) for row in rows), default=0) + _LEFT
+    x = Log(1, most, gutter + left, width - right - max((room(_served(row)) for row in rows), default=0) - _RIGHT)
     drawing = Drawing(width, top + height * len(rows), "Requests to the vendor against calls served, by scenario")
+    taken = -math.inf
     for tick in x.ticks():
         drawing.line(x(tick), top - 8, x(tick), top + height * len(rows), "grid")
-        if not narrow or round(math.log10(tick)) % 2 == 0:  # more have no room
+        half = room(number(tick)) / 2
+        if x(tick) - half > taken:
             drawing.text(x(tick), top - 14, number(tick), "tick", "middle")
+            taken = x(tick) + half + 8
     if not narrow:
         drawing.text(width, top - 14, "one request for", "tick", "end")
     for index, row in enumerate(rows):
@@ -42,10 +47,18 @@ def plot(rows: list[Ratio], width: float) -> str:
         drawing.line(vendor_calls, y, served, y, f"bond {row.kind}")
         drawing.dot(served, y, 8, f"dot {row.kind}", f"{row.title}: {number(row.served)} calls served")
         drawing.dot(vendor_calls, y, 4, "dot vendor", f"{row.title}: {number(row.vendor_calls)} requests to the vendor")
-        drawing.text(vendor_calls - 12, y + 4, f"{number(row.vendor_calls)} to the vendor", "tick", "end")
-        drawing.text(served + 14, y + 4, f"{number(row.served)} served", "tick strong")
+        drawing.text(vendor_calls - _LEFT, y + 4, _asked(row), "tick", "end")
+        drawing.text(served + _RIGHT, y + 4, _served(row), "tick strong")
         if row.vendor_calls:
             calls = round(row.served / row.vendor_calls, 1 if row.served < 10 * row.vendor_calls else 0)
             ratio = f"{'one for ' if narrow else ''}{number(calls)} {'call' if calls == 1 else 'calls'}"
             drawing.text(width, y - 28 if narrow else y + 6, ratio, "ratio", "end")
     return str(drawing)
+
+
+def _asked(row: Ratio) -> str:
+    return f"{number(row.vendor_calls)} to the vendor"
+
+
+def _served(row: Ratio) -> str:
+    return f"{number(row.served)} served"

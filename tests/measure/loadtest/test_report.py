@@ -1,6 +1,8 @@
 """The report: self-contained, with every figure in its place."""
 
 import dataclasses
+import html
+import itertools
 import re
 from collections.abc import Iterator
 from typing import Any
@@ -58,6 +60,43 @@ def test_every_mark_is_within_its_drawing(scale: float) -> None:
         assert found, description
         assert min(found) >= 0, description
         assert max(found) <= width, description
+
+
+_SHAPES = {"tick": (12.5, 0.55), "name": (14, 0.63), "ratio": (20, 0.55)}
+"""Of the report's texts by class: height in pixels, and the width of a character in heights, as DejaVu Sans has it."""
+
+
+def _texts(inside: str) -> Iterator[tuple[str, float, float, float, float]]:
+    """Each text of a drawing, with its left, its right, its upper and its lower edge."""
+    element = r'<text x="(-?[\d.]+)" y="(-?[\d.]+)" class="(\w+)[^"]*" text-anchor="(\w+)">(.*?)</text>'
+    for left, base, name, anchor, text in re.findall(element, inside):
+        size, share = _SHAPES[name]
+        width = len(html.unescape(text)) * size * share
+        begin = float(left) - {"start": 0, "middle": width / 2, "end": width}[anchor]
+        yield text, begin, begin + width, float(base) - size * 0.7, float(base)
+
+
+@pytest.mark.parametrize("scale", [0.001, 0.02, 0.1, 30.0])
+@pytest.mark.parametrize("served", [200.0, 10_966.0, 999_999.0])
+@pytest.mark.parametrize("asked", [0.0, 18.0])
+def test_no_text_is_cut_or_lies_over_another(scale: float, served: float, asked: float) -> None:
+    """At both widths, whatever was measured."""
+    run = example_run(scale)
+    scenarios = {
+        name: dataclasses.replace(measured, served=served, vendor_calls=asked)
+        for name, measured in run.scenarios.items()
+    }
+    text = page_of(dataclasses.replace(run, scenarios=scenarios), example_run(0.001))
+    for description, width, inside in _drawings(text):
+        texts = list(_texts(inside))
+        assert len(texts) == inside.count("<text")
+        assert [each for each in texts if each[1] < -1 or each[2] > width + 1] == [], description
+        over = [
+            (one[0], other[0])
+            for one, other in itertools.combinations(texts, 2)
+            if one[1] < other[2] and other[1] < one[2] and one[3] < other[4] and other[3] < one[4]
+        ]
+        assert over == [], description
 
 
 def test_every_mark_has_its_figure_as_a_tooltip() -> None:
