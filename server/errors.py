@@ -186,7 +186,7 @@ CATALOGUE: Mapping[Reason, ErrorSpec] = {
 class Delivery(Enum):
     """What a failure means for the effect of the request. It matters for a cancel, which has one."""
 
-    NOT_SENT = "nothing of the request was sent"
+    NOT_SENT = "nothing of the request was sent, or the vendor could read none of it"
     REJECTED = "the vendor received the request and rejected it in known words: it had no effect"
     UNKNOWN_CODE = "the vendor answered with its error body and a code that is not in our table"
     UNKNOWN = "the request may have arrived and had its effect"

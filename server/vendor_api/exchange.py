@@ -34,6 +34,15 @@ OUTCOMES = (
 )
 """How a request ends, for the metrics: by the class of its status, or without one."""
 
+_CERTIFICATE_REFUSED = frozenset(
+    {
+        *("BAD_CERTIFICATE", "CERTIFICATE_EXPIRED", "CERTIFICATE_REQUIRED", "CERTIFICATE_REVOKED"),
+        *("CERTIFICATE_UNKNOWN", "DECRYPT_ERROR", "UNKNOWN_CA", "UNSUPPORTED_CERTIFICATE"),
+    }
+)
+"""Alerts of TLS that are only sent within a handshake (RFC 8446, 6.2). In TLS 1.3 the client has finished it by then, and sent a request
+that the server, which has not, cannot have read."""
+
 _CONNECT_MARGIN = 0.02  # seconds by which connecting must end before the exchange does
 
 
@@ -134,10 +143,12 @@ class Exchanges:
             outcome = "malformed"
             raise malformed() from None
         except httpx.TransportError as error:
-            outcome = "broken"
+            outcome, delivery = "broken", Delivery.UNKNOWN
             if isinstance(error.__cause__, ssl.SSLError):  # TLS 1.3 refuses a client's certificate as late as this
                 self._outages.occurred(error)
-            raise unavailable(Delivery.UNKNOWN) from None
+                if (error.__cause__.reason or "").rpartition("_ALERT_")[2] in _CERTIFICATE_REFUSED:
+                    delivery = Delivery.NOT_SENT
+            raise unavailable(delivery) from None
         except asyncio.CancelledError:
             if left - deadline.remaining() >= UNANSWERED:
                 outcome = "unanswered"

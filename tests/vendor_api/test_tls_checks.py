@@ -7,15 +7,18 @@ import ssl
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+import httpx
 import pytest
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 
+from callrequest.v1 import error_reason_pb2 as reasons
 from callrequest.v1.call_request_service_pb2 import CancelCallRequestRequest, GetCallRequestResultRequest
 from server.deadline import Deadline
 from server.errors import Delivery, GatewayError
 from server.observability.logs import configure_logs
+from server.vendor_api.exchange import Exchanges, Outages
 from server.vendor_api.transport import Http1Transport
 from testkit.certificate_authority import DNS, Authority, replace
 from testkit.failure import failure
@@ -23,7 +26,7 @@ from testkit.gateway import connected, started
 from testkit.handshakes import handshakes
 from testkit.logs import Lines, silence_logs
 from testkit.scripted_vendor import RESULT_ID, ScriptedVendor
-from testkit.vendor_client import vendor_client
+from testkit.vendor_client import Unobserved, vendor_client
 
 GET = GetCallRequestResultRequest(call_request_id=RESULT_ID)
 CANCEL = CancelCallRequestRequest(call_request_id=RESULT_ID)
@@ -93,6 +96,31 @@ async def test_a_refused_client_certificate_is_logged(tmp_path: Path, checks: Ca
         async with started(url, vendor_ca=tmp_path / "ca.pem") as gateway, connected(gateway) as client:
             assert (await failure(client.GetCallRequestResult(GET, timeout=5))).reason == "VENDOR_UNAVAILABLE"
     assert set(checks()) == {"TLSV13_ALERT_CERTIFICATE_REQUIRED"}
+
+
+@pytest.mark.parametrize("version", [ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3], ids=["1.2", "1.3"])
+@pytest.mark.parametrize("shown", [True, False], ids=["of-another-authority", "none"])
+async def test_a_request_whose_certificate_is_refused_was_not_sent(
+    tmp_path: Path, version: ssl.TLSVersion, shown: bool
+) -> None:
+    """With TLS 1.3 it is on its way when the refusal comes, but the vendor cannot have read it: a cancel had no effect."""
+    authority, another = Authority(), Authority().issue(DNS("gateway.example"))
+    issued = authority.issue(DNS("localhost"))
+    context = _context(tmp_path, issued.certificate, issued.key)
+    context.load_verify_locations(cadata=authority.pem.decode())
+    context.verify_mode = ssl.CERT_REQUIRED
+    context.minimum_version = context.maximum_version = version
+    ours = ssl.create_default_context(cadata=authority.pem.decode())
+    if shown:
+        another.write(tmp_path / "client.pem", tmp_path / "client.key")
+        ours.load_cert_chain(tmp_path / "client.pem", tmp_path / "client.key")
+    with handshakes(context) as url:
+        async with Http1Transport(url, ours, 5, 1 << 20) as transport:
+            exchanges = Exchanges(transport, 3, Unobserved(), Outages())
+            with pytest.raises(GatewayError) as caught:
+                await exchanges.exchange("cancel", httpx.Request("POST", url, content=b"{}"), Deadline.after(5), 5)
+    assert caught.value.reason == reasons.ERROR_REASON_VENDOR_UNAVAILABLE
+    assert caught.value.delivery is Delivery.NOT_SENT
 
 
 async def test_a_server_that_does_not_speak_tls_is_logged(checks: Callable[[], list[str]]) -> None:
