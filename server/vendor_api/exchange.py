@@ -40,8 +40,8 @@ _CERTIFICATE_REFUSED = frozenset(
         *("CERTIFICATE_UNKNOWN", "DECRYPT_ERROR", "UNKNOWN_CA", "UNSUPPORTED_CERTIFICATE"),
     }
 )
-"""Alerts of TLS that are only sent within a handshake (RFC 8446, 6.2). In TLS 1.3 the client has finished it by then, and sent a request
-that the server, which has not, cannot have read."""
+"""Alerts of TLS that are only sent within a handshake (RFC 8446, 6.2). In TLS 1.3 the client has finished it by then,
+and sent a request that the server, which has not, cannot have read."""
 
 _CONNECT_MARGIN = 0.02  # seconds by which connecting must end before the exchange does
 

@@ -103,7 +103,7 @@ async def test_a_refused_client_certificate_is_logged(tmp_path: Path, checks: Ca
 async def test_a_request_whose_certificate_is_refused_was_not_sent(
     tmp_path: Path, version: ssl.TLSVersion, shown: bool
 ) -> None:
-    """With TLS 1.3 it is on its way when the refusal comes, but the vendor cannot have read it: a cancel had no effect."""
+    """With TLS 1.3 it is on its way when the refusal comes, but the vendor cannot have read it."""
     authority, another = Authority(), Authority().issue(DNS("gateway.example"))
     issued = authority.issue(DNS("localhost"))
     context = _context(tmp_path, issued.certificate, issued.key)
