@@ -38,14 +38,18 @@ class _Changes:
         return self._last != last
 
 
-def follow(gateway: CallRequestServiceStub, call_request_id: str) -> Iterator[CallRequestResult]:
+def follow(
+    gateway: CallRequestServiceStub, call_request_id: str, within: float = float("inf")
+) -> Iterator[CallRequestResult]:
     """Yields the result and each change of it; ends after a final one.
 
-    Raises grpc.RpcError when waiting does not help, as when there is no such call request.
+    Raises grpc.RpcError when waiting does not help, as when there is no such call request, and when it is not final
+    within that many seconds.
     """
+    latest = time.monotonic() + within
     request, changes, failures = WatchCallRequestResultRequest(call_request_id=call_request_id), _Changes(), 0
     while True:
-        watch = gateway.WatchCallRequestResult(request, timeout=ONE_STREAM)
+        watch = gateway.WatchCallRequestResult(request, timeout=max(0, min(ONE_STREAM, latest - time.monotonic())))
         try:
             for response in watch:
                 failures = 0
@@ -53,14 +57,19 @@ def follow(gateway: CallRequestServiceStub, call_request_id: str) -> Iterator[Ca
                     yield response.call_request_result
             return
         except grpc.RpcError as error:
-            time.sleep(pause_after(error, failures))
+            pause = pause_after(error, failures)
+            if time.monotonic() + pause >= latest:
+                raise
+            time.sleep(pause)
             failures += 1
         finally:
             watch.cancel()  # when the program leaves the loop
 
 
 async def follow_aio(gateway: "CallRequestServiceAsyncStub", call_request_id: str) -> AsyncIterator[CallRequestResult]:
-    """The same for asyncio. A program that leaves the loop early wraps it in contextlib.aclosing."""
+    """The same for asyncio, where asyncio.timeout ends it. A program that leaves the loop early wraps it in
+    contextlib.aclosing.
+    """
     request, changes, failures = WatchCallRequestResultRequest(call_request_id=call_request_id), _Changes(), 0
     while True:
         watch = gateway.WatchCallRequestResult(request, timeout=ONE_STREAM)

@@ -2,6 +2,7 @@
 
 import json
 from typing import Any
+from urllib.error import HTTPError
 from urllib.request import Request, urlopen
 
 
@@ -34,5 +35,9 @@ class Sandbox:
 
     def _ask(self, method: str, path: str, **body: object) -> Any:
         sent = json.dumps(body).encode() if body else None
-        with urlopen(Request(f"{self._url}/sandbox/{path}", sent, method=method), timeout=5) as reply:
-            return json.load(reply)
+        try:
+            with urlopen(Request(f"{self._url}/sandbox/{path}", sent, method=method), timeout=5) as reply:
+                return json.load(reply)
+        except HTTPError as error:
+            error.add_note(error.read().decode())  # which field is wrong
+            raise

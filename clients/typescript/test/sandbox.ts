@@ -43,7 +43,8 @@ export class Sandbox {
       method,
       ...(body && { body: JSON.stringify(body) }),
     });
-    assert.ok(response.ok, `${method} ${path}: ${response.status.toString()}`);
-    return response.json();
+    const text = await response.text();
+    assert.ok(response.ok, `${method} ${path}: ${response.status.toString()} ${text}`);
+    return JSON.parse(text) as unknown;
   }
 }

@@ -6,6 +6,7 @@ import shlex
 import socket
 import subprocess
 import time
+import urllib.error
 import urllib.request
 from collections.abc import Iterable, Iterator
 from contextlib import suppress
@@ -74,8 +75,12 @@ class Gateway:
     def _ask(self, method: str, path: str, fields: dict[str, Any] | None = None) -> Any:
         body = None if fields is None else json.dumps(fields).encode()
         request = urllib.request.Request(self._sandbox + path, body, method=method)
-        with urllib.request.urlopen(request, timeout=5) as reply:
-            return json.loads(reply.read() or b"null")
+        try:
+            with urllib.request.urlopen(request, timeout=5) as reply:
+                return json.loads(reply.read() or b"null")
+        except urllib.error.HTTPError as error:
+            error.add_note(error.read().decode())  # which field is wrong
+            raise
 
 
 def _free_address() -> str:

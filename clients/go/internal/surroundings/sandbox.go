@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/json"
 	"fmt"
+	"io"
 	"net/http"
 	"testing"
 )
@@ -87,7 +88,8 @@ func call(method, url string, fields, answer any) error {
 	}
 	defer response.Body.Close()
 	if response.StatusCode != http.StatusOK {
-		return fmt.Errorf("HTTP %s", response.Status)
+		text, _ := io.ReadAll(response.Body) // says which field is wrong
+		return fmt.Errorf("HTTP %s: %s", response.Status, text)
 	}
 	if answer == nil {
 		return nil
