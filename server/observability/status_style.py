@@ -28,5 +28,9 @@ td code { overflow-wrap: normal; } details td span { white-space: normal; overfl
 .mark { padding: 0 .4em; border-radius: .3em; } h1 .mark { font-size: .8rem; vertical-align: middle; }
 .good { color: var(--good); background: var(--good-back); } .warn { color: var(--warn); background: var(--warn-back); }
 .bad { color: var(--bad); background: var(--bad-back); font-weight: bold; } .set { color: var(--quiet);
-  border: 1px solid var(--line); }
+  border: 1px solid var(--line); white-space: nowrap !important; }
+@media (max-width: 34rem) { th, td { white-space: normal; } .number { white-space: nowrap; }
+  details thead { display: none; } details td { padding: 0; border: 0; }
+  details tr { display: flex; flex-wrap: wrap; gap: 0 .6rem; padding: .3rem 0; border-bottom: 1px solid var(--line); }
+  details td:first-child { flex-basis: 100%; } details td:nth-child(2) { flex: 1; } }
 """
