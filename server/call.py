@@ -16,6 +16,7 @@ from grpc_status import rpc_status
 
 from callrequest.v1.call_request_service_pb2 import DESCRIPTOR
 
+from .process.standard_streams import write_stdout
 from .settings import Address
 
 TIMEOUT = 30.0
@@ -41,8 +42,7 @@ def call(address: Address, method: str, text: str, ca: Path | None, name: str | 
     try:
         with _channel(address, ca, name) as channel:
             for response in _responses(channel, method, request, metadata):
-                sys.stdout.write(json.dumps(MessageToDict(response), indent=2, ensure_ascii=False) + "\n")
-                sys.stdout.flush()
+                write_stdout(json.dumps(MessageToDict(response), indent=2, ensure_ascii=False) + "\n")
     except grpc.RpcError as error:
         sys.stderr.write(json.dumps(_described(error), indent=2, ensure_ascii=False) + "\n")
         return 1

@@ -1,6 +1,7 @@
 """Runs the command that the arguments name."""
 
 import argparse
+import errno
 import sys
 from collections.abc import Callable, Coroutine
 from typing import Any
@@ -11,7 +12,7 @@ from ..observability.log_writer import LogWriter
 from ..observability.logs import configure_logs, get_log
 from ..process.descriptors import raise_open_files_limit
 from ..process.signal_mask import block_signals, unblock_signals
-from ..process.standard_streams import discard_unwritten, write_stderr
+from ..process.standard_streams import discard_unwritten, show_any_character, write_stderr
 from ..settings import CannotListenError, Settings, SettingsError, load_settings, tune_grpc, unused_settings
 from .arguments import parse_arguments
 from .process_log import LOG_CLOSE_TIMEOUT, ProcessLog
@@ -23,6 +24,7 @@ WRONG_SETTINGS = 2
 
 def main() -> None:
     """Runs the command; exits with 2 when settings are wrong, one line for each on stderr."""
+    show_any_character()
     options = parse_arguments()
     tune_grpc()
     try:
@@ -85,8 +87,10 @@ def _call(options: argparse.Namespace) -> int:
     except WrongRequestError as error:
         write_stderr(f"{error}\n")
         return WRONG_SETTINGS
-    except (BrokenPipeError, KeyboardInterrupt):  # the end of a watch, as a rule: nobody reads it any more
+    except KeyboardInterrupt:  # the end of a watch, as a rule
         return 0
+    except BrokenPipeError as error:  # nobody reads it any more; or the disk is full
+        return 0 if error.errno == errno.EPIPE else 1
 
 
 def _all_that_fail(error: CannotListenError, settings: Settings) -> SettingsError:

@@ -32,6 +32,7 @@ def check_permissions(settings: Settings) -> Iterator[Finding]:
         secret += [(f"{PREFIX}SECRETS_DIR", path) for path in settings.secret_files(*names).values()]
     others = [(f"{PREFIX}{name.upper()}", getattr(settings, name)) for name in (*CERTIFICATES, "callers")]
     looked_at, wrong = 0, []
+    folders: dict[Path, str] = {}
     for setting, path in [*secret, *others]:
         if path is None:
             continue
@@ -41,15 +42,27 @@ def check_permissions(settings: Settings) -> Iterator[Finding]:
         except OSError:
             wrong.append(f"{setting}: {path} cannot be read")
             continue
+        folders.setdefault(path.parent, setting)
         if mode & stat.S_IWOTH:
             wrong.append(f"{setting}: every user may change {path}: chmod o-w")
         elif (setting, path) in secret and mode & stat.S_IROTH:
             wrong.append(f"{setting}: every user may read {path}: chmod o-rwx; in Kubernetes defaultMode: 0440")
+    wrong += [
+        f"{setting}: every user may replace the files in {folder}: chmod o-w"
+        for folder, setting in folders.items()
+        if _may_be_filled_by_all(folder)
+    ]
     yield from (Finding.failed("files", text) for text in wrong)
     if not looked_at:
         yield Finding.skipped("files", "no setting names any")
     elif not wrong:
         yield Finding.ok("files", f"{looked_at} can be read; those with secrets not by every user")
+
+
+def _may_be_filled_by_all(folder: Path) -> bool:
+    """Whether everybody may put another file in the place of one of its files: not where it is sticky, as /tmp is."""
+    mode = folder.stat().st_mode
+    return bool(mode & stat.S_IWOTH) and not mode & stat.S_ISVTX
 
 
 def check_certificates(settings: Settings, now: Callable[[], float] = time.time) -> Iterator[Finding]:

@@ -1,9 +1,9 @@
 """The findings as lines for a person, or as JSON."""
 
 import json
-import sys
 from collections.abc import AsyncIterator
 
+from ..process.standard_streams import write_stdout
 from .finding import Finding
 
 _WIDTHS = 8, 16
@@ -19,22 +19,17 @@ async def report(findings: AsyncIterator[Finding], *, as_json: bool) -> int:
     async for finding in findings:
         found.append(finding)
         if not as_json:
-            _write(_line(finding))
+            write_stdout(f"{_line(finding)}\n")
     failed = sum(finding.state == "failed" for finding in found)
     if as_json:
         listed = [{"check": each.check, "state": each.state, "text": each.text} for each in found]
-        _write(json.dumps({"ok": not failed, "findings": listed}, indent=2, ensure_ascii=False))
+        write_stdout(json.dumps({"ok": not failed, "findings": listed}, indent=2, ensure_ascii=False) + "\n")
     else:
         counts = [(sum(each.state == state for each in found), state) for state in ("ok", "failed", "skipped")]
-        _write(", ".join(f"{number} {state}" for number, state in counts))
+        write_stdout(", ".join(f"{number} {state}" for number, state in counts) + "\n")
     return 1 if failed else 0
 
 
 def _line(finding: Finding) -> str:
     state = "FAILED" if finding.state == "failed" else finding.state
     return f"{state:{_WIDTHS[0]}} {finding.check:{_WIDTHS[1]}} {finding.text}".rstrip()
-
-
-def _write(line: str) -> None:
-    sys.stdout.write(f"{line}\n")
-    sys.stdout.flush()

@@ -9,7 +9,7 @@ from urllib.parse import urlsplit
 from ..files import BrokenFileError
 from ..process.embedded_sandbox import with_vendor
 from ..settings import Settings
-from ..vendor_api.probe import Step, StepFailedError, Tried, Vendor
+from ..vendor_api.probe import CLOSED, Step, StepFailedError, Tried, Vendor
 from ..vendor_api.proxy import Proxy
 from ..vendor_api.tls_files import TlsFiles
 from ..vendor_api.token_endpoint import Credentials, TokenRequest
@@ -80,7 +80,7 @@ async def _reach(vendor: Vendor, url: str) -> AsyncIterator[Finding]:
             broken = True
             yield Finding.failed(step, f"{host}: {_what_to_do(failed, vendor)}")
         elif step == "proxy":
-            through = "" if vendor.proxy is None else f"{host} through {vendor.proxy.host}:{vendor.proxy.port}"
+            through = "" if vendor.proxy is None else f"{host} through {vendor.proxy}"
             yield Finding.ok(step, through) if through else Finding.skipped(step, "GATEWAY_VENDOR_PROXY is not set")
         elif step == "connection":
             yield Finding.ok(step, host)
@@ -124,19 +124,29 @@ PROXY_REFUSALS = {
 def _what_to_do(failed: StepFailedError, vendor: Vendor) -> str:
     if failed.step == "proxy":
         assert vendor.proxy is not None
-        advice = PROXY_REFUSALS.get(failed.why, "compare GATEWAY_VENDOR_PROXY: is it an HTTP proxy, and does it run?")
-        return f"the proxy {vendor.proxy.host}:{vendor.proxy.port}: {failed.why}: {advice}"
+        refused = "it refuses: ask those who run it" if failed.why.startswith("HTTP ") else None
+        silent = "compare GATEWAY_VENDOR_PROXY: is it an HTTP proxy, and does it run?"
+        return f"the proxy {vendor.proxy}: {failed.why}: {PROXY_REFUSALS.get(failed.why) or refused or silent}"
     if failed.step == "connection":
-        return (
-            f"{failed.why}: compare GATEWAY_VENDOR_URL and the firewall; is a proxy needed (GATEWAY_VENDOR_PROXY)? "
-            "If nothing of these has changed, the vendor is down"
-        )
+        return f"{failed.why}: {_advice_without_connection(failed, vendor)}"
     advice = "see docs/vendor-connection.md, TLS"
     for part, text in TLS_CHECKS.items():
         if part in failed.why:
             advice = text
             break
     return f"{failed.why}{f'; {failed.certificate}' if failed.certificate else ''}: {advice}"
+
+
+def _advice_without_connection(failed: StepFailedError, vendor: Vendor) -> str:
+    compare = "compare GATEWAY_VENDOR_URL"
+    if failed.why == CLOSED:
+        compare += " (is it the port for https?); it may want another client certificate (GATEWAY_VENDOR_CERTIFICATE)"
+    if vendor.proxy is not None:
+        return f"the proxy made a connection; {compare}; the proxy's log may say more"
+    return (
+        f"{compare} and the firewall; is a proxy needed (GATEWAY_VENDOR_PROXY)? "
+        "If nothing of these has changed, the vendor is down"
+    )
 
 
 TLS_CHECKS = {
@@ -183,14 +193,20 @@ def _token_advice(tried: Tried) -> str:
             f"{answered}: the vendor refuses the credentials: compare GATEWAY_VENDOR_CLIENT_ID, "
             "GATEWAY_VENDOR_CLIENT_SECRET and GATEWAY_VENDOR_TOKEN_AUTH; a secret may have expired"
         )
-    if tried.status in (404, 405):
-        return f"{answered}: compare GATEWAY_VENDOR_TOKEN_PATH, GATEWAY_VENDOR_TOKEN_URL, GATEWAY_VENDOR_TOKEN_METHOD"
     if 300 <= tried.status <= 399:
         return f"{answered}: a redirect, which is not followed: set GATEWAY_VENDOR_TOKEN_URL to where it leads"
     if 200 <= tried.status <= 299:
-        return f"{answered} without a token: compare GATEWAY_VENDOR_TOKEN_PATH, GATEWAY_VENDOR_TOKEN_URL"
+        return (
+            f"{answered} without a token that can be used (a bearer token of at most 8192 ASCII characters without "
+            "blanks): compare GATEWAY_VENDOR_TOKEN_PATH, GATEWAY_VENDOR_TOKEN_URL"
+        )
     if tried.status == 429:
         return f"{answered}: too many token requests: wait"
+    if 400 <= tried.status <= 499:
+        return (
+            f"{answered}: compare GATEWAY_VENDOR_TOKEN_PATH, GATEWAY_VENDOR_TOKEN_URL, GATEWAY_VENDOR_TOKEN_METHOD, "
+            "GATEWAY_VENDOR_TOKEN_AUTH"
+        )
     return f"{answered}: the token endpoint fails: try again later, then ask the vendor"
 
 

@@ -1,7 +1,8 @@
 """Which requests come from this machine's own programs, and which from a page of another site in its browser.
 
-A browser reaches loopback for any page that it shows. Such a page is recognized by its Origin, by what the browser says
-in Sec-Fetch-Site, or, when its name was made to resolve to this machine (DNS rebinding), by the public name in Host.
+A browser reaches loopback for any page that it shows. Such a page is recognized by its Origin or Referer, by what the
+browser says in Sec-Fetch-Site, or, when its name was made to resolve to this machine (DNS rebinding), by the public
+name in Host.
 """
 
 import re
@@ -12,7 +13,10 @@ PRIVATE_DOMAINS = ("localhost", "local", "internal", "lan", "svc", "test")
 """Last labels of names that nobody can register; a name of one label is private, too."""
 
 _HOST = re.compile(r"(?:\[([0-9A-Fa-f:.]+)\]|([A-Za-z0-9._-]+))(?::\d{1,5})?")
-_PASSED_ON = ("Forwarded", "X-Forwarded-For", "X-Real-IP", "Via")
+_PASSED_ON = (
+    *("Forwarded", "Via", "X-Real-IP", "X-Client-IP", "X-Cluster-Client-IP", "True-Client-IP", "CF-Connecting-IP"),
+    *(f"X-Forwarded{what}" for what in ("", "-For", "-Host", "-Proto", "-Port", "-Server", "-Prefix")),
+)
 """Headers of a proxy: it may be on this machine, and whom it serves is not known."""
 
 
@@ -40,6 +44,7 @@ def may_change(headers: Headers, peer: str | None) -> bool:
         and len(hosts) == 1
         and _names_loopback(hosts[0])
         and all(origin.lower() == f"http://{hosts[0]}" for origin in headers.getall("Origin", []))
+        and all(page.lower().startswith(f"http://{hosts[0]}/") for page in headers.getall("Referer", []))
         and all(site in ("same-origin", "none") for site in sites)
         and not any(headers.getall(name, []) for name in _PASSED_ON)
     )

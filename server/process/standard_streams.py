@@ -1,5 +1,6 @@
 """Standard input, output and error: any of them may be closed, broken, full, or read by nobody."""
 
+import io
 import os
 import select
 import sys
@@ -33,6 +34,21 @@ def write_stderr(text: str) -> None:
     with suppress(OSError):
         while left and ready.poll(WRITE_TIMEOUT * 1000):
             left = left[os.write(2, left[: select.PIPE_BUF]) :]
+
+
+def show_any_character() -> None:
+    """Has standard output take characters that its encoding does not have, as backslash and number."""
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(errors="backslashreplace")
+
+
+def write_stdout(text: str) -> None:
+    """Writes to standard output. Raises BrokenPipeError when nobody takes it: nobody reads, the disk is full."""
+    try:
+        sys.stdout.write(text)
+        sys.stdout.flush()
+    except OSError as error:
+        raise BrokenPipeError(error.errno, "standard output takes nothing") from None
 
 
 def discard_unwritten() -> None:

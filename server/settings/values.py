@@ -5,7 +5,7 @@ import unicodedata
 from collections.abc import Collection
 from ipaddress import ip_address
 from typing import Annotated
-from urllib.parse import SplitResult, urlsplit
+from urllib.parse import SplitResult, unquote_to_bytes, urlsplit
 
 from pydantic import AfterValidator, BeforeValidator, Field, SecretStr
 
@@ -46,8 +46,13 @@ def _base_url(value: str) -> str:
     return value
 
 
+_PROXY_FORM = "must be http://[user:password@]host:port, with special characters of user and password percent-encoded"
+
+
 def _proxy_url(value: SecretStr) -> SecretStr:
-    _origin(value.get_secret_value(), ("http",), "must be http://[user:password@]host:port")
+    parts = _origin(value.get_secret_value(), ("http",), _PROXY_FORM)
+    if b":" in unquote_to_bytes(parts.username or ""):
+        raise ValueError("must have a user without a colon")  # RFC 7617, 2: the password would begin there
     return value
 
 

@@ -95,11 +95,11 @@ def seconds_of(retry_after: str | None, date: str | None) -> float | None:
     numbers = [float(part) for part in map(str.strip, text.split(",")) if _SECONDS.fullmatch(part)]
     if numbers:
         return max(numbers)
-    until = _moment(text)
-    return None if until is None else (until - (_moment(date or "") or datetime.now(UTC))).total_seconds()
+    until = http_date(text)
+    return None if until is None else (until - (http_date(date or "") or datetime.now(UTC))).total_seconds()
 
 
-def _moment(date: str) -> datetime | None:
+def http_date(date: str) -> datetime | None:
     """A date of HTTP (RFC 9110, 5.6.7); None for any other text."""
     if len(date) > MAX_DATE_CHARACTERS:
         return None

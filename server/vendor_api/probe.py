@@ -13,7 +13,6 @@ from collections.abc import Collection
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from email.utils import parsedate_to_datetime
 from typing import Any, Literal
 
 import httpx
@@ -24,11 +23,15 @@ from ..errors import GatewayError
 from .client import VendorClient
 from .connector import Connector
 from .exchange import MAX_BYTES, Exchanges, Outages
+from .faults import http_date
 from .proxy import Proxy, ProxyRefused
 from .rate_limit import RateLimiter
 from .token import Token
 from .token_endpoint import Credentials, TokenEndpoint, TokenRequest
 from .transport import Http1Transport
+
+CLOSED = "the other side closed the connection"
+"""Why there was no reply, or no end of TLS's handshake."""
 
 Step = Literal["proxy", "connection", "tls"]
 
@@ -204,11 +207,13 @@ def _why(error: httpx.TransportError, seconds: float) -> str:
     if isinstance(cause, ssl.SSLError):
         return cause.reason or "TLS failed"
     if isinstance(cause, TimeoutError | httpx.TimeoutException):
-        return f"no answer within {seconds:g} s"
+        return f"no answer within {seconds:.3g} s"
     if isinstance(cause, httpx.RemoteProtocolError):
         return "a reply that is not HTTP"
     if isinstance(cause, socket.gaierror | UnicodeError):
         return "the name cannot be resolved"
+    if isinstance(cause, ConnectionError | httpx.ReadError | httpx.WriteError) and not getattr(cause, "errno", None):
+        return CLOSED
     if isinstance(cause, OSError) and cause.errno:
         return os.strerror(cause.errno).lower()
     return type(cause).__name__
@@ -244,8 +249,5 @@ def _shown(text: str) -> str:
 
 
 def _skew(date: str) -> float | None:
-    try:
-        moment = parsedate_to_datetime(date)
-    except ValueError:
-        return None
-    return time.time() - (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp()
+    moment = http_date(date)
+    return None if moment is None else time.time() - moment.timestamp()

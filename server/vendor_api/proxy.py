@@ -6,7 +6,7 @@ import re
 import socket
 from dataclasses import dataclass, field
 from typing import Self
-from urllib.parse import unquote, urlsplit
+from urllib.parse import unquote_to_bytes, urlsplit
 
 MAX_HEAD_BYTES = 64 << 10
 """Bytes of the proxy's reply at most."""
@@ -31,6 +31,9 @@ class Proxy:
     port: int
     authorization: str | None = field(default=None, repr=False)
 
+    def __str__(self) -> str:
+        return f"[{self.host}]:{self.port}" if ":" in self.host else f"{self.host}:{self.port}"
+
     @classmethod
     def from_url(cls, url: str) -> Self:
         """Reads `http://[user:password@]host:port`; user and password are percent-decoded."""
@@ -39,7 +42,7 @@ class Proxy:
         assert parts.port is not None
         if parts.username is None:
             return cls(parts.hostname, parts.port)
-        login = f"{unquote(parts.username)}:{unquote(parts.password or '')}".encode()
+        login = b":".join(map(unquote_to_bytes, (parts.username, parts.password or "")))
         return cls(parts.hostname, parts.port, f"Basic {base64.b64encode(login).decode()}")
 
     async def tunnel(self, connected: socket.socket, host: str, port: int, user_agent: str) -> None:
@@ -50,18 +53,28 @@ class Proxy:
             lines.append(f"Proxy-Authorization: {self.authorization}")
         loop = asyncio.get_running_loop()
         await loop.sock_sendall(connected, "".join(f"{line}\r\n" for line in [*lines, ""]).encode())
-        head = b""
-        while (end := _HEAD_END.search(head, max(len(head) - 4096 - 3, 0))) is None:
-            if len(head) > MAX_HEAD_BYTES:
-                raise ProxyRefused("a reply that is not HTTP")
-            data = await loop.sock_recv(connected, 4096)
-            if not data:
-                raise ProxyRefused("closed the connection")
-            head += data
-        status = _STATUS.match(head)
-        if status is None:
-            raise ProxyRefused("a reply that is not HTTP")
-        if not status[1].startswith(b"2"):
-            raise ProxyRefused(f"HTTP {status[1].decode()}")
-        if end.end() != len(head):
+        received, read, status = b"", 0, b""
+        while not status or (status.startswith(b"1") and status != b"101"):  # these announce the reply: RFC 9110, 15.2
+            searched = 0
+            while (end := _HEAD_END.search(received, searched)) is None:
+                searched = max(len(received) - 3, 0)
+                if read > MAX_HEAD_BYTES:
+                    raise ProxyRefused("a reply that is not HTTP")
+                data = await loop.sock_recv(connected, 4096)
+                if not data:
+                    raise ProxyRefused("closed the connection")
+                received += data
+                read += len(data)
+            status = _status(received)
+            received = received[end.end() :]
+        if not status.startswith(b"2"):
+            raise ProxyRefused(f"HTTP {status.decode()}")
+        if received:
             raise ProxyRefused("bytes after its reply")  # the vendor does not speak first
+
+
+def _status(head: bytes) -> bytes:
+    match = _STATUS.match(head)
+    if match is None:
+        raise ProxyRefused("a reply that is not HTTP")
+    return match[1]

@@ -120,13 +120,16 @@ class TokenSource:
         return self._fetching
 
     async def _fetch_and_keep(self) -> Token:
-        generation = self._generation
-        try:
-            self._token = await self._fetch()
-        except GatewayError as error:
-            if generation == self._generation:
-                self._pause(error)
-            raise
+        while True:
+            generation = self._generation
+            try:
+                self._token = await self._fetch()
+                break
+            except GatewayError as error:
+                if generation == self._generation:
+                    self._pause(error)
+                    raise
+            # The credentials were replaced meanwhile: nobody fails for the old ones.
         self._refusals.token_replaced(now())
         self._failure, self._failures = None, 0
         self._retry_at = self._renew_at = float("-inf")

@@ -4,14 +4,19 @@ import json
 import resource
 import subprocess
 import sys
+from pathlib import Path
 from typing import Any
+
+import pytest
 
 from server.doctor.examination import AFTER_SETTINGS
 from testkit.gateway import SECRET
 from testkit.server_process import ROOT, free_ports, gateway_environment
 
 
-def _doctor(*options: str, open_files: int | None = None, **settings: Any) -> "subprocess.CompletedProcess[str]":
+def _doctor(
+    *options: str, open_files: int | None = None, encoding: str = "utf-8", **settings: Any
+) -> "subprocess.CompletedProcess[str]":
     def limit() -> None:
         if open_files is not None:
             resource.setrlimit(resource.RLIMIT_NOFILE, (open_files, open_files))
@@ -19,7 +24,7 @@ def _doctor(*options: str, open_files: int | None = None, **settings: Any) -> "s
     return subprocess.run(
         [sys.executable, "-m", "server", "doctor", *options],
         cwd=ROOT,
-        env=gateway_environment(**settings),
+        env=gateway_environment(**settings) | {"PYTHONIOENCODING": encoding},
         capture_output=True,
         text=True,
         timeout=50,
@@ -82,6 +87,30 @@ def test_too_few_open_files() -> None:
     ended = _doctor(open_files=512)
     assert ended.returncode == 1
     assert "open files       at most 512: raise the hard limit" in ended.stdout
+
+
+@pytest.mark.parametrize("options", [(), ("--json",)])
+def test_a_full_disk_is_no_traceback(options: tuple[str, ...]) -> None:
+    """Nobody has the findings: exit code 1, whatever they are."""
+    command = [sys.executable, "-m", "server", "doctor", *options]
+    with Path("/dev/full").open("wb") as full:
+        ended = subprocess.run(
+            command, cwd=ROOT, env=gateway_environment(), stdout=full, stderr=subprocess.PIPE, timeout=50, check=False
+        )
+    assert (ended.returncode, ended.stderr) == (1, b"")
+
+
+def test_any_character_is_shown_whatever_the_terminals_encoding() -> None:
+    """As backslash and number where it has no other."""
+    ended = _doctor(
+        VENDOR_URL="https://h\u00f6.invalid",
+        VENDOR_CLIENT_ID="id",
+        VENDOR_CLIENT_SECRET=SECRET,
+        encoding="ascii",
+    )
+    assert ended.returncode == 1
+    assert "h\\xf6.invalid cannot be resolved" in ended.stdout
+    assert ended.stderr == ""
 
 
 def test_nobody_has_to_read_to_the_end() -> None:

@@ -56,6 +56,15 @@ def test_permissions_that_are_too_wide(tmp_path: Path, name: str, mode: int, exp
     assert "chmod" in text
 
 
+@pytest.mark.parametrize(("mode", "state"), [(0o777, "failed"), (0o1777, "ok"), (0o775, "ok")])
+def test_a_folder_in_which_everybody_may_replace_files(tmp_path: Path, mode: int, state: str) -> None:
+    """Its files' own permissions do not help then; in a sticky one, like /tmp, only their owners may."""
+    (folder := tmp_path / "folder").mkdir()
+    folder.chmod(mode)
+    text = text_of(_files(folder), "files", state)
+    assert (f"every user may replace the files in {folder}: chmod o-w" in text) == (state == "failed")
+
+
 def test_a_secrets_file_for_everybody(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Its name is in the finding, never its content; other files of the folder do not matter."""
     (tmp_path / "gateway_webhook_basic").write_text("user:proxy-password-7Q")

@@ -119,6 +119,7 @@ async def test_a_proxy_that_cannot_reach_the_vendor() -> None:
     [
         pytest.param(raw(b"HTTP/1.1 403 No\r\n\r\n"), "HTTP 403: it does not let this host through", id="403"),
         pytest.param(raw(b"HTTP/1.1 503 No\r\n\r\n"), "HTTP 503: it cannot reach the vendor", id="503"),
+        pytest.param(raw(b"HTTP/1.1 429 No\r\n\r\n"), "HTTP 429: it refuses: ask those who run it", id="429"),
         pytest.param(raw(b"SSH-2.0-OpenSSH\r\n\r\n"), "not HTTP: compare GATEWAY_VENDOR_PROXY", id="no-proxy"),
         pytest.param(hang_up(), "closed the connection", id="hangs-up"),
         pytest.param(raw(b""), "no answer within 0.5 s", id="silent"),
@@ -216,6 +217,17 @@ async def test_a_vendor_that_wants_a_client_certificate(tmp_path: Path, version:
     assert "compare GATEWAY_VENDOR_CERTIFICATE" in text
 
 
+async def test_a_tunnel_that_ends_before_tls(vendor: ScriptedVendor) -> None:
+    """Whoever has a proxy set is not asked to set one."""
+    async with answering(raw(b"HTTP/1.1 200 OK\r\n\r\n", close=True)) as port:
+        text = text_of(
+            await of_vendor(vendor.url.replace("http:", "https:"), vendor_proxy=_proxy(port)), "connection", "failed"
+        )
+    assert "the other side closed the connection: the proxy made a connection" in text
+    assert "GATEWAY_VENDOR_CERTIFICATE" in text
+    assert "is a proxy needed" not in text
+
+
 async def test_a_vendor_that_ends_connections_without_a_word(vendor: ScriptedVendor) -> None:
     """So do some that refuse a client's certificate: the alert is lost when they close at once."""
     vendor.answer("token", hang_up())
@@ -243,7 +255,9 @@ async def test_broken_files_of_tls_skip_the_vendor(vendor: ScriptedVendor, tmp_p
             send({"error": "invalid_client"}), "HTTP 200: the vendor refuses the credentials", id="error-at-200"
         ),
         pytest.param(send("", 404), "HTTP 404: compare GATEWAY_VENDOR_TOKEN_PATH", id="404"),
+        pytest.param(send("", 415), "HTTP 415: compare GATEWAY_VENDOR_TOKEN_PATH", id="415"),
         pytest.param(send("", 302), "HTTP 302: a redirect", id="redirect"),
+        pytest.param(send({"access_token": "a b"}), "HTTP 200 without a token that can be used", id="with-a-blank"),
         pytest.param(send("<html>"), "HTTP 200 without a token", id="page"),
         pytest.param(send("", 429), "HTTP 429: too many", id="429"),
         pytest.param(send("", 503), "HTTP 503: the token endpoint fails", id="503"),
@@ -278,6 +292,7 @@ async def test_a_clock_that_is_wrong(vendor: ScriptedVendor, seconds: float, exp
     [
         pytest.param(send({"access_token": TOKEN}), id="none"),
         pytest.param(send({"access_token": TOKEN}, date="yesterday"), id="unreadable"),
+        pytest.param(send({"access_token": TOKEN}, date="Fri, 27 Nov 99999999999 03:00:00 GMT"), id="no-such-year"),
     ],
 )
 async def test_a_reply_without_a_date_skips_the_clock(vendor: ScriptedVendor, answer: Answer) -> None:

@@ -79,6 +79,10 @@ async def test_a_long_body_changes_nothing(changed: tuple[Gateway, list[str]]) -
         pytest.param({"X_Forwarded_For": "127.0.0.1"}, id="a proxy on this machine"),
         pytest.param({"Forwarded": "for=127.0.0.1"}, id="a proxy of the standard"),
         pytest.param({"Via": "1.1 proxy"}, id="any proxy"),
+        pytest.param({"X_Forwarded_Proto": "https"}, id="a proxy that says only how it was asked"),
+        pytest.param({"CF_Connecting_IP": "127.0.0.1"}, id="a CDN's"),
+        pytest.param({"Referer": "http://evil.example/page"}, id="a browser that names only the page"),
+        pytest.param({"Referer": "http://127.0.0.1:PORT.evil.example/"}, id="a page whose name begins as the address"),
     ],
 )
 async def test_a_page_of_another_origin_changes_nothing(
@@ -96,6 +100,7 @@ async def test_a_page_of_another_origin_changes_nothing(
         pytest.param({"Host": "localhost:PORT"}, id="by name"),
         pytest.param({"Host": "[::1]:PORT"}, id="IPv6"),
         pytest.param({"Host": "127.0.0.1:PORT", "Origin": "http://127.0.0.1:PORT"}, id="a page of its own"),
+        pytest.param({"Referer": "http://127.0.0.1:PORT/"}, id="a page of its own, named so"),
         pytest.param({"Sec_Fetch_Site": "none"}, id="a person's own request in a browser"),
     ],
 )

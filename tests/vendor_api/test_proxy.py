@@ -5,6 +5,7 @@ import json
 import ssl
 from collections.abc import AsyncIterator, Callable, Iterator
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import pytest
 import trustme
@@ -79,6 +80,28 @@ async def test_every_request_goes_through_the_proxy(secured: ScriptedVendor, ca:
     assert not any("proxy" in name for asked in secured.asked for name in asked.headers)
 
 
+async def test_what_announces_the_proxys_reply_is_passed_over(vendor: ScriptedVendor) -> None:
+    """Any number of 1xx before the 200 (RFC 9110, 15.2), in one piece with it or before."""
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readuntil(b"\r\n\r\n")
+        writer.write(b"HTTP/1.1 100 Continue\r\n\r\n")
+        await asyncio.sleep(0.05)
+        writer.write(b"HTTP/1.1 103 Early Hints\r\nlink: a\r\n\r\nHTTP/1.1 200 OK\r\n\r\n")
+        there, to = await asyncio.open_connection("127.0.0.1", urlsplit(vendor.url).port)
+        await asyncio.wait([asyncio.create_task(forward(reader, to)), asyncio.create_task(forward(there, writer))])
+
+    async def forward(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        while data := await reader.read(1 << 16):
+            writer.write(data)
+        writer.close()
+
+    server = await asyncio.start_server(serve, "127.0.0.1", 0)
+    port = server.sockets[0].getsockname()[1]
+    async with server, started(vendor.url, vendor_proxy=_proxy(port)) as gateway, connected(gateway) as client:
+        await client.GetCallRequestResult(GET, timeout=5)
+
+
 async def test_http_goes_through_a_tunnel_too(vendor: ScriptedVendor) -> None:
     """A proxy that read the requests could change them."""
     async with (
@@ -147,6 +170,10 @@ NOT_HTTP = "a reply that is not HTTP"
         pytest.param(raw(b"HTTP/1.1 200 OK\r\nx: " + b"y" * 2 * MAX_HEAD_BYTES), NOT_HTTP, id="endless-head"),
         pytest.param(raw(b"HTTP/1.1 200 OK\r\n\r\nHTTP/1.1 200"), "bytes after its reply", id="speaks-on"),
         pytest.param(raw(b"HTTP/1.1 200 OK\r\n"), "TimeoutError", id="half-a-head"),
+        pytest.param(raw(b"HTTP/1.1 100 Continue\r\n\r\n"), "TimeoutError", id="announced-only"),
+        pytest.param(raw(b"HTTP/1.1 102 Processing\r\n\r\n" * 9000), NOT_HTTP, id="announced-for-ever"),
+        pytest.param(raw(b"HTTP/1.1 101 Switching\r\n\r\n"), "HTTP 101", id="another-protocol-on-it"),
+        pytest.param(raw(b"HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 407 No\r\n\r\n"), "HTTP 407", id="announced-no"),
         pytest.param(never(), "TimeoutError", id="silence"),
         pytest.param(hang_up(), "closed the connection", id="hangs-up"),
         pytest.param(reset(), "ConnectionResetError", id="resets"),
@@ -193,6 +220,7 @@ async def test_a_proxy_that_comes_back_is_logged(vendor: ScriptedVendor, log: Ca
         ("http://a:b%3Ac@p:1", Proxy("p", 1, "Basic YTpiOmM=")),
         ("http://a@p:1", Proxy("p", 1, "Basic YTo=")),
         ("http://%C3%A4:@p:1", Proxy("p", 1, "Basic w6Q6")),
+        ("http://ä:%E4@p:1", Proxy("p", 1, "Basic w6Q65A==")),  # bytes as they are, of whatever encoding
     ],
 )
 def test_the_proxys_address_is_read(url: str, expected: Proxy) -> None:
