@@ -303,19 +303,27 @@ class Gateway:
     ) -> None:
         if self._settings.webhook_listen is None:
             return
-        from .webhook.opening import open_webhook  # a gateway without it has no use for its modules
+        from .webhook.opening import open_webhook, tls_files  # a gateway without it has no use for its modules
 
         def observed(observations: Observations) -> None:
             metrics.vendor_reply(observations.quirks, [field for field, _ in observations.unrecognized])
 
-        files = {
-            "GATEWAY_WEBHOOK_TLS_CERTIFICATE, GATEWAY_WEBHOOK_TLS_KEY": self._settings.webhook_tls_certificate,
-            "GATEWAY_WEBHOOK_TLS_CLIENT_CA": self._settings.webhook_tls_client_ca,
-        }
-        _note_ends(files, metrics)
         webhook = open_webhook(self._settings, results, shared, observed, metrics.webhook_taken)
         stack.push_async_callback(webhook.aclose)
         self.webhook_address = await webhook.start()
+        files = tls_files(self._settings)
+        if files is not None and webhook.tls is not None:
+            certificates = files.certificates
+
+            def renew_tls(context: ssl.SSLContext) -> None:
+                webhook.renew_tls(context)
+                _note_ends(certificates, metrics)
+
+            _note_ends(certificates, metrics)
+            metrics.watches_files(files.settings)
+            watched = [Watched(files.settings, webhook.tls, renew_tls)]
+            watcher = await stack.enter_async_context(FileWatcher(watched, metrics))
+            self.reloads.append(watcher.reload)
         get_log().info("webhook", address=self.webhook_address)
 
     async def _open_operations(self, stack: AsyncExitStack, metrics: Metrics) -> None:

@@ -45,6 +45,7 @@ class HttpPort:
         self._connections: dict[_Connection | _Handshake, None] = {}
         self._servers: list[asyncio.Server] = []
         self._accepting: list[asyncio.Task[None]] = []
+        self._tls: ssl.SSLContext | None = None
 
     async def start(
         self, setting: str, address: Address, *, tls: ssl.SSLContext | None = None, shared: bool = False
@@ -60,11 +61,16 @@ class HttpPort:
         except OSError as error:
             raise cannot_listen(setting, address, error) from None
         port = sockets[0].getsockname()[1]
+        self._tls = tls
         if tls is None:
             self._servers = [await loop.create_server(self._accept, sock=each) for each in sockets]
         else:
-            self._accepting = [asyncio.create_task(self._accept_tls(each, tls)) for each in sockets]
+            self._accepting = [asyncio.create_task(self._accept_tls(each)) for each in sockets]
         return Address((address[0], port))
+
+    def renew_tls(self, tls: ssl.SSLContext) -> None:
+        """Has new connections use it, where the port has TLS."""
+        self._tls = tls
 
     async def aclose(self) -> None:
         """Ends all connections, and listens no more."""
@@ -77,7 +83,7 @@ class HttpPort:
         for connection in list(self._connections):
             connection.abort()
 
-    async def _accept_tls(self, listener: socket.socket, tls: ssl.SSLContext) -> None:
+    async def _accept_tls(self, listener: socket.socket) -> None:
         """Accepts connections. An asyncio.Server neither bounds nor shows those in their handshake."""
         loop = asyncio.get_running_loop()
         listener.setblocking(False)
@@ -89,7 +95,7 @@ class HttpPort:
                     await asyncio.sleep(ACCEPT_PAUSE)
                     continue
                 connecting = loop.connect_accepted_socket(
-                    self._accept, accepted, ssl=tls, ssl_handshake_timeout=self._connection_timeout
+                    self._accept, accepted, ssl=self._tls, ssl_handshake_timeout=self._connection_timeout
                 )
                 self._connections[_Handshake(connecting, accepted, self._connections)] = None
                 if len(self._connections) > self._max_connections:

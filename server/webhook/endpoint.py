@@ -25,10 +25,12 @@ RETRY_AFTER = "5"
 class Webhook:
     """Serves the vendor's pushes.
 
-    taken: receives the outcome of each and the call request's id, for metrics and log.
+    taken: receives the outcome of each, the call request's id, and whether the sender is known, for metrics and log.
     """
 
-    def __init__(self, senders: Senders, sources: Sources, pushes: Pushes, taken: Callable[[str, str], None]) -> None:
+    def __init__(
+        self, senders: Senders, sources: Sources, pushes: Pushes, taken: Callable[[str, str, bool], None]
+    ) -> None:
         self._senders = senders
         self._sources = sources
         self._pushes = pushes
@@ -44,32 +46,48 @@ class Webhook:
         """
         return await self._port.start("GATEWAY_WEBHOOK_LISTEN", address, tls=tls, shared=shared)
 
+    def renew_tls(self, tls: ssl.SSLContext) -> None:
+        """Has new connections use it, where the port has TLS."""
+        self._port.renew_tls(tls)
+
     async def aclose(self) -> None:
         """Ends it with all its connections."""
         await self._port.aclose()
 
     async def _post(self, request: web.Request) -> web.Response:
-        outcome, call_request_id = await self._outcome(request)
-        self._taken(outcome, call_request_id)
+        is_known = False
+        try:
+            body = await self._body(request)
+            trust = self._senders.trust(request.headers, body)
+            is_known = True
+            async with asyncio.timeout(TAKE_TIMEOUT):
+                outcome, call_request_id = await self._pushes.take(body, trust)
+        except _RefusedError as refused:
+            outcome, call_request_id = refused.outcome, ""
+        except UnknownSenderError:
+            outcome, call_request_id = UNKNOWN_SENDER, ""
+        except TimeoutError:
+            outcome, call_request_id = UNAVAILABLE, ""
+        self._taken(outcome, call_request_id, is_known)
         headers = {"Retry-After": RETRY_AFTER} if outcome == UNAVAILABLE else {}
         return web.Response(status=STATUS_BY_OUTCOME[outcome], headers=headers)
 
-    async def _outcome(self, request: web.Request) -> tuple[str, str]:
-        peer = request.remote or ""
-        if not self._sources.allow(peer, request.headers.getall("X-Forwarded-For", [])):
-            return UNKNOWN_SENDER, ""
+    async def _body(self, request: web.Request) -> bytes:
+        """Returns the body of a push from where pushes may come from. Raises _RefusedError."""
+        if not self._sources.allow(request.remote or "", request.headers.getall("X-Forwarded-For", [])):
+            raise _RefusedError(UNKNOWN_SENDER)
         try:
-            body = await request.read()
+            return await request.read()
         except web.HTTPRequestEntityTooLarge:
-            return TOO_LARGE, ""
+            raise _RefusedError(TOO_LARGE) from None
         except (PayloadEncodingError, ContentEncodingError, TransferEncodingError, web.RequestPayloadError):
-            return MALFORMED, ""  # not what its Content-Encoding or Transfer-Encoding names
-        try:
-            trust = self._senders.trust(request.headers, body)
-        except UnknownSenderError:
-            return UNKNOWN_SENDER, ""
-        try:
-            async with asyncio.timeout(TAKE_TIMEOUT):
-                return await self._pushes.take(body, trust)
-        except TimeoutError:
-            return UNAVAILABLE, ""
+            # Not what its Content-Encoding or Transfer-Encoding names.
+            raise _RefusedError(MALFORMED) from None
+
+
+class _RefusedError(Exception):
+    """Before its sender could be known. outcome: what the push counts as."""
+
+    def __init__(self, outcome: str) -> None:
+        self.outcome = outcome
+        super().__init__()

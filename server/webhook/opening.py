@@ -4,36 +4,44 @@ import ssl
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
-from ..files import BrokenFileError, load_authorities, load_pair
+from ..files import BrokenFileError
 from ..observability.logs import get_log
 from ..reading.results import Results
+from ..reloading import Reloading
 from ..settings import PREFIX, Settings, SettingsError, parse_address
 from ..vendor_api.quirks import Observations
 from .endpoint import Webhook
 from .hints import Hints
-from .outcomes import TOO_LARGE, UNKNOWN_SENDER
 from .pushes import Pushes
 from .senders import SenderRules, Senders, parse_secrets
 from .sources import Network, Sources, parse_networks
 from .stores import LocalStore, SharedStore
+from .tls_files import CLIENT_CA, PAIR, WebhookTlsFiles
 
 if TYPE_CHECKING:
     from ..state.shared_results import SharedResults
 
 
 class OpenedWebhook:
-    """A webhook of these settings: start it, and end it with `aclose`."""
+    """A webhook of these settings: start it, and end it with `aclose`. tls: of its port; None for plaintext."""
 
-    def __init__(self, webhook: Webhook, hints: Hints, tls: ssl.SSLContext | None, settings: Settings) -> None:
+    def __init__(
+        self, webhook: Webhook, hints: Hints, tls: Reloading[ssl.SSLContext] | None, settings: Settings
+    ) -> None:
         self._webhook = webhook
         self._hints = hints
-        self._tls = tls
+        self.tls = tls
         self._settings = settings
 
     async def start(self) -> str:
         """Listens; returns the address. Raises SettingsError."""
         address = parse_address(self._settings.webhook_listen)
-        return str(await self._webhook.start(address, self._tls, shared=self._settings.workers > 1))
+        tls = None if self.tls is None else self.tls.value
+        return str(await self._webhook.start(address, tls, shared=self._settings.workers > 1))
+
+    def renew_tls(self, tls: ssl.SSLContext) -> None:
+        """Has new connections use it."""
+        self._webhook.renew_tls(tls)
 
     async def aclose(self) -> None:
         """Takes nothing any more, and reads nothing again."""
@@ -51,9 +59,9 @@ def open_webhook(
     """Raises SettingsError, a line for each wrong setting. observed, counted: receive what metrics count of a push."""
     rules, sources, tls = sender_rules(settings)
 
-    def taken(outcome: str, call_request_id: str) -> None:
+    def taken(outcome: str, call_request_id: str, is_known: bool) -> None:
         counted(outcome)
-        if outcome not in (UNKNOWN_SENDER, TOO_LARGE):  # strangers must not fill the log
+        if is_known:  # strangers must not fill the log
             known = {"call_request_id": call_request_id} if call_request_id else {}
             get_log().info("webhook", outcome=outcome, **known)
 
@@ -63,7 +71,7 @@ def open_webhook(
     return OpenedWebhook(webhook, hints, tls, settings)
 
 
-def sender_rules(settings: Settings) -> tuple[SenderRules, Sources, ssl.SSLContext | None]:
+def sender_rules(settings: Settings) -> tuple[SenderRules, Sources, Reloading[ssl.SSLContext] | None]:
     """Returns the ways to know senders, where they may be, and TLS of the port; None for plaintext.
 
     Raises SettingsError, a line for each wrong setting.
@@ -117,31 +125,24 @@ def _networks(name: str, value: str | None, lines: list[str]) -> list[Network]:
         return []
 
 
-def _tls(settings: Settings, lines: list[str]) -> ssl.SSLContext | None:
-    certificate, key, ca = (
-        settings.webhook_tls_certificate,
-        settings.webhook_tls_key,
-        settings.webhook_tls_client_ca,
-    )
-    names = f"{PREFIX}WEBHOOK_TLS_CERTIFICATE, {PREFIX}WEBHOOK_TLS_KEY"
-    if certificate is None or key is None:
-        if certificate is not None or key is not None:
-            lines.append(f"{names}: set both or neither")
-        elif ca is not None:
-            lines.append(f"{PREFIX}WEBHOOK_TLS_CLIENT_CA: needs {names}")
-        elif not parse_address(settings.webhook_listen).is_loopback and not settings.allow_plaintext:
-            lines.append(f"{PREFIX}WEBHOOK_LISTEN: beyond loopback it needs {names}, or {PREFIX}ALLOW_PLAINTEXT=true")
-        return None
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    context.minimum_version = ssl.TLSVersion.TLSv1_2
-    try:
-        load_pair(context, certificate, key, (f"{PREFIX}WEBHOOK_TLS_CERTIFICATE", f"{PREFIX}WEBHOOK_TLS_KEY"))
-    except BrokenFileError as error:
-        lines.append(str(error))
-    if ca is not None:
+def _tls(settings: Settings, lines: list[str]) -> Reloading[ssl.SSLContext] | None:
+    files = tls_files(settings)
+    if files is not None:
         try:
-            load_authorities(context, ca, f"{PREFIX}WEBHOOK_TLS_CLIENT_CA")
-            context.verify_mode = ssl.CERT_REQUIRED
+            return Reloading(files.paths, files.load)
         except BrokenFileError as error:
-            lines.append(str(error))
-    return context
+            lines += str(error).split("\n")
+    elif settings.webhook_tls_certificate is not None or settings.webhook_tls_key is not None:
+        lines.append(f"{PAIR}: set both or neither")
+    elif settings.webhook_tls_client_ca is not None:
+        lines.append(f"{CLIENT_CA}: needs {PAIR}")
+    elif not parse_address(settings.webhook_listen).is_loopback and not settings.allow_plaintext:
+        lines.append(f"{PREFIX}WEBHOOK_LISTEN: beyond loopback it needs {PAIR}, or {PREFIX}ALLOW_PLAINTEXT=true")
+    return None
+
+
+def tls_files(settings: Settings) -> WebhookTlsFiles | None:
+    """The files of TLS on the port; None without a certificate and its key."""
+    if settings.webhook_tls_certificate is None or settings.webhook_tls_key is None:
+        return None
+    return WebhookTlsFiles(settings.webhook_tls_certificate, settings.webhook_tls_key, settings.webhook_tls_client_ca)

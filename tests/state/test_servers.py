@@ -158,13 +158,16 @@ async def test_after_a_failover_by_sentinel_it_shares_again() -> None:
 
 async def test_a_cluster_shares() -> None:
     """Three servers: the keys of a call request are in one slot, messages reach all subscribers."""
-    ports = free_ports(3)
+    ports, buses = free_ports(3), free_ports(3)  # by default the bus has the port 10 000 above, which may not exist
     with ExitStack() as stack:
-        nodes = [stack.enter_context(engine(port, "--cluster-enabled", "yes")) for port in ports]
+        nodes = [
+            stack.enter_context(engine(port, "--cluster-enabled", "yes", "--cluster-port", str(bus)))
+            for port, bus in zip(ports, buses, strict=True)
+        ]
         for node, (first, last) in zip(nodes, [(0, 5460), (5461, 10922), (10923, 16383)], strict=True):
             assert node.command("CLUSTER", "ADDSLOTSRANGE", first, last) == b"+OK\r\n"
-        for port in ports[1:]:
-            nodes[0].command("CLUSTER", "MEET", "127.0.0.1", port)
+        for port, bus in zip(ports[1:], buses[1:], strict=True):
+            nodes[0].command("CLUSTER", "MEET", "127.0.0.1", port, bus)
         async with asyncio.timeout(20):
             while any(b"cluster_state:ok" not in node.command("CLUSTER", "INFO") for node in nodes):  # noqa: ASYNC110
                 await asyncio.sleep(0.1)

@@ -3,19 +3,25 @@
 import asyncio
 import base64
 import json
+import ssl
+import tempfile
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any
 
 import aiohttp
 import pytest
+from cryptography import x509
 from standardwebhooks import Webhook
+from structlog.testing import capture_logs
 
 from callrequest.v1 import call_request_pb2 as pb
 from callrequest.v1.call_request_service_pb2 import GetCallRequestResultRequest, WatchCallRequestResultRequest
 from server.app import Gateway
 from server.settings import SettingsError
+from testkit.certificate_authority import Authority, Issued, Pki, replace
 from testkit.engine import engine
 from testkit.gateway import connected, metrics_of, started
 from testkit.scripted_vendor import RESULT_ID, ScriptedVendor, send, with_status
@@ -256,3 +262,69 @@ async def test_a_webhook_that_is_not_safe_does_not_start(
         async with gateway_of(vendor, **settings):
             pass
     assert named in str(caught.value)
+
+
+async def test_replaced_certificates_are_used_without_a_restart(vendor: ScriptedVendor, tmp_path: Path) -> None:
+    """That of the port, and the CA of the senders'. Broken ones change nothing; each reading is counted."""
+    pki, other = Pki(tmp_path), Authority()
+    sender, other_sender = pki.authority.issue(), other.issue()
+    tls = {f"webhook_{name}": path for name, path in pki.settings().items()}
+    async with gateway_of(vendor, **tls) as gateway:
+        first = await shown_certificate(gateway, pki, sender)
+        assert first is not None
+        assert await shown_certificate(gateway, pki, other_sender) is None
+        replace(pki.certificate, b"no certificate")
+        await until_read(gateway, "broken")
+        assert await shown_certificate(gateway, pki, sender) == first
+
+        replace(pki.client_ca, other.pem)
+        pki.authority.issue(x509.DNSName("localhost")).write(pki.certificate, pki.key)
+        await until_read(gateway, "loaded")
+        assert await shown_certificate(gateway, pki, other_sender) not in (first, None)
+        assert await shown_certificate(gateway, pki, sender) is None
+
+
+async def shown_certificate(gateway: Gateway, pki: Pki, sender: Issued) -> bytes | None:
+    """The certificate that the port shows to a sender with that one; None to a sender that it refuses."""
+    context = ssl.create_default_context(cadata=pki.authority.pem.decode())
+    with tempfile.TemporaryDirectory() as folder:
+        paths = Path(folder) / "cert.pem", Path(folder) / "key.pem"
+        sender.write(*paths)
+        context.load_cert_chain(*paths)
+    assert gateway.webhook_address is not None
+    reader, writer = await asyncio.open_connection(
+        "127.0.0.1", int(gateway.webhook_address.rpartition(":")[2]), ssl=context, server_hostname="localhost"
+    )
+    shown: bytes = writer.get_extra_info("ssl_object").getpeercert(binary_form=True)
+    try:
+        writer.write(b"GET / HTTP/1.1\r\nHost: localhost\r\n\r\n")
+        return shown if await reader.readline() else None
+    except ConnectionError:
+        return None  # with TLS 1.3 a client learns after its handshake that it is refused
+    except ssl.SSLError:
+        return None
+    finally:
+        writer.close()
+
+
+async def until_read(gateway: Gateway, outcome: str) -> None:
+    """Waits until the webhook's files were read again, with that outcome."""
+    settings = "GATEWAY_WEBHOOK_TLS_CERTIFICATE, GATEWAY_WEBHOOK_TLS_KEY, GATEWAY_WEBHOOK_TLS_CLIENT_CA"
+    series = f'file_reloads_total{{outcome="{outcome}",settings="{settings}"}}'
+    async with asyncio.timeout(20):
+        while f"{series} 0.0" in await metrics_of(gateway):  # noqa: ASYNC110 (nothing to wait for)
+            await asyncio.sleep(0.1)
+    assert series in await metrics_of(gateway)
+
+
+async def test_what_strangers_send_is_no_line_of_the_log(vendor: ScriptedVendor) -> None:
+    """Whatever is wrong with it: they could fill a disk. It is counted."""
+    gzipped = {"Content-Encoding": "gzip"}
+    async with gateway_of(vendor) as gateway:
+        with capture_logs() as lines:
+            assert await post(gateway, b"no gzip", gzipped) == 400
+            assert await post(gateway, event(), {"Authorization": "Bearer nobody"}) == 401
+            assert await post(gateway, b" " * 70_000, {}) == 413
+            assert await post(gateway, b"no JSON", signature(b"no JSON")) == 400
+        assert [line["outcome"] for line in lines if line["event"] == "webhook"] == ["malformed"], "of a known sender"
+        assert 'webhook_pushes_total{outcome="malformed"} 2.0' in await metrics_of(gateway)
