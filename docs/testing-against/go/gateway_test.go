@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"io"
 	"log"
+	"math/rand/v2"
 	"net"
 	"net/http"
 	"os"
@@ -154,13 +155,15 @@ func (gateway *Gateway) waitUntilReady(url string) error {
 	return fmt.Errorf("%s: not ready after 20 s", url)
 }
 
+// freeAddress takes none of the ports that the kernel assigns: another program could get it before the gateway does.
 func freeAddress() string {
-	listener, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		log.Fatal(err)
+	for {
+		address := fmt.Sprintf("127.0.0.1:%d", 20_000+rand.N(12_000))
+		if listener, err := net.Listen("tcp", address); err == nil {
+			listener.Close()
+			return address
+		}
 	}
-	defer listener.Close()
-	return listener.Addr().String()
 }
 
 var running *Gateway

@@ -10,6 +10,7 @@ import java.net.http.HttpResponse.BodyHandlers;
 import java.time.Duration;
 import java.time.Instant;
 import java.util.Map;
+import java.util.concurrent.ThreadLocalRandom;
 import java.util.concurrent.TimeUnit;
 
 /** Tests against a gateway of their own, whose vendor is the sandbox. */
@@ -92,11 +93,15 @@ class WithGateway {
       return answer.body();
     }
 
+    /** None of the ports that the kernel assigns: another program could get it before the gateway does. */
     private static String freeAddress() {
-      try (ServerSocket bound = new ServerSocket(0, 1, InetAddress.getLoopbackAddress())) {
-        return "127.0.0.1:" + bound.getLocalPort();
-      } catch (IOException error) {
-        throw new IllegalStateException(error);
+      while (true) {
+        int port = ThreadLocalRandom.current().nextInt(20_000, 32_000);
+        try (ServerSocket bound = new ServerSocket(port, 1, InetAddress.getLoopbackAddress())) {
+          return "127.0.0.1:" + bound.getLocalPort();
+        } catch (IOException taken) {
+          // Another one below.
+        }
       }
     }
 

@@ -2,6 +2,7 @@
 
 import json
 import os
+import random
 import shlex
 import socket
 import subprocess
@@ -84,8 +85,11 @@ class Gateway:
 
 
 def _free_address() -> str:
-    with socket.create_server(("127.0.0.1", 0)) as bound:
-        return f"127.0.0.1:{bound.getsockname()[1]}"
+    """None of the ports that the kernel assigns: another program could get it before the gateway does."""
+    while True:
+        port = random.randrange(20_000, 32_000)
+        with suppress(OSError), socket.create_server(("127.0.0.1", port)):
+            return f"127.0.0.1:{port}"
 
 
 @pytest.fixture(scope="session")

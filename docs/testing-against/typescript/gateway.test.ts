@@ -1,8 +1,9 @@
 // Tests against a gateway of their own, whose vendor is the sandbox.
 import assert from "node:assert/strict";
 import { type ChildProcess, spawn, spawnSync } from "node:child_process";
+import { randomInt } from "node:crypto";
 import { once } from "node:events";
-import { type AddressInfo, createServer } from "node:net";
+import { createServer } from "node:net";
 import { createInterface } from "node:readline";
 import { after, before, beforeEach, test } from "node:test";
 import { setTimeout as pause } from "node:timers/promises";
@@ -86,12 +87,13 @@ class Gateway {
   }
 }
 
+/** None of the ports that the kernel assigns: another program could get it before the gateway does. */
 async function freeAddress(): Promise<string> {
-  const server = createServer().listen(0, "127.0.0.1");
-  await once(server, "listening");
-  const { port } = server.address() as AddressInfo;
+  const port = randomInt(20_000, 32_000);
+  const server = createServer().listen(port, "127.0.0.1");
+  const isFree = await once(server, "listening").catch(() => undefined);
   server.close();
-  return `127.0.0.1:${port}`;
+  return isFree ? `127.0.0.1:${port}` : freeAddress();
 }
 
 async function waitUntilReady(url: string, ended: AbortSignal): Promise<void> {
