@@ -312,8 +312,8 @@ class Gateway:
         stack.push_async_callback(webhook.aclose)
         self.webhook_address = await webhook.start()
         files = tls_files(self._settings)
-        if files is not None and webhook.tls is not None:
-            certificates = files.certificates
+        if files is not None:
+            certificates, reloading = files.certificates, Reloading(files.paths, files.load)
 
             def renew_tls(context: ssl.SSLContext) -> None:
                 webhook.renew_tls(context)
@@ -321,7 +321,7 @@ class Gateway:
 
             _note_ends(certificates, metrics)
             metrics.watches_files(files.settings)
-            watched = [Watched(files.settings, webhook.tls, renew_tls)]
+            watched = [Watched(files.settings, reloading, renew_tls)]
             watcher = await stack.enter_async_context(FileWatcher(watched, metrics))
             self.reloads.append(watcher.reload)
         get_log().info("webhook", address=self.webhook_address)
