@@ -38,6 +38,7 @@ public final class Follower {
    * callback returns false. What the callback throws ends it, too.
    *
    * @throws CallFailedException when waiting does not help, as when there is no such call request
+   * @throws InterruptedException when its thread is interrupted, at whatever moment
    */
   public void follow(String callRequestId, Predicate<CallRequestResult> goesOn)
       throws CallFailedException, InterruptedException {
@@ -61,6 +62,9 @@ public final class Follower {
         }
         return;
       } catch (CallFailedException failure) {
+        if (Thread.interrupted()) {
+          throw new InterruptedException();
+        }
         if (failure.decision() != Decision.RETRY_LATER) {
           throw failure;
         }

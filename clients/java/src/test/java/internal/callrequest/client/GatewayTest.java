@@ -3,6 +3,7 @@ package internal.callrequest.client;
 import static java.util.stream.Collectors.toSet;
 import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertFalse;
+import static org.junit.jupiter.api.Assertions.assertInstanceOf;
 import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 import static org.junit.jupiter.api.Assertions.fail;
@@ -38,6 +39,8 @@ import java.util.List;
 import java.util.Map;
 import java.util.Optional;
 import java.util.Set;
+import java.util.concurrent.CompletableFuture;
+import java.util.concurrent.TimeUnit;
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.function.Executable;
@@ -323,6 +326,28 @@ class GatewayTest {
                     result -> {
                       throw own;
                     })));
+  }
+
+  /** An interrupt of its thread ends it, while nothing changes and between streams. */
+  @Test
+  void an_interrupt_ends_following() throws Exception {
+    ManagedChannel nobody = open("127.0.0.1:1", GatewayChannel.plaintext());
+    for (ManagedChannel channel : List.of(channel(), nobody)) {
+      var ended = new CompletableFuture<Throwable>();
+      var following =
+          new Thread(
+              () -> {
+                try {
+                  new Follower(channel).follow("statusPending001", result -> true);
+                } catch (Throwable e) {
+                  ended.complete(e);
+                }
+              });
+      following.start();
+      Thread.sleep(500);
+      following.interrupt();
+      assertInstanceOf(InterruptedException.class, ended.get(10, TimeUnit.SECONDS));
+    }
   }
 
   /** A gateway that ends the stream is watched again, when it asks to; each result comes once. */
