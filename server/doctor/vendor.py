@@ -9,10 +9,11 @@ from urllib.parse import urlsplit
 from ..files import BrokenFileError
 from ..process.embedded_sandbox import with_vendor
 from ..settings import Settings
-from ..vendor_api.probe import CLOSED, Step, StepFailedError, Tried, Vendor
+from ..vendor_api.probe import Step, StepFailedError, Tried, Vendor
 from ..vendor_api.proxy import Proxy
 from ..vendor_api.tls_files import TlsFiles
 from ..vendor_api.token_endpoint import Credentials, TokenRequest
+from .advice import advice_for_step, advice_for_token
 from .finding import Finding
 
 UNKNOWN_ID = "doctorNoSuchId00"
@@ -78,7 +79,7 @@ async def _reach(vendor: Vendor, url: str) -> AsyncIterator[Finding]:
             yield Finding.skipped(step, f"{host}: {'the name' if failed is None else failed.step} failed")
         elif failed is not None and failed.step == step:
             broken = True
-            yield Finding.failed(step, f"{host}: {_what_to_do(failed, vendor)}")
+            yield Finding.failed(step, f"{host}: {advice_for_step(failed, vendor)}")
         elif step == "proxy":
             through = "" if vendor.proxy is None else f"{host} through {vendor.proxy}"
             yield Finding.ok(step, through) if through else Finding.skipped(step, "GATEWAY_VENDOR_PROXY is not set")
@@ -112,56 +113,6 @@ async def _name(vendor: Vendor, url: str) -> Finding:
     return Finding.ok("name", f"{host}: {'; '.join(listed)}")
 
 
-PROXY_REFUSALS = {
-    "HTTP 407": "it wants other credentials: compare user and password in GATEWAY_VENDOR_PROXY",
-    "HTTP 403": "it does not let this host through: have the vendor's host and port allowed there",
-    "HTTP 502": "it cannot reach the vendor: compare GATEWAY_VENDOR_URL, and the proxy's own network",
-    "HTTP 503": "it cannot reach the vendor: compare GATEWAY_VENDOR_URL, and the proxy's own network",
-    "HTTP 504": "it cannot reach the vendor: compare GATEWAY_VENDOR_URL, and the proxy's own network",
-}
-
-
-def _what_to_do(failed: StepFailedError, vendor: Vendor) -> str:
-    if failed.step == "proxy":
-        assert vendor.proxy is not None
-        refused = "it refuses: ask those who run it" if failed.why.startswith("HTTP ") else None
-        silent = "compare GATEWAY_VENDOR_PROXY: is it an HTTP proxy, and does it run?"
-        return f"the proxy {vendor.proxy}: {failed.why}: {PROXY_REFUSALS.get(failed.why) or refused or silent}"
-    if failed.step == "connection":
-        return f"{failed.why}: {_advice_without_connection(failed, vendor)}"
-    advice = "see docs/vendor-connection.md, TLS"
-    for part, text in TLS_CHECKS.items():
-        if part in failed.why:
-            advice = text
-            break
-    return f"{failed.why}{f'; {failed.certificate}' if failed.certificate else ''}: {advice}"
-
-
-def _advice_without_connection(failed: StepFailedError, vendor: Vendor) -> str:
-    compare = "compare GATEWAY_VENDOR_URL"
-    if failed.why == CLOSED:
-        compare += " (is it the port for https?); it may want another client certificate (GATEWAY_VENDOR_CERTIFICATE)"
-    if vendor.proxy is not None:
-        return f"the proxy made a connection; {compare}; the proxy's log may say more"
-    return (
-        f"{compare} and the firewall; is a proxy needed (GATEWAY_VENDOR_PROXY)? "
-        "If nothing of these has changed, the vendor is down"
-    )
-
-
-TLS_CHECKS = {
-    "expired": "the vendor must renew it; compare the clocks",
-    "not yet valid": "compare the clocks",
-    "mismatch": "compare GATEWAY_VENDOR_URL with the certificate's names",
-    "local issuer": "set GATEWAY_VENDOR_CA to the CA that issued it; a proxy that inspects TLS has one of its own",
-    "self-signed": "set GATEWAY_VENDOR_CA to the CA that issued it",
-    "self signed": "set GATEWAY_VENDOR_CA to the CA that issued it",
-    "WRONG_VERSION_NUMBER": "the other side does not speak TLS: compare the port in GATEWAY_VENDOR_URL",
-    "ALERT": "the vendor wants another client certificate: compare GATEWAY_VENDOR_CERTIFICATE",
-}
-"""What to do, by a part of OpenSSL's name of the check."""
-
-
 async def _ask(vendor: Vendor, connect_timeout: float, *, reached: bool) -> AsyncIterator[Finding]:
     if not reached:
         for check in ("token", "clock", "read"):
@@ -171,43 +122,12 @@ async def _ask(vendor: Vendor, connect_timeout: float, *, reached: bool) -> Asyn
     if tried.token is not None:
         yield Finding.ok("token", f"for {tried.token.lifetime:g} s")
     else:
-        yield Finding.failed("token", _token_advice(tried))
+        yield Finding.failed("token", advice_for_token(tried))
     yield _clock(tried.skew)
     if tried.token is None:
         yield Finding.skipped("read", "there is no token")
     else:
         yield _read(await vendor.read(UNKNOWN_ID, tried.token))
-
-
-def _token_advice(tried: Tried) -> str:
-    if tried.status is None:
-        if "ALERT" in tried.broken:
-            return f"{tried.broken}: {TLS_CHECKS['ALERT']}"
-        return (
-            f"no reply: {tried.broken}: compare GATEWAY_VENDOR_URL, GATEWAY_VENDOR_TOKEN_URL; "
-            "a vendor that refuses our GATEWAY_VENDOR_CERTIFICATE may end connections so"
-        )
-    answered = f"HTTP {tried.status}"
-    if tried.failure is not None and tried.failure.reason_name == "VENDOR_REJECTED_CREDENTIALS":
-        return (
-            f"{answered}: the vendor refuses the credentials: compare GATEWAY_VENDOR_CLIENT_ID, "
-            "GATEWAY_VENDOR_CLIENT_SECRET and GATEWAY_VENDOR_TOKEN_AUTH; a secret may have expired"
-        )
-    if 300 <= tried.status <= 399:
-        return f"{answered}: a redirect, which is not followed: set GATEWAY_VENDOR_TOKEN_URL to where it leads"
-    if 200 <= tried.status <= 299:
-        return (
-            f"{answered} without a token that can be used (a bearer token of at most 8192 ASCII characters without "
-            "blanks): compare GATEWAY_VENDOR_TOKEN_PATH, GATEWAY_VENDOR_TOKEN_URL"
-        )
-    if tried.status == 429:
-        return f"{answered}: too many token requests: wait"
-    if 400 <= tried.status <= 499:
-        return (
-            f"{answered}: compare GATEWAY_VENDOR_TOKEN_PATH, GATEWAY_VENDOR_TOKEN_URL, GATEWAY_VENDOR_TOKEN_METHOD, "
-            "GATEWAY_VENDOR_TOKEN_AUTH"
-        )
-    return f"{answered}: the token endpoint fails: try again later, then ask the vendor"
 
 
 def _clock(skew: float | None) -> Finding:

@@ -47,8 +47,10 @@ def token_from(document: Object, asked_at: float) -> Token:
     """
     reply = Object(document.pairs, _KEYS)
     value = _value(reply, "access_token")
-    if type(value) is not str or not _SENDABLE.fullmatch(value):
+    if type(value) is not str or not value:
         raise ValueError("no token in the reply")
+    if not _SENDABLE.fullmatch(value):
+        raise ValueError("a token that no header can carry: blanks, characters beyond ASCII, more than 8192 of them")
     token_type = _value(reply, "token_type")
     if token_type is not None and not (type(token_type) is str and _BEARER.fullmatch(token_type)):
         raise ValueError("a token of another type than Bearer")

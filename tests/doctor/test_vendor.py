@@ -200,6 +200,32 @@ async def test_a_server_that_does_not_speak_tls(vendor: ScriptedVendor) -> None:
 
 
 @pytest.mark.parametrize(
+    ("alert", "advice"),
+    [
+        pytest.param(70, "PROTOCOL_VERSION: no common version", id="protocol-version"),
+        pytest.param(40, "HANDSHAKE_FAILURE: the two have no cipher in common", id="handshake-failure"),
+        pytest.param(112, "UNRECOGNIZED_NAME: the vendor's server does not know this name", id="unrecognized-name"),
+        pytest.param(42, "BAD_CERTIFICATE: the vendor wants another client certificate", id="bad-certificate"),
+        pytest.param(48, "UNKNOWN_CA: the vendor wants another client certificate", id="unknown-ca"),
+        pytest.param(80, "INTERNAL_ERROR: see docs/vendor-connection.md", id="internal-error"),
+    ],
+)
+async def test_an_alert_of_the_vendors_has_advice_of_its_own(alert: int, advice: str) -> None:
+    """Not each is about our certificate."""
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.read(1)
+        writer.write(bytes((21, 3, 3, 0, 2, 2, alert)))  # RFC 8446, 6: fatal
+        await reader.read()
+        writer.close()
+
+    server = await asyncio.start_server(serve, "127.0.0.1", 0)
+    async with server:
+        findings = await of_vendor(f"https://127.0.0.1:{server.sockets[0].getsockname()[1]}")
+    assert advice in text_of(findings, "tls", "failed")
+
+
+@pytest.mark.parametrize(
     ("version", "check"),
     [
         pytest.param(ssl.TLSVersion.TLSv1_2, "tls", id="in-the-handshake"),
@@ -223,7 +249,7 @@ async def test_a_tunnel_that_ends_before_tls(vendor: ScriptedVendor) -> None:
         text = text_of(
             await of_vendor(vendor.url.replace("http:", "https:"), vendor_proxy=_proxy(port)), "connection", "failed"
         )
-    assert "the other side closed the connection: the proxy made a connection" in text
+    assert "the other side closed the connection: before TLS was agreed on, behind the proxy" in text
     assert "GATEWAY_VENDOR_CERTIFICATE" in text
     assert "is a proxy needed" not in text
 

@@ -453,3 +453,17 @@ def test_any_other_token_is_not_used(reply: str) -> None:
     """RFC 6749, 7.1: a token of a type that the client does not know must not be used."""
     with pytest.raises(ValueError, match="token"):
         token_from(parse(reply.encode(), KNOWN_KEYS), 0)
+
+
+@pytest.mark.parametrize(
+    ("token", "why"),
+    [
+        pytest.param("", "no token in the reply", id="none"),
+        pytest.param("t u", "a token that no header can carry", id="with-a-blank"),
+        pytest.param("t" * 8193, "a token that no header can carry", id="too-long"),
+    ],
+)
+def test_why_a_token_is_not_used_is_said(token: str, why: str) -> None:
+    """A reply without one is another fault than a token that cannot be sent."""
+    with pytest.raises(ValueError, match=f"^{why}"):
+        token_from(parse(f'{{"access_token": "{token}"}}'.encode(), KNOWN_KEYS), 0)
