@@ -30,3 +30,8 @@ class Clock:
 def timestamp(moment: float, form: str = "%Y-%m-%dT%H:%M:%SZ") -> str:
     """Seconds since 1970 as the vendor's pages write a time: UTC, whole seconds."""
     return datetime.fromtimestamp(moment, UTC).strftime(form)
+
+
+def moment(clock: Clock) -> str:
+    """Its time, as the reports under /sandbox/ write it: UTC, microseconds."""
+    return timestamp(clock.now(), "%Y-%m-%dT%H:%M:%S.%fZ")

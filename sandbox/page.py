@@ -164,7 +164,8 @@ def _pushes(pushes: Sequence[dict[str, Any]]) -> str:
     if not pushes:
         return '<p class="quiet">None yet.</p>'
     rows = "".join(
-        f"<tr><td><code>{escape(each['id'])}</code><td>{escape(str(each['status'] or 'no answer'))}</tr>"
+        f"<tr><td>{escape(each['time'][11:19])}<td><code>{escape(each['id'])}</code>"
+        f"<td>{escape(str(each['status'] or 'no answer'))}</tr>"
         for each in reversed(pushes[-_LATEST:])
     )
     return f"<table><tbody>{rows}</tbody></table>"

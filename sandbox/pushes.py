@@ -15,7 +15,7 @@ from typing import Any, Self
 import aiohttp
 
 from .call_requests import CallRequest
-from .clock import timestamp
+from .clock import moment, timestamp
 from .dialect import Document, Status
 from .state import State
 
@@ -47,7 +47,7 @@ class Pushes:
         await self._session.close()
 
     def report(self) -> list[Document]:
-        """The latest attempts since a reset: ids of call request and event, and the HTTP status; null: no answer."""
+        """The latest attempts since a reset: time, ids of call request and event, HTTP status; null: no answer."""
         return list(self._log)
 
     def reset(self) -> None:
@@ -117,7 +117,9 @@ class Pushes:
             with suppress(aiohttp.ClientError, TimeoutError, OSError):
                 async with self._session.post(plan.url, data=body, headers=headers) as reply:
                     status = reply.status
-            self._log.append({"id": call_request.id, "event_id": event_id, "status": status})
+            self._log.append(
+                {"time": moment(self._state.clock), "id": call_request.id, "event_id": event_id, "status": status}
+            )
             if status is not None and status < 500:
                 return
             await asyncio.sleep(RETRY_AFTER)

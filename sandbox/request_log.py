@@ -4,7 +4,7 @@ from collections import Counter, deque
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from .clock import Clock, timestamp
+from .clock import Clock, moment
 
 MAX_REQUESTS = 1000
 """Only the latest requests are kept; the counts include all."""
@@ -32,8 +32,7 @@ class RequestLog:
     def record(self, method: str, path: str, operation: str, call_request_id: str | None) -> None:
         """path: without its query. operation: "other" when the vendor has none there."""
         logged_id = None if call_request_id is None else call_request_id[:_MAX_LENGTH]
-        time = timestamp(self._clock.now(), "%Y-%m-%dT%H:%M:%S.%fZ")
-        self._requests.append(_Request(time, method, path[:_MAX_LENGTH], operation, logged_id))
+        self._requests.append(_Request(moment(self._clock), method, path[:_MAX_LENGTH], operation, logged_id))
         self._counts[operation] += 1
 
     def report(self) -> dict[str, Any]:

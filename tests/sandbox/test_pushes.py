@@ -2,6 +2,7 @@
 
 import asyncio
 import base64
+import re
 from typing import Any
 
 import aiohttp
@@ -107,6 +108,8 @@ async def test_a_reset_forgets_what_was_to_be_pushed() -> None:
         await caller.control("POST", "reset", {})
         await caller.control("PUT", "call-requests/myCallRequest004", {"status": "COMPLETED", "webhook": webhook})
         assert await pushed(caller, 1) == [404]
+        (push,) = (await caller.control("GET", "pushes")).json["pushes"]
+        assert re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{6}Z", push["time"])
         await caller.control("POST", "reset", {})
         assert (await caller.control("GET", "pushes")).json == {"pushes": []}
 
