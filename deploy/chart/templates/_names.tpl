@@ -8,15 +8,15 @@
 {{- if .Values.fullnameOverride }}
 {{- .Values.fullnameOverride | trimSuffix "-" }}
 {{- else if contains $name .Release.Name }}
-{{- .Release.Name | trunc 48 | trimSuffix "-" }}
+{{- .Release.Name | trunc 48 | trimAll "-" }}
 {{- else }}
-{{- printf "%s-%s" .Release.Name $name | trunc 48 | trimSuffix "-" }}
+{{- printf "%s-%s" .Release.Name $name | trunc 48 | trimAll "-" }}
 {{- end }}
 {{- end }}
 
 {{- define "gateway.selector" -}}
-app.kubernetes.io/name: {{ include "gateway.name" . }}
-app.kubernetes.io/instance: {{ .Release.Name }}
+app.kubernetes.io/name: {{ include "gateway.name" . | quote }}
+app.kubernetes.io/instance: {{ .Release.Name | quote }}
 app.kubernetes.io/component: gateway
 {{- end }}
 
@@ -38,8 +38,8 @@ helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" | 
 {{/* The metadata of an object. Called with a dict: root; suffix of its name; labels and annotations of its own. */}}
 {{- define "gateway.metadata" -}}
 metadata:
-  name: {{ include "gateway.fullname" .root }}{{ .suffix }}
-  namespace: {{ .root.Release.Namespace }}
+  name: {{ printf "%s%s" (include "gateway.fullname" .root) (default "" .suffix) | quote }}
+  namespace: {{ .root.Release.Namespace | quote }}
   labels:
     {{- include "gateway.labels" .root | nindent 4 }}
     {{- with .labels }}

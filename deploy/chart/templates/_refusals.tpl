@@ -11,6 +11,15 @@
 {{- range $known.plain }}{{ $_ := set $names (printf "GATEWAY_%s" (upper .)) (printf "settings.%s" (include "gateway.camel" .)) }}{{ end }}
 {{- range $known.secret }}{{ $_ := set $names (printf "GATEWAY_%s" (upper .)) (printf "secrets.%s" (include "gateway.camel" .)) }}{{ end }}
 
+{{- /* Names: of Services, which must begin with a letter. */}}
+{{- $dns := "^[a-z]([-a-z0-9]*[a-z0-9])?$" }}
+{{- if not (regexMatch $dns (include "gateway.fullname" .)) }}
+  {{- $lines = append $lines (printf "fullnameOverride: set it, since %s cannot name a Service: a-z, 0-9 and -, from a letter on" (include "gateway.fullname" .)) }}
+{{- end }}
+{{- if and .Values.valkey.enabled (not (regexMatch $dns .Release.Name)) }}
+  {{- $lines = append $lines (printf "valkey.enabled: the release's name, %s, cannot name its Service: a-z, 0-9 and -, from a letter on" .Release.Name) }}
+{{- end }}
+
 {{- /* The vendor. */}}
 {{- if $settings.vendorUrl }}
   {{- if and $settings.vendorClientId $secrets.vendorClientId }}

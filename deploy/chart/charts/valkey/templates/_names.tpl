@@ -4,7 +4,7 @@
 
 {{- define "valkey.selector" -}}
 app.kubernetes.io/name: valkey
-app.kubernetes.io/instance: {{ .Release.Name }}
+app.kubernetes.io/instance: {{ .Release.Name | quote }}
 app.kubernetes.io/component: engine
 {{- end }}
 
