@@ -82,8 +82,9 @@ class Gateway {
 
   private async control(method: string, path: string, fields?: object): Promise<unknown> {
     const answer = await fetch(this.sandbox + path, { method, body: fields ? JSON.stringify(fields) : null });
-    assert.ok(answer.ok, `${method} ${path}: ${answer.status}`);
-    return answer.json();
+    const text = await answer.text();
+    assert.ok(answer.ok, `${method} ${path}: ${answer.status} ${text}`);
+    return JSON.parse(text);
   }
 }
 
