@@ -319,7 +319,7 @@ class Gateway:
                 webhook.renew_tls(context)
                 _note_ends(certificates, metrics)
 
-            _note_ends(certificates, metrics)
+            renew_tls(reloading.value)  # it may have changed since the port was opened
             metrics.watches_files(files.settings)
             watched = [Watched(files.settings, reloading, renew_tls)]
             watcher = await stack.enter_async_context(FileWatcher(watched, metrics))

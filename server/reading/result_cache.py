@@ -37,7 +37,7 @@ class Reading:
     answer: a GetCallRequestResultResponse, serialized: a fifth of the message's memory, and a cache hit only sends it.
     final: the result cannot change any more. read_at: on the event loop's clock. refreshed: a read ahead has begun.
     t: when the read began, by the shared state's clock in ms; 0: it is not shared. source: for metrics.
-    known: another process had read it before this one asked.
+    known: another process had read it before this one asked. occurred_at: of a push, on the event loop's clock.
     """
 
     answer: bytes
@@ -47,12 +47,18 @@ class Reading:
     t: int = 0
     source: str = "vendor"
     known: bool = False
+    occurred_at: float | None = None
 
     @classmethod
     def of(cls, result: pb.CallRequestResult) -> "Reading":
         """The reading of a result that the vendor has just sent."""
         answer = GetCallRequestResultResponse(call_request_result=result).SerializeToString()
         return cls(answer, is_final(result), now())
+
+    @property
+    def true_since(self) -> float:
+        """Of two results the one with the later of these is the newer one, whichever came first."""
+        return self.read_at if self.occurred_at is None else self.occurred_at
 
     def result(self) -> pb.CallRequestResult:
         """The result, parsed from the answer."""

@@ -123,7 +123,7 @@ class Results:
         Returns whether it did: a final one beats one that is not, whatever their times, and never the other way.
         """
         known = self._cache.get(call_request_id)
-        if known is not None and (known.final, known.read_at) >= (reading.final, reading.read_at):
+        if known is not None and (known.final, known.true_since) >= (reading.final, reading.true_since):
             return False
         self._coalescer.drop(call_request_id)
         self._store(call_request_id, reading)

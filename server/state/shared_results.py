@@ -209,7 +209,7 @@ class SharedResults:
 
     def _trusted(self, call_request_id: str, taken: list[bytes], *, waited: bool) -> SharedResult | None:
         """The result; None when it cannot be read, or is from before an outage and may have changed since."""
-        _, moment, t, final, stored = taken
+        _, moment, t, final, stored, arrived = taken
         answer = self._encryption.decrypt(keys_of(call_request_id)[0].encode(), stored)
         if answer is None or not self._is_answer(call_request_id, answer):
             self._unreadable_log.occurred("unknown key" if answer is None else "no answer")
@@ -218,7 +218,7 @@ class SharedResults:
         self._unreadable.pop(call_request_id, None)
         if final != b"1" and int(t) < self._not_before:
             return None
-        age = max(int(moment) - int(t), 0) / 1000
+        age = max(int(moment) - int(arrived), 0) / 1000
         return SharedResult(answer, final == b"1", now() - age, int(t), waited)
 
     def _remember_unreadable(self, call_request_id: str) -> None:
@@ -231,9 +231,9 @@ class SharedResults:
         return now() - self._unreadable.get(call_request_id, float("-inf")) < UNREADABLE_FOR
 
 
-_NUMBERS = {b"value": (1, 2), b"lease": (1,), b"fresh": (1,), b"wait": (1, 2, 3)}
+_NUMBERS = {b"value": (1, 2, 5), b"lease": (1,), b"fresh": (1,), b"wait": (1, 2, 3)}
 """Where TAKE's replies have integers, by their kind."""
-_LENGTHS = {b"value": 5, b"lease": 3, b"fresh": 3, b"wait": 4}
+_LENGTHS = {b"value": 6, b"lease": 3, b"fresh": 3, b"wait": 4}
 
 
 def checked(taken: Any) -> list[Any]:

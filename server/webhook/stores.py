@@ -35,9 +35,14 @@ class LocalStore:
         return "new"
 
     async def push(self, call_request_id: str, occurred_at: float, result: CallRequestResult) -> bool:
-        """Stores a result that the vendor pushed; whether it is news. occurred_at: Unix time, in seconds."""
+        """Stores a result that the vendor pushed; whether it is news. occurred_at: Unix time, in seconds.
+
+        A final one is as young as its arrival, however long ago it occurred: what it says cannot change.
+        """
         reading = Reading.of(result)
-        reading.read_at -= max(time.time() - occurred_at, 0)
+        reading.occurred_at = reading.read_at - max(time.time() - occurred_at, 0)
+        if not reading.final:
+            reading.read_at = reading.occurred_at
         return self._results.replace_older(call_request_id, reading)
 
 

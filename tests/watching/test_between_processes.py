@@ -106,6 +106,10 @@ async def test_a_push_that_comes_late_reaches_all_watchers(
             for messages in watches:
                 statuses = [each.call_request_result.status async for each in messages]
                 assert statuses == [pb.CALL_REQUEST_STATUS_COMPLETED]
+            if ages is SHARED:
+                for each in (client, other):
+                    known = await each.GetCallRequestResult(GetCallRequestResultRequest(call_request_id=RESULT_ID))
+                    assert known.call_request_result.status == pb.CALL_REQUEST_STATUS_COMPLETED
             assert len(vendor.requests("result")) == reads
 
 

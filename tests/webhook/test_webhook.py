@@ -328,3 +328,15 @@ async def test_what_strangers_send_is_no_line_of_the_log(vendor: ScriptedVendor)
             assert await post(gateway, b"no JSON", signature(b"no JSON")) == 400
         assert [line["outcome"] for line in lines if line["event"] == "webhook"] == ["malformed"], "of a known sender"
         assert 'webhook_pushes_total{outcome="malformed"} 2.0' in await metrics_of(gateway)
+
+
+async def test_a_final_push_is_as_young_as_its_arrival(vendor: ScriptedVendor) -> None:
+    """It is given for FINAL_MAX_AGE however long ago it occurred; of two, the one that occurred later stays."""
+    request = GetCallRequestResultRequest(call_request_id=RESULT_ID)
+    async with gateway_of(vendor) as gateway, connected(gateway) as client:
+        for number, (minutes, kept) in enumerate([(900, "0"), (800, "1"), (850, "1")]):
+            data = {"callRequestId": RESULT_ID, "callRequestStatus": "COMPLETED", "outcomeSummary": str(number)}
+            assert await post(gateway, event(f"evt-{number}", occurred=minutes * 60, data=data)) == 200
+            reply = await client.GetCallRequestResult(request, timeout=5)
+            assert reply.call_request_result.outcome.outcome_summary == kept
+    assert vendor.requests("result") == []

@@ -13,7 +13,8 @@ local better = not (tonumber(known[1]) and known[2])
 if not better then
   return 0
 end
-redis.call('HSET', KEYS[1], 'v', ARGV[2], 't', string.format('%.0f', t), 'f', ARGV[3])
+local arrived = string.format('%.0f', now)
+redis.call('HSET', KEYS[1], 'v', ARGV[2], 't', string.format('%.0f', t), 'f', ARGV[3], 'a', arrived)
 redis.call('PEXPIRE', KEYS[1], ARGV[4])
 redis.call('SET', KEYS[3], ARGV[5], 'PX', ARGV[6])
 redis.call('DEL', KEYS[2])

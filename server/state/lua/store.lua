@@ -20,7 +20,7 @@ if read('GET', KEYS[3]) == ARGV[3] then
     or (ARGV[5] == '1' and known[2] ~= '1')
     or (ARGV[5] == known[2] and (tonumber(ARGV[2]) > tonumber(known[1]) or tonumber(known[1]) > now))
   if better then
-    redis.call('HSET', KEYS[1], 'v', ARGV[4], 't', ARGV[2], 'f', ARGV[5])
+    redis.call('HSET', KEYS[1], 'v', ARGV[4], 't', ARGV[2], 'f', ARGV[5], 'a', ARGV[2])
     redis.call('PEXPIRE', KEYS[1], ARGV[6])
     kept = 1
   end
