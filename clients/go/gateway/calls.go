@@ -7,7 +7,8 @@ import (
 	"google.golang.org/grpc"
 )
 
-// Client reads and cancels call requests. Every error of its methods is a *Failure.
+// Client reads, follows and cancels call requests. Every error is a *Failure, but for what a follower's own function
+// returns.
 //
 // Pass a context with a deadline for each call. Without one the service config's timeout holds.
 type Client struct {
