@@ -37,7 +37,8 @@ public final class Follower {
    * Calls back with the result and with each change of it. Returns after a final one, or when the
    * callback returns false. What the callback throws ends it, too.
    *
-   * @throws CallFailedException when waiting does not help, as when there is no such call request
+   * @throws CallFailedException when waiting does not help, as when there is no such call request,
+   *     and when the {@link Context} that it is called in is cancelled or its deadline is over
    * @throws InterruptedException when its thread is interrupted, at whatever moment
    */
   public void follow(String callRequestId, Predicate<CallRequestResult> goesOn)
@@ -65,7 +66,7 @@ public final class Follower {
         if (Thread.interrupted()) {
           throw new InterruptedException();
         }
-        if (failure.decision() != Decision.RETRY_LATER) {
+        if (failure.decision() != Decision.RETRY_LATER || outer.isCancelled()) {
           throw failure;
         }
         Thread.sleep(pause(failure, failures).toMillis());

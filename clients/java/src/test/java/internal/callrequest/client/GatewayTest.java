@@ -5,6 +5,7 @@ import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertFalse;
 import static org.junit.jupiter.api.Assertions.assertInstanceOf;
 import static org.junit.jupiter.api.Assertions.assertThrows;
+import static org.junit.jupiter.api.Assertions.assertTimeoutPreemptively;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 import static org.junit.jupiter.api.Assertions.fail;
 import static org.junit.jupiter.api.Assumptions.abort;
@@ -40,6 +41,8 @@ import java.util.Map;
 import java.util.Optional;
 import java.util.Set;
 import java.util.concurrent.CompletableFuture;
+import java.util.concurrent.Executors;
+import java.util.concurrent.ScheduledExecutorService;
 import java.util.concurrent.TimeUnit;
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.Test;
@@ -326,6 +329,28 @@ class GatewayTest {
                     result -> {
                       throw own;
                     })));
+  }
+
+  /** The deadline of the Context around it ends it, while nothing changes and between streams. */
+  @Test
+  void the_context_ends_following() throws Exception {
+    ManagedChannel nobody = open("127.0.0.1:1", GatewayChannel.plaintext());
+    ScheduledExecutorService clock = Executors.newSingleThreadScheduledExecutor();
+    try {
+      for (ManagedChannel channel : List.of(channel(), nobody)) {
+        Context.CancellableContext given =
+            Context.current().withDeadlineAfter(500, TimeUnit.MILLISECONDS, clock);
+        Executable following =
+            () -> new Follower(channel).follow("statusPending001", result -> true);
+        CallFailedException failure =
+            assertTimeoutPreemptively(
+                Duration.ofSeconds(30), () -> given.call(() -> failureOf(following)));
+        assertEquals(Decision.RETRY_LATER, failure.decision());
+        given.cancel(null);
+      }
+    } finally {
+      clock.shutdown();
+    }
   }
 
   /** An interrupt of its thread ends it, while nothing changes and between streams. */
