@@ -1,8 +1,10 @@
 """Makes one call of a gateway, for a first try: no other client needs to be installed."""
 
 import json
+import ssl
 import sys
 from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +18,7 @@ from grpc_status import rpc_status
 
 from callrequest.v1.call_request_service_pb2 import DESCRIPTOR
 
+from .files import BrokenFileError, load_authorities, load_pair
 from .process.standard_streams import write_stdout
 from .settings import Address
 
@@ -27,20 +30,32 @@ METHODS = tuple(method.name for method in _SERVICE.methods)
 
 
 class WrongRequestError(Exception):
-    """There is no such method, the text is no request of it, or the file of CAs cannot be read."""
+    """There is no such method, the text is no request of it, or a file of TLS is missing or cannot be used."""
 
 
-def call(address: Address, method: str, text: str, ca: Path | None, name: str | None, token: str | None) -> int:
+@dataclass(frozen=True, slots=True)
+class ClientTls:
+    """PEM files. ca: the CAs that are trusted; None: plaintext. certificate, key: the client's own; both or neither.
+
+    name: what the server's certificate must be valid for, instead of the address.
+    """
+
+    ca: Path | None = None
+    certificate: Path | None = None
+    key: Path | None = None
+    name: str | None = None
+
+
+def call(address: Address, method: str, text: str, tls: ClientTls, token: str | None) -> int:
     """Calls a method; prints the response, or each response of a stream, as JSON; returns the exit code.
 
-    text: the request as JSON, or a call request id alone. ca: a PEM file of CAs; None: plaintext. name: what the
-    server's certificate must be valid for, instead of the address. token: a bearer token. A failure is printed on
-    stderr with its details decoded, exit code 1. Raises WrongRequestError.
+    text: the request as JSON, or a call request id alone. token: a bearer token. A failure is printed on stderr with
+    its details decoded, exit code 1. Raises WrongRequestError.
     """
     request = _request(method, text)
     metadata = () if token is None else (("authorization", f"Bearer {token}"),)
     try:
-        with _channel(address, ca, name) as channel:
+        with _channel(address, tls) as channel:
             for response in _responses(channel, method, request, metadata):
                 write_stdout(json.dumps(MessageToDict(response), indent=2, ensure_ascii=False) + "\n")
     except grpc.RpcError as error:
@@ -60,17 +75,30 @@ def _request(method: str, text: str) -> Message:
         raise WrongRequestError(f"no {message.DESCRIPTOR.name} in JSON: {error}") from None
 
 
-def _channel(address: Address, ca: Path | None, name: str | None) -> grpc.Channel:
+def _channel(address: Address, tls: ClientTls) -> grpc.Channel:
     options: list[tuple[str, Any]] = [("grpc.enable_http_proxy", 0)]
-    if ca is None:
+    if (tls.certificate is None) != (tls.key is None):
+        raise WrongRequestError("--cert, --key: set both or neither")
+    if tls.ca is None:
+        if tls.certificate is not None:
+            raise WrongRequestError("--cert, --key: need --cacert, else the connection is plaintext")
         return grpc.insecure_channel(str(address), options)
-    if name is not None:
-        options.append(("grpc.ssl_target_name_override", name))
+    if tls.name is not None:
+        options.append(("grpc.ssl_target_name_override", tls.name))
+    return grpc.secure_channel(str(address), _credentials(tls.ca, tls), options)
+
+
+def _credentials(ca: Path, tls: ClientTls) -> grpc.ChannelCredentials:
+    """Tries the files with OpenSSL first: of broken ones grpc only logs that a handshake failed."""
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     try:
-        trusted = ca.read_bytes()
-    except OSError:
-        raise WrongRequestError("--cacert: cannot be read") from None
-    return grpc.secure_channel(str(address), grpc.ssl_channel_credentials(trusted), options)
+        load_authorities(context, ca, "--cacert")
+        if tls.certificate is None or tls.key is None:
+            return grpc.ssl_channel_credentials(ca.read_bytes())
+        load_pair(context, tls.certificate, tls.key, ("--cert", "--key"))
+        return grpc.ssl_channel_credentials(ca.read_bytes(), tls.key.read_bytes(), tls.certificate.read_bytes())
+    except BrokenFileError as error:
+        raise WrongRequestError(str(error)) from None
 
 
 def _responses(

@@ -4,10 +4,13 @@ import json
 import subprocess
 import sys
 from asyncio import to_thread
+from pathlib import Path
 
 import pytest
 
 from server.app import Gateway
+from testkit.certificate_authority import DNS, URI, Pki
+from testkit.gateway import started
 from testkit.scripted_vendor import RESULT_ID, ScriptedVendor, failed, send, with_status
 from testkit.server_process import ROOT, clean_environment
 
@@ -62,6 +65,15 @@ async def test_an_error_is_decoded_on_stderr(gateway: Gateway, vendor: ScriptedV
         pytest.param(
             ("--cacert", "/no/such", "GetCallRequestResult", RESULT_ID), "--cacert: cannot be read", id="no-ca"
         ),
+        pytest.param(
+            ("--cacert", __file__, "GetCallRequestResult", RESULT_ID), "--cacert: holds no certificates", id="no-pem"
+        ),
+        pytest.param(
+            ("--cert", __file__, "--key", __file__, "GetCallRequestResult", RESULT_ID),
+            "--cert, --key: need --cacert",
+            id="certificate-in-plaintext",
+        ),
+        pytest.param(("--key", __file__, "GetCallRequestResult", RESULT_ID), "--cert, --key: set both", id="key-alone"),
     ],
 )
 async def test_what_cannot_be_sent(gateway: Gateway, arguments: tuple[str, ...], expected: str) -> None:
@@ -69,3 +81,21 @@ async def test_what_cannot_be_sent(gateway: Gateway, arguments: tuple[str, ...],
     ended = await _call(gateway, *arguments)
     assert ended.returncode == 2
     assert ended.stderr.startswith(expected)
+
+
+async def test_a_gateway_that_asks_for_certificates_is_called_with_one(tmp_path: Path, vendor: ScriptedVendor) -> None:
+    """The runbook's calls work with mutual TLS, too; a key of another certificate is named before anything is sent."""
+    pki = Pki(tmp_path)
+    certificate, key, trusted = tmp_path / "desk.pem", tmp_path / "desk.key", ("--cacert", str(pki.client_ca))
+    pki.authority.issue(URI("spiffe://example.com/booking-desk")).write(certificate, key)
+    other = tmp_path / "other.key"
+    pki.authority.issue(DNS("other.example")).write(tmp_path / "other.pem", other)
+    request = ("--name", "localhost", "GetCallRequestResult", RESULT_ID)
+    async with started(vendor.url, **pki.settings()) as gateway:
+        ended = await _call(gateway, *trusted, "--cert", str(certificate), "--key", str(key), *request)
+        assert (ended.returncode, ended.stderr) == (0, "")
+        assert json.loads(ended.stdout)["callRequestResult"]["callRequestId"] == RESULT_ID
+        ended = await _call(gateway, *trusted, *request)
+        assert (ended.returncode, json.loads(ended.stderr)["code"]) == (1, "UNAVAILABLE")
+        ended = await _call(gateway, *trusted, "--cert", str(certificate), "--key", str(other), *request)
+        assert (ended.returncode, ended.stderr) == (2, "--cert, --key: the key is not that of the certificate\n")

@@ -43,6 +43,8 @@ def _add_call(call: argparse.ArgumentParser) -> None:
     call.add_argument("request", help="in JSON, or a call request id alone")
     call.add_argument("--address", type=_address, default=parse_address("127.0.0.1:50051"), help="%(default)s")
     call.add_argument("--cacert", type=Path, help="PEM file of the server's CA, or its own certificate; else plaintext")
+    call.add_argument("--cert", type=Path, help="PEM file of your certificate, where GATEWAY_TLS_CLIENT_CA is set")
+    call.add_argument("--key", type=Path, help="PEM file of its key")
     call.add_argument("--name", help="what the server's certificate is valid for, if that is not the address")
     call.add_argument("--token", help="a bearer token; other users of this machine can see it in the list of processes")
 

@@ -79,11 +79,12 @@ def _examine(*, as_json: bool) -> int:
 
 def _call(options: argparse.Namespace) -> int:
     """Runs call; returns its exit code."""
-    from ..call import WrongRequestError, call
+    from ..call import ClientTls, WrongRequestError, call
 
     unblock_signals()
     try:
-        return call(options.address, options.method, options.request, options.cacert, options.name, options.token)
+        tls = ClientTls(options.cacert, options.cert, options.key, options.name)
+        return call(options.address, options.method, options.request, tls, options.token)
     except WrongRequestError as error:
         write_stderr(f"{error}\n")
         return WRONG_SETTINGS
