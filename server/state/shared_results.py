@@ -89,6 +89,8 @@ class SharedResults:
                 except EngineError:
                     return OwnResult(await ask_vendor(), 0)
                 kind, moment = taken[0], int(taken[1])
+                # Should its clock have been set back, what it stores from now on is from after the outage all the same.
+                self._not_before = min(self._not_before, moment)
                 if kind == b"wait":
                     # Who waits for a read that began before it came takes part in it, as within one process.
                     asked = min(asked or moment, int(taken[2]))

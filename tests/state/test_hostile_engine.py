@@ -83,6 +83,18 @@ async def test_a_change_that_is_refused_keeps_no_engine_down(valkey: EngineProce
         assert one.is_up
 
 
+async def test_an_engine_whose_clock_is_set_back_is_trusted_all_the_same(valkey: EngineProcess) -> None:
+    """By an hour, after it was back: else what it stores would count as from before its outage for an hour."""
+    vendor = CountingVendor()
+    async with replica(valkey.url, vendor) as one, replica(valkey.url, vendor) as other:
+        for each in (one, other):
+            each.state.results._not_before += 3_600_000  # noqa: SLF001 (as if it had been an hour later then)
+            await each.read("1" * 16)  # notices it
+        await one.read()
+        await one.read("0" * 16)  # behind what it stored, in its queue
+        assert await other.read() == await one.read() == f"{ID} 1".encode()
+
+
 async def test_a_server_that_is_only_a_replica_counts_as_down(valkey: EngineProcess) -> None:
     """It answers PING, and takes no lease: to use it would have everything read again and again, without end."""
     async with replica(valkey.url, CountingVendor()) as one:
