@@ -11,6 +11,7 @@ import uvloop
 from ..observability.log_writer import LogWriter
 from ..observability.logs import configure_logs, get_log
 from ..process.descriptors import raise_open_files_limit
+from ..process.ending import then_exit
 from ..process.signal_mask import block_signals, unblock_signals
 from ..process.standard_streams import discard_unwritten, show_any_character, write_stderr
 from ..settings import CannotListenError, Settings, SettingsError, load_settings, tune_grpc, unused_settings
@@ -57,7 +58,8 @@ def _run(options: argparse.Namespace, settings: Settings) -> int:
     raise_open_files_limit()
     logs = ProcessLog(settings, LogWriter(1))
     try:
-        code: int = uvloop.run(_command(options, settings, logs))
+        work = then_exit(_command(options, settings, logs), lambda: logs.writer.close(LOG_CLOSE_TIMEOUT))
+        code: int = uvloop.run(work)
         return code
     finally:
         logs.writer.close(LOG_CLOSE_TIMEOUT)
@@ -71,7 +73,7 @@ def _examine(*, as_json: bool) -> int:
     unblock_signals()
     configure_logs("error", console=False, sink=_Nowhere())
     try:
-        code: int = uvloop.run(report(examine(), as_json=as_json))
+        code: int = uvloop.run(then_exit(report(examine(), as_json=as_json)))
     except (BrokenPipeError, KeyboardInterrupt):  # nobody waits for the rest
         return 1
     return code

@@ -98,17 +98,20 @@ async def _name(vendor: Vendor, url: str) -> Finding:
         host, setting = vendor.proxy.host, "GATEWAY_VENDOR_PROXY"
     elif url != vendor.url:
         setting = "GATEWAY_VENDOR_TOKEN_URL"
-    found = {}
+    found, silent = {}, False
     for family, label in ((socket.AF_INET, "IPv4"), (socket.AF_INET6, "IPv6")):
         try:
             async with asyncio.timeout(vendor.connect_timeout):
                 loop = asyncio.get_running_loop()
                 addresses = await loop.getaddrinfo(host, None, family=family, type=socket.SOCK_STREAM)
             found[label] = [str(address[0]) for *_, address in addresses]
-        except (OSError, UnicodeError):  # TimeoutError is an OSError
+        except (OSError, UnicodeError) as error:
             found[label] = []
+            silent = silent or isinstance(error, TimeoutError)
     if not any(found.values()):
-        return Finding.failed("name", f"{setting}: {host} cannot be resolved: compare it, and this machine's DNS")
+        silence = f"is not resolved within {vendor.connect_timeout:g} s by any name server"
+        why = silence if silent else "cannot be resolved"
+        return Finding.failed("name", f"{setting}: {host} {why}: compare it, and this machine's DNS")
     listed = [f"{label} {', '.join(addresses) or 'none'}" for label, addresses in found.items()]
     return Finding.ok("name", f"{host}: {'; '.join(listed)}")
 
