@@ -291,7 +291,7 @@ class Gateway:
         try:
             from .state.opening import open_state  # its libraries are an extra
         except ImportError:
-            raise SettingsError(["GATEWAY_STATE_URL: needs the extra `state` of call-request-gateway"]) from None
+            raise SettingsError([needs_extra("GATEWAY_STATE_URL", "state")]) from None
         metrics.state_up(False)
         state = await stack.enter_async_context(open_state(self._settings, results, metrics.state_up, is_answer))
         results.share(state.results)

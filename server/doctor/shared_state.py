@@ -4,6 +4,10 @@ from ..settings import Settings, SettingsError, needs_extra
 from .finding import Finding
 
 CHECK = "shared state"
+_WRONG_POLICIES = {
+    "noeviction": "it stores nothing more",
+    "volatile-ttl": "it evicts leases first, so that readers no longer wait for each other",
+}
 
 
 async def check_shared_state(settings: Settings) -> list[Finding]:
@@ -20,9 +24,8 @@ async def check_shared_state(settings: Settings) -> list[Finding]:
         return [Finding.failed(CHECK, line) for line in error.lines]
     except EngineFailedError as error:
         return [Finding.failed(CHECK, f"GATEWAY_STATE_URL: {error.why}: compare address, user, password and CA")]
-    if facts.is_bounded and facts.policy == "noeviction":
-        text = "with maxmemory and maxmemory-policy noeviction it stores nothing more once it is full: set volatile-ttl"
-        return [Finding.failed(CHECK, text)]
-    protection = f"results encrypted, {facts.keys} keys" if facts.keys else "results not encrypted"
+    if facts.is_bounded and (why := _WRONG_POLICIES.get(facts.policy)):
+        return [Finding.failed(CHECK, f"maxmemory-policy {facts.policy}: once it is full, {why}: set volatile-lru")]
+    protection = f"results encrypted, keys: {facts.keys}" if facts.keys else "results not encrypted"
     way = "on this machine" if facts.is_local else "by TLS" if facts.tls else "without TLS"
     return [Finding.ok(CHECK, f"{facts.version}, {way}, maxmemory-policy {facts.policy}, {protection}")]

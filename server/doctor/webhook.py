@@ -17,8 +17,8 @@ def check_webhook(settings: Settings) -> list[Finding]:
     except SettingsError as error:
         return [Finding.failed(CHECK, line) for line in error.lines]
     ways = [
-        *([f"{len(rules.secrets)} secrets of signatures"] if rules.secrets else []),
-        *([f"{len(rules.tokens)} tokens"] if rules.tokens else []),
+        *([f"signatures (secrets: {len(rules.secrets)})"] if rules.secrets else []),
+        *([f"tokens ({len(rules.tokens)})"] if rules.tokens else []),
         *(["a user and a password"] if rules.basic else []),
         *(["certificates"] if rules.certificate else []),
         *(["anybody"] if rules.unsigned else []),

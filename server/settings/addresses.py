@@ -16,8 +16,14 @@ class SettingsError(Exception):
 
 
 def needs_extra(name: str, extra: str) -> str:
-    """The line for a setting whose libraries are not installed."""
-    return f"{name}: needs the extra: pip install 'call-request-gateway[{extra}]'"
+    """The line for a setting whose libraries are not installed.
+
+    Of a wheel, not of a name: whoever registers the name in a public index would be run.
+    """
+    return (
+        f"{name}: needs the extra `{extra}`: pip install '<the wheel>[{extra}]', "
+        "or in a clone: .venv/bin/pip install -r requirements/image.txt"
+    )
 
 
 class CannotListenError(SettingsError):

@@ -12,7 +12,7 @@ from server.doctor.finding import Finding
 from server.doctor.shared_state import CHECK, check_shared_state
 from testkit.engine import EngineProcess, engine
 from testkit.gateway import settings_for
-from testkit.server_process import free_ports
+from testkit.server_process import ROOT, free_ports
 
 from .findings import PASSWORD, text_of
 
@@ -35,7 +35,7 @@ async def test_an_engine_that_is_well(valkey: EngineProcess) -> None:
     """Its version, the way to it, its policy, and whether results are encrypted."""
     text = text_of(await _of(valkey.url, state_keys=KEYS), CHECK, "ok")
     assert text.startswith("Valkey 9")
-    assert text.endswith("on this machine, maxmemory-policy noeviction, results encrypted, 1 keys")
+    assert text.endswith("on this machine, maxmemory-policy noeviction, results encrypted, keys: 1")
     assert "not encrypted" in text_of(await _of(valkey.url), CHECK, "ok")
 
 
@@ -46,11 +46,16 @@ async def test_no_engine_is_nothing_to_check() -> None:
 
 
 async def test_an_engine_that_is_full_one_day(valkey: EngineProcess) -> None:
-    """With a bound and without eviction; with eviction all is well."""
+    """With a bound it must evict, and not what readers wait by. The advice is what docs/state.md says."""
     valkey.command("CONFIG", "SET", "maxmemory", "100mb")
-    assert "set volatile-ttl" in text_of(await _of(valkey.url), CHECK, "failed")
-    valkey.command("CONFIG", "SET", "maxmemory-policy", "volatile-ttl")
-    assert "maxmemory-policy volatile-ttl" in text_of(await _of(valkey.url), CHECK, "ok")
+    for policy, why in (("noeviction", "stores nothing more"), ("volatile-ttl", "evicts leases first")):
+        valkey.command("CONFIG", "SET", "maxmemory-policy", policy)
+        text = text_of(await _of(valkey.url), CHECK, "failed")
+        assert why in text
+        assert text.endswith("set volatile-lru")
+    assert "maxmemory-policy volatile-lru" in (ROOT / "docs/state.md").read_text()
+    valkey.command("CONFIG", "SET", "maxmemory-policy", "volatile-lru")
+    assert "maxmemory-policy volatile-lru" in text_of(await _of(valkey.url), CHECK, "ok")
 
 
 async def test_an_engine_that_is_not_there_or_silent(valkey: EngineProcess) -> None:

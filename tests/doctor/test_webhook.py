@@ -26,7 +26,7 @@ def test_the_ways_to_know_senders_are_listed() -> None:
     """Without any of their secrets."""
     ways = {"webhook_secrets": SIGNED, "webhook_basic": SecretStr(f"user:{PASSWORD}"), "webhook_allow_unsigned": True}
     text = _text("ok", webhook_listen="127.0.0.1:0", **ways)
-    assert text == "plaintext; knows senders by 1 secrets of signatures, a user and a password, anybody"
+    assert text == "plaintext; knows senders by signatures (secrets: 1), a user and a password, anybody"
 
 
 @pytest.mark.parametrize(

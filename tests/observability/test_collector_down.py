@@ -49,16 +49,25 @@ async def test_without_traces_none_are_dropped(gateway: Gateway) -> None:
 
 
 @pytest.mark.parametrize("command", ["serve", "serve --workers 2"])
-def test_without_the_extra_the_start_ends_with_what_to_install(tmp_path: Path, command: str) -> None:
-    """One line and exit code 2."""
-    (tmp_path / "opentelemetry").mkdir()
-    (tmp_path / "opentelemetry/__init__.py").write_text("raise ImportError('not installed')")
+@pytest.mark.parametrize(
+    ("extra", "library", "setting", "value"),
+    [
+        pytest.param("tracing", "opentelemetry", "OTLP_ENDPOINT", "http://127.0.0.1:4317", id="tracing"),
+        pytest.param("state", "redis", "STATE_URL", "redis://127.0.0.1:1", id="state"),
+    ],
+)
+def test_without_the_extra_the_start_ends_with_what_to_install(
+    tmp_path: Path, command: str, extra: str, library: str, setting: str, value: str
+) -> None:
+    """One line and exit code 2. It names no package of an index: that name belongs to nobody there."""
+    (tmp_path / library).mkdir()
+    (tmp_path / library / "__init__.py").write_text("raise ImportError('not installed')")
     listen, metrics, sandbox = free_ports(3)
     environment = gateway_environment(
         LISTEN=f"127.0.0.1:{listen}",
         METRICS_LISTEN=f"127.0.0.1:{metrics}",
         SANDBOX_LISTEN=f"127.0.0.1:{sandbox}",
-        OTLP_ENDPOINT="http://127.0.0.1:4317",
+        **{setting: value},
     )
     ended = subprocess.run(
         [sys.executable, "-m", "server", *command.split()],
@@ -69,8 +78,8 @@ def test_without_the_extra_the_start_ends_with_what_to_install(tmp_path: Path, c
         timeout=55,
         check=False,
     )
-    line = "GATEWAY_OTLP_ENDPOINT: needs the extra: pip install 'call-request-gateway[tracing]'\n"
-    assert (ended.returncode, ended.stderr) == (2, line)
+    line = f"GATEWAY_{setting}: needs the extra `{extra}`: pip install '<the wheel>[{extra}]', or in a clone: "
+    assert (ended.returncode, ended.stderr) == (2, f"{line}.venv/bin/pip install -r requirements/image.txt\n")
 
 
 async def test_doctor_says_whether_the_collector_takes_traces(unused: str) -> None:
