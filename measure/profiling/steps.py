@@ -52,6 +52,7 @@ MODULES: dict[str, str | None] = {
     "process": REST,
     "app": REST,
     "reloading": REST,
+    "files": REST,
     "certificate_end": REST,
     # The event loop is run from here.
     "__main__": None,
