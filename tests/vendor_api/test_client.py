@@ -8,8 +8,8 @@ from contextlib import AsyncExitStack
 from typing import TYPE_CHECKING
 from urllib.parse import parse_qs
 
-import httpx
 import grpc
+import httpx
 import pytest
 import trustme
 from pydantic import SecretStr
