@@ -5,13 +5,15 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
-from redis.exceptions import AuthenticationError, NoPermissionError, RedisError
+from redis.exceptions import AuthenticationError, NoPermissionError, OutOfMemoryError, ReadOnlyError, RedisError
 
 from ..settings import Settings
 from .connecting import StateUrl, client_factory, parse_state_url
 from .connection import FAILURES
 from .encryption import parse_keys
+from .keys import CHANNEL
 from .opening import open_state
+from .scripts import DOCTOR
 
 TIMEOUT = 3.0
 """Seconds for all questions."""
@@ -52,12 +54,16 @@ async def ask_engine(settings: Settings) -> EngineFacts:
     try:
         async with asyncio.timeout(TIMEOUT):
             await client.ping()
-            await client.execute_command("EVAL", "return 1", 1, "cr:doctor")
+            await client.execute_command("EVAL", DOCTOR.text, 1, "cr:doctor", CHANNEL)
             facts = await _information(client, url)
     except AuthenticationError:
         raise EngineFailedError("it refuses the user and the password") from None
     except NoPermissionError:
         raise EngineFailedError("the user lacks rights") from None
+    except ReadOnlyError:
+        raise EngineFailedError("it is a replica, which takes no writes") from None
+    except OutOfMemoryError:
+        raise EngineFailedError("it is full, and stores nothing more") from None
     except FAILURES as error:
         raise EngineFailedError(_why(error)) from None
     finally:
@@ -86,6 +92,8 @@ def _version(facts: dict[str, Any]) -> str:
 
 
 def _why(error: BaseException) -> str:
+    if "ACL failure in script" in str(error):  # of a command in it; NoPermissionError is of EVAL and the keys
+        return "the user lacks rights"
     cause: BaseException | None = error
     while cause is not None:  # TLS's check stands behind redis-py's own error
         if type(cause).__name__ == "SSLCertVerificationError":

@@ -5,7 +5,7 @@ from collections.abc import Callable
 from contextlib import suppress
 from typing import Any, Self
 
-from ..observability.logs import get_log
+from ..observability.outage_log import OutageLog
 from .connecting import Client
 from .connection import FAILURES
 from .keys import CHANNEL
@@ -44,6 +44,7 @@ class Subscriber:
         self._received = received
         self._missed = missed
         self._subscribed = subscribed
+        self._losses = OutageLog("the channel of the shared state is lost", resolved="")  # it may be lost each second
         self.is_subscribed = False
 
     async def __aenter__(self) -> Self:
@@ -63,7 +64,7 @@ class Subscriber:
                 await self._subscription(client)
             except FAILURES as failure:
                 if self.is_subscribed:
-                    get_log().warning("the channel of the shared state is lost", error=type(failure).__name__)
+                    self._losses.occurred(type(failure).__name__)
             finally:
                 self._become(subscribed=False)
                 if client is not None:

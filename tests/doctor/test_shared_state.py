@@ -17,7 +17,10 @@ from testkit.server_process import ROOT, free_ports
 from .findings import PASSWORD, text_of
 
 KEYS = SecretStr(base64.b64encode(bytes(32)).decode())
-RIGHTS = ["+evalsha", "+eval", "+ping", "+client|setinfo", "+client|setname", "~cr:*", "&cr:c"]
+_STATE = (ROOT / "docs" / "state.md").read_text("utf-8")
+RIGHTS = _STATE.partition("~cr:* ")[2].partition("```")[0].split()
+UNNOTICED = {"&cr:c", "+evalsha", "+subscribe", "+client|setinfo", "+client|setname"}
+"""Rights whose lack the doctor does not notice: it evaluates, subscribes to nothing, and gives no name."""
 
 
 @pytest.fixture
@@ -58,6 +61,15 @@ async def test_an_engine_that_is_full_one_day(valkey: EngineProcess) -> None:
     assert "maxmemory-policy volatile-lru" in text_of(await _of(valkey.url), CHECK, "ok")
 
 
+async def test_an_engine_that_takes_no_writes(valkey: EngineProcess) -> None:
+    """A replica, and one that is full."""
+    valkey.command("REPLICAOF", "127.0.0.1", 1)
+    assert "a replica" in text_of(await _of(valkey.url), CHECK, "failed")
+    valkey.command("REPLICAOF", "NO", "ONE")
+    valkey.command("CONFIG", "SET", "maxmemory", 1)
+    assert "full" in text_of(await _of(valkey.url), CHECK, "failed")
+
+
 async def test_an_engine_that_is_not_there_or_silent(valkey: EngineProcess) -> None:
     """Both are reported within seconds."""
     (closed,) = free_ports(1)
@@ -69,12 +81,17 @@ async def test_an_engine_that_is_not_there_or_silent(valkey: EngineProcess) -> N
 
 async def test_users_of_the_engine(valkey: EngineProcess) -> None:
     """A wrong password, a user without rights, and one with the documented rights, who may not ask for the version."""
-    valkey.command("ACL", "SETUSER", "gateway", "on", f">{PASSWORD}", *RIGHTS)
+    valkey.command("ACL", "SETUSER", "gateway", "on", f">{PASSWORD}", "~cr:*", *RIGHTS)
     valkey.command("ACL", "SETUSER", "poor", "on", f">{PASSWORD}", "+ping")
     host = f"127.0.0.1:{valkey.port}"
     assert "refuses the user" in text_of(await _of(f"redis://gateway:wrong@{host}"), CHECK, "failed")
     assert "lacks rights" in text_of(await _of(f"redis://poor:{PASSWORD}@{host}"), CHECK, "failed")
     assert "unknown version" in text_of(await _of(f"redis://gateway:{PASSWORD}@{host}"), CHECK, "ok")
+    for right in RIGHTS:
+        if right not in UNNOTICED:
+            valkey.command("ACL", "SETUSER", "gateway", right.replace("+", "-"))
+            assert "lacks rights" in text_of(await _of(f"redis://gateway:{PASSWORD}@{host}"), CHECK, "failed"), right
+            valkey.command("ACL", "SETUSER", "gateway", right)
 
 
 async def test_tls_to_an_engine_that_has_none(valkey: EngineProcess, tmp_path: Path) -> None:
