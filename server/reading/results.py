@@ -140,8 +140,12 @@ class Results:
         if message.kind == "released":
             return
         known = self._cache.get(message.call_request_id)
+        if known is not None and known.final:
+            if message.kind == "final" and message.t > known.t > 0:  # the vendor has pushed another one
+                self._published.published(message.call_request_id, final=True)
+            return
         # A push has whole seconds, so that a final one may look older than what it replaces.
-        if known is not None and (known.final or (known.t >= message.t > 0 and message.kind != "final")):
+        if known is not None and known.t >= message.t > 0 and message.kind != "final":
             return
         if message.kind == "changed":
             self._forget(message.call_request_id)
@@ -184,8 +188,8 @@ class Results:
 
     def _store_fetched(self, call_request_id: str, reading: Reading) -> None:
         known = self._cache.get(call_request_id)
-        if known is not None and (known.final or not reading.final):
-            return  # it was read since the publication, which had removed the older one
+        if known is not None and (known.final, known.t) >= (reading.final, reading.t):
+            return  # it was read since the publication
         self._metrics.read("state")
         self._store(call_request_id, reading)
 

@@ -340,3 +340,30 @@ async def test_a_final_push_is_as_young_as_its_arrival(vendor: ScriptedVendor) -
             reply = await client.GetCallRequestResult(request, timeout=5)
             assert reply.call_request_result.outcome.outcome_summary == kept
     assert vendor.requests("result") == []
+
+
+async def test_of_two_final_pushes_the_one_that_occurred_later_is_given_by_all_processes(
+    vendor: ScriptedVendor,
+) -> None:
+    """By those, too, that have already given the other one; whichever of them takes the push, and in any order."""
+    request = GetCallRequestResultRequest(call_request_id=RESULT_ID)
+    (port,) = free_ports(1)
+    with engine(port) as valkey:
+        async with (
+            gateway_of(vendor, state_url=valkey.url) as one,
+            gateway_of(vendor, state_url=valkey.url) as other,
+            connected(one) as client,
+            connected(other) as other_client,
+            asyncio.timeout(50),
+        ):
+            while "state_up 1.0" not in await metrics_of(one) or "state_up 1.0" not in await metrics_of(other):  # noqa: ASYNC110
+                await asyncio.sleep(0.02)
+            for number, (minutes, kept) in enumerate([(900, "0"), (800, "1"), (850, "1"), (700, "3")]):
+                data = {"callRequestId": RESULT_ID, "callRequestStatus": "COMPLETED", "outcomeSummary": str(number)}
+                body = event(f"evt-{number}", occurred=minutes * 60, data=data)
+                assert await post(other if number % 2 else one, body) == 200
+                await asyncio.sleep(0.3)
+                for each in (client, other_client):
+                    reply = await each.GetCallRequestResult(request, timeout=5)
+                    assert reply.call_request_result.outcome.outcome_summary == kept
+    assert vendor.requests("result") == []
