@@ -14,7 +14,7 @@ from ..process.descriptors import raise_open_files_limit
 from ..process.ending import then_exit
 from ..process.signal_mask import block_signals, unblock_signals
 from ..process.standard_streams import discard_unwritten, show_any_character, write_stderr
-from ..settings import CannotListenError, Settings, SettingsError, load_settings, tune_grpc, unused_settings
+from ..settings import Settings, SettingsError, load_settings, tune_grpc, unused_settings
 from .arguments import parse_arguments
 from .process_log import LOG_CLOSE_TIMEOUT, ProcessLog
 from .serving import play_vendor, serve, supervise
@@ -43,8 +43,8 @@ def main() -> None:
             sys.exit(1 if failure else 0)
         try:
             sys.exit(_run(options, settings))
-        except CannotListenError as error:
-            raise _all_that_fail(error, settings) if options.command == "serve" else error from None
+        except SettingsError as error:
+            raise _all_that_fail(error, settings, options.command) from None
     except SettingsError as error:
         write_stderr("".join(f"{line}\n" for line in error.lines))
         sys.exit(WRONG_SETTINGS)
@@ -96,13 +96,24 @@ def _call(options: argparse.Namespace) -> int:
         return 0 if error.errno == errno.EPIPE else 1
 
 
-def _all_that_fail(error: CannotListenError, settings: Settings) -> SettingsError:
-    """The same with a line for every other address that cannot be listened on: one is not found after the other."""
-    from ..observability.listening import addresses_that_fail
+def _all_that_fail(error: SettingsError, settings: Settings, command: str) -> SettingsError:
+    """The same with a line for everything else that would end the start: one is not found after the other."""
+    lines: list[str] = []
+    if command in ("serve", "worker"):
+        from ..doctor.start import wrong_files_and_rules
 
-    named = {line.partition(":")[0] for line in error.lines}
-    more = [line for line in addresses_that_fail(settings).values() if line.partition(":")[0] not in named]
-    return SettingsError([*error.lines, *more])
+        lines += wrong_files_and_rules(settings)
+    if command == "serve":  # a worker's are the supervisor's
+        from ..observability.listening import addresses_that_fail
+
+        lines += addresses_that_fail(settings).values()
+    named = {name for line in error.lines for name in _names_in(line)}
+    return SettingsError([*error.lines, *(line for line in lines if named.isdisjoint(_names_in(line)))])
+
+
+def _names_in(line: str) -> list[str]:
+    """The settings that a line is about."""
+    return line.partition(":")[0].split(", ")
 
 
 class _Nowhere:

@@ -67,6 +67,19 @@ def _may_be_filled_by_all(folder: Path) -> bool:
 
 def check_certificates(settings: Settings, now: Callable[[], float] = time.time) -> Iterator[Finding]:
     """The days that are left of each certificate, and whether pairs fit. now: seconds since 1970."""
+    broken = broken_certificates(settings)
+    yield from (Finding.failed("certificates", line) for line in broken)
+    paths = {name: path for name in CERTIFICATES if (path := getattr(settings, name)) is not None}
+    for name, path in paths.items():
+        setting = f"{PREFIX}{name.upper()}"
+        if not any(setting in line for line in broken):
+            yield _dates(setting, path, now())
+    if not paths:
+        yield Finding.skipped("certificates", "no setting names any")
+
+
+def broken_certificates(settings: Settings) -> list[str]:
+    """A line for each file of certificates that cannot be used, those of the webhook and of the engine aside."""
     broken: list[str] = []
     if settings.tls_certificate is not None and settings.tls_key is not None:
         try:
@@ -77,14 +90,7 @@ def check_certificates(settings: Settings, now: Callable[[], float] = time.time)
         TlsFiles(settings.vendor_ca, settings.vendor_certificate, settings.vendor_key).load()
     except BrokenFileError as error:
         broken.append(str(error))
-    yield from (Finding.failed("certificates", line) for line in broken)
-    paths = {name: path for name in CERTIFICATES if (path := getattr(settings, name)) is not None}
-    for name, path in paths.items():
-        setting = f"{PREFIX}{name.upper()}"
-        if not any(setting in line for line in broken):
-            yield _dates(setting, path, now())
-    if not paths:
-        yield Finding.skipped("certificates", "no setting names any")
+    return broken
 
 
 def _dates(setting: str, path: Path, now: float) -> Finding:

@@ -10,6 +10,21 @@ _WRONG_POLICIES = {
 }
 
 
+def wrong_state_settings(settings: Settings) -> list[str]:
+    """A line for each setting of the state that is wrong; the engine is not asked."""
+    if settings.state_url is None or settings.state_url.get_secret_value() == "memory://":
+        return []
+    try:
+        from ..state.probe import check_settings
+    except ImportError:
+        return [needs_extra("GATEWAY_STATE_URL", "state")]
+    try:
+        check_settings(settings)
+    except SettingsError as error:
+        return error.lines
+    return []
+
+
 async def check_shared_state(settings: Settings) -> list[Finding]:
     """One finding for the engine, or one for each wrong setting."""
     if settings.state_url is None or settings.state_url.get_secret_value() == "memory://":

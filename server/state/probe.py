@@ -43,10 +43,14 @@ class EngineFacts:
     tls: bool
 
 
+def check_settings(settings: Settings) -> None:
+    """Raises SettingsError, a line for each that is wrong."""
+    open_state(settings, _Nobody(), lambda _: None)  # it is not entered
+
+
 async def ask_engine(settings: Settings) -> EngineFacts:
     """Connects, PINGs, runs a script, and asks for version and policy. Raises SettingsError, EngineFailedError."""
-    # It is not entered: only its settings are checked.
-    open_state(settings, _Nobody(), lambda _: None)
+    check_settings(settings)
     assert settings.state_url is not None
     url = parse_state_url(settings.state_url.get_secret_value())
     keys = parse_keys(settings.state_keys.get_secret_value()) if settings.state_keys else []

@@ -175,6 +175,32 @@ def test_errors_name_no_command_that_people_do_not_use() -> None:
     assert "worker" not in ended.stderr.replace("wroker", "")
 
 
+@pytest.mark.parametrize("workers", [1, 2])
+def test_all_files_and_rules_that_are_wrong_are_named_at_once(tmp_path: Path, workers: int) -> None:
+    """Nobody mends one after the other, start by start; each has one line."""
+    (garbage := tmp_path / "garbage").write_text("garbage")
+    ended = commanded(
+        "serve",
+        WORKERS=workers,
+        VENDOR_CA=garbage,
+        TLS_CERTIFICATE=garbage,
+        TLS_KEY=garbage,
+        CALLERS=garbage,
+        WEBHOOK_LISTEN="127.0.0.1:0",
+        WEBHOOK_BASIC="user",
+        STATE_URL="redis://127.0.0.1:1",
+        STATE_KEYS="short",
+    )
+    assert ended.returncode == 2
+    assert sorted(line.partition(":")[0] for line in ended.stderr.splitlines()) == [
+        "GATEWAY_CALLERS",
+        "GATEWAY_STATE_KEYS",
+        "GATEWAY_TLS_CERTIFICATE",
+        "GATEWAY_VENDOR_CA",
+        "GATEWAY_WEBHOOK_BASIC",
+    ]
+
+
 def test_all_ports_that_are_taken_are_named_at_once() -> None:
     """Nobody sets one port after the other; what takes a free one stands beside each."""
     with ExitStack() as opened:
