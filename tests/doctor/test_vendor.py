@@ -117,6 +117,7 @@ async def test_a_proxy_that_cannot_reach_the_vendor() -> None:
 @pytest.mark.parametrize(
     ("answer", "expected"),
     [
+        pytest.param(raw(b"HTTP/1.1 401 No\r\n\r\n"), "HTTP 401: it wants other credentials", id="401-as-tinyproxy"),
         pytest.param(raw(b"HTTP/1.1 403 No\r\n\r\n"), "HTTP 403: it does not let this host through", id="403"),
         pytest.param(raw(b"HTTP/1.1 503 No\r\n\r\n"), "HTTP 503: it cannot reach the vendor", id="503"),
         pytest.param(raw(b"HTTP/1.1 429 No\r\n\r\n"), "HTTP 429: it refuses: ask those who run it", id="429"),
