@@ -28,7 +28,7 @@ if result[3] and tonumber(result[1]) and result[1] ~= ARGV[6] then
   local young = now - arrived < (final and final_max_age or max_age)
   local waited_for = asked > 0 and t >= asked
   if (young or waited_for) and (final or t <= now) then
-    return {'value', now, result[1], result[2], result[3], string.format('%.0f', arrived)}
+    return {'value', now, result[1], result[2], result[3], arrived}
   end
 end
 
