@@ -4,11 +4,10 @@ import asyncio
 import math
 import ssl
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from contextlib import AsyncExitStack
 from functools import partial
 from itertools import product
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
 from grpc_health.v1.health_pb2_grpc import add_HealthServicer_to_server
@@ -20,6 +19,7 @@ from .cancelling.in_progress import CancelsInProgress
 from .cancelling.settled import Settled
 from .concurrency_limit import ConcurrencyLimit
 from .observability.access_log import AccessLog
+from .observability.certificate_dates import CertificateDates
 from .observability.log_level import LogLevel
 from .observability.logs import describe, get_log
 from .observability.metrics import KnownLabels, Metrics
@@ -139,6 +139,8 @@ class Gateway:
         metrics = Metrics(KNOWN_LABELS, self._lines_lost)
         if self._handshakes is not None:
             self._handshakes.on_failure = metrics.handshake_failed
+        self._dates = CertificateDates(metrics.certificates_end)
+        stack.callback(self._dates.close)
         vendor = await self._vendor(stack, metrics)
         if settings.workers == 1:
             listen, server_group = stack.enter_context(reserved_port(settings.listen)), DEFAULT_SERVERS
@@ -295,7 +297,7 @@ class Gateway:
         metrics.state_up(False)
         state = await stack.enter_async_context(open_state(self._settings, results, metrics.state_up, is_answer))
         results.share(state.results)
-        _note_ends({"GATEWAY_STATE_CA": self._settings.state_ca}, metrics)
+        self._dates.note({"GATEWAY_STATE_CA": self._settings.state_ca})
         return state.results
 
     async def _open_webhook(
@@ -317,7 +319,7 @@ class Gateway:
 
             def renew_tls(context: ssl.SSLContext) -> None:
                 webhook.renew_tls(context)
-                _note_ends(certificates, metrics)
+                self._dates.note(certificates)
 
             renew_tls(reloading.value)  # it may have changed since the port was opened
             metrics.watches_files(files.settings)
@@ -410,9 +412,9 @@ class Gateway:
         def renew_tls(context: ssl.SSLContext) -> None:
             for transport in transports:
                 transport.renew(context)
-            _note_ends(tls.certificates, metrics)
+            self._dates.note(tls.certificates)
 
-        _note_ends(tls.certificates, metrics)
+        self._dates.note(tls.certificates)
 
         watched: list[Watched[Any]] = []
         if tls.paths:
@@ -424,12 +426,3 @@ class Gateway:
         watcher = await stack.enter_async_context(FileWatcher(watched, metrics))
         self.reloads.append(watcher.reload)
         return client
-
-
-def _note_ends(files: Mapping[str, Path | None], metrics: Metrics) -> None:
-    """Sets when the certificates in these files end. files: by the settings that name them."""
-    if any(files.values()):
-        from .certificate_end import first_ends  # a gateway without certificates has no use for it
-
-        for settings, ends in first_ends(files).items():
-            metrics.certificates_end(settings, ends)

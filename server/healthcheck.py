@@ -18,7 +18,7 @@ TIMEOUT = 3.0
 
 def find_failure(settings: Settings) -> str | None:
     """Returns None when the gateway of these settings answers SERVING; else its address and what it answered."""
-    address = _reachable(settings.listen)
+    address = reachable(settings.listen)
     if settings.tls_client_ca is not None:
         return _ask_operations(settings, address)
     try:
@@ -38,7 +38,7 @@ def _ask_operations(settings: Settings, address: Address) -> str | None:
     """Asks at /ready instead: a probe has no client certificate, and the server's own is seldom one."""
     if not settings.metrics_listen:
         return f"{address}: needs GATEWAY_METRICS_LISTEN, since GATEWAY_TLS_CLIENT_CA is set"
-    operations = _reachable(settings.metrics_listen)
+    operations = reachable(settings.metrics_listen)
     try:
         connection = http.client.HTTPConnection(*operations, timeout=TIMEOUT)  # it never uses a proxy by itself
         connection.request("GET", "/ready")
@@ -49,7 +49,7 @@ def _ask_operations(settings: Settings, address: Address) -> str | None:
     return None if status == http.HTTPStatus.OK else f"{operations}: /ready answers {status}"
 
 
-def _reachable(listen: str) -> Address:
+def reachable(listen: str) -> Address:
     """An address at which this machine reaches that one: for a wildcard the loopback of either family."""
     wanted = parse_address(listen)
     if not wanted.is_wildcard:

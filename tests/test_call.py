@@ -37,6 +37,26 @@ async def test_a_response_is_json_on_stdout(gateway: Gateway, request_: str) -> 
     assert json.loads(ended.stdout)["callRequestResult"]["callRequestId"] == RESULT_ID
 
 
+async def test_the_address_is_that_of_the_gateway_s_settings(gateway: Gateway) -> None:
+    """As healthcheck takes it; whatever the other settings are. A wildcard is reached on loopback."""
+    command = [sys.executable, "-m", "server", "call", "GetCallRequestResult", RESULT_ID]
+    for listen in (str(gateway.address), f"0.0.0.0:{gateway.address[1]}"):
+        environment = clean_environment() | {"GATEWAY_LISTEN": listen, "GATEWAY_GRACE": "no number"}
+        ended = await to_thread(
+            subprocess.run, command, cwd=ROOT, env=environment, capture_output=True, text=True, timeout=50, check=False
+        )
+        assert (ended.returncode, ended.stderr) == (0, "")
+
+
+def test_an_address_of_the_settings_that_is_none() -> None:
+    """Is named as every wrong setting is, exit code 2."""
+    environment = clean_environment() | {"GATEWAY_LISTEN": "nowhere"}
+    command = [sys.executable, "-m", "server", "call", "GetCallRequestResult", RESULT_ID]
+    ended = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, timeout=50, check=False)
+    assert (ended.returncode, ended.stdout) == (2, "")
+    assert ended.stderr.startswith("GATEWAY_LISTEN: must be host:port")
+
+
 async def test_a_watch_prints_each_response(gateway: Gateway, vendor: ScriptedVendor) -> None:
     """A final result ends it."""
     vendor.answer("result", send(with_status("CANCELLED")))

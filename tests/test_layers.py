@@ -26,7 +26,6 @@ LAYERS = (
     "reloading",
     "observability",
     "concurrency_limit",
-    "certificate_end",
     "validation",
     "request_ids",
     "settings",

@@ -101,7 +101,7 @@ _TROUBLES = {
     "failing vendor": _Trouble(_failing, _each("5xx"), _each("VENDOR_FAILED"), "result_retries_total"),
     "broken vendor": _Trouble(_broken, _each("broken"), _each("VENDOR_UNAVAILABLE"), "result_retries_total"),
     "vendor down": _Trouble(_down, _each("5xx"), _each("VENDOR_UNAVAILABLE"), "result_reads_total{source=throttled}"),
-    "vendor's limit": _Trouble(_limited, _each("4xx"), _each("VENDOR_RATE_LIMITED")),
+    "vendor's limit": _Trouble(_limited, _each("429"), _each("VENDOR_RATE_LIMITED")),
     "tokens revoked": _Trouble(_revoked, _each("2xx", "4xx"), also="vendor_request_seconds_count{operation=token"),
     "our overload": _Trouble(_overloaded, _each("2xx"), _each("OVERLOADED")),
     "new words": _Trouble(_new_words, _each("2xx"), also="vendor_unrecognized_values_total{field=status}"),

@@ -33,6 +33,7 @@ def parse_arguments() -> argparse.Namespace:
     sandbox.add_argument("--listen", type=_address, default=parse_address("127.0.0.1:50080"), help="%(default)s")
     commands.add_parser("healthcheck", help="ask the gateway of these settings whether it serves; exit code 0 or 1")
     doctor = commands.add_parser("doctor", help="try what these settings need, step by step; exit code 0 or 1")
+    doctor.add_argument("--failed", action="store_true", help="only what failed, and how many did not")
     doctor.add_argument("--json", action="store_true", help="one JSON document instead of lines")
     _add_call(commands.add_parser("call", help="make one call of a gateway, for a first try; exit code 0 or 1"))
     return parser.parse_args()
@@ -41,7 +42,7 @@ def parse_arguments() -> argparse.Namespace:
 def _add_call(call: argparse.ArgumentParser) -> None:
     call.add_argument("method", help="GetCallRequestResult, CancelCallRequest or another of the service's")
     call.add_argument("request", help="in JSON, or a call request id alone")
-    call.add_argument("--address", type=_address, default=parse_address("127.0.0.1:50051"), help="%(default)s")
+    call.add_argument("--address", type=_address, help="of the gateway; as GATEWAY_LISTEN has it, unless given")
     call.add_argument("--cacert", type=Path, help="PEM file of the server's CA, or its own certificate; else plaintext")
     call.add_argument("--cert", type=Path, help="PEM file of your certificate, where GATEWAY_TLS_CLIENT_CA is set")
     call.add_argument("--key", type=Path, help="PEM file of its key")

@@ -14,7 +14,14 @@ from ..process.descriptors import raise_open_files_limit
 from ..process.ending import then_exit
 from ..process.signal_mask import block_signals, unblock_signals
 from ..process.standard_streams import discard_unwritten, show_any_character, write_stderr
-from ..settings import Settings, SettingsError, load_settings, tune_grpc, unused_settings
+from ..settings import (
+    Settings,
+    SettingsError,
+    load_settings,
+    own_address,
+    tune_grpc,
+    unused_settings,
+)
 from .arguments import parse_arguments
 from .process_log import LOG_CLOSE_TIMEOUT, ProcessLog
 from .serving import play_vendor, serve, supervise
@@ -30,7 +37,7 @@ def main() -> None:
     tune_grpc()
     try:
         if options.command == "doctor":
-            sys.exit(_examine(as_json=options.json))
+            sys.exit(_examine(as_json=options.json, only_failed=options.failed))
         if options.command == "call":
             sys.exit(_call(options))
         settings = load_settings(getattr(options, "workers", None))
@@ -65,7 +72,7 @@ def _run(options: argparse.Namespace, settings: Settings) -> int:
         logs.writer.close(LOG_CLOSE_TIMEOUT)
 
 
-def _examine(*, as_json: bool) -> int:
+def _examine(*, as_json: bool, only_failed: bool) -> int:
     """Runs doctor; returns its exit code. Only its findings are written: nothing is logged."""
     from ..doctor.examination import examine
     from ..doctor.report import report
@@ -73,7 +80,7 @@ def _examine(*, as_json: bool) -> int:
     unblock_signals()
     configure_logs("error", console=False, sink=_Nowhere())
     try:
-        code: int = uvloop.run(then_exit(report(examine(), as_json=as_json)))
+        code: int = uvloop.run(then_exit(report(examine(), as_json=as_json, only_failed=only_failed)))
     except (BrokenPipeError, KeyboardInterrupt):  # nobody waits for the rest
         return 1
     return code
@@ -82,11 +89,13 @@ def _examine(*, as_json: bool) -> int:
 def _call(options: argparse.Namespace) -> int:
     """Runs call; returns its exit code."""
     from ..call import ClientTls, WrongRequestError, call
+    from ..healthcheck import reachable
 
     unblock_signals()
     try:
         tls = ClientTls(options.cacert, options.cert, options.key, options.name)
-        return call(options.address, options.method, options.request, tls, options.token)
+        address = options.address or reachable(own_address())
+        return call(address, options.method, options.request, tls, options.token)
     except WrongRequestError as error:
         write_stderr(f"{error}\n")
         return WRONG_SETTINGS

@@ -4,14 +4,14 @@ import math
 import stat
 import time
 from collections.abc import Callable, Iterator
-from datetime import UTC
 from pathlib import Path
 
 from cryptography import x509
 
 from ..files import BrokenFileError, read_file, why_unreadable
+from ..observability.certificate_end import DAY, WARNING_DAYS
 from ..rpc.callers_file import read_rules
-from ..rpc.certificates import WARNING_DAYS, Certificates
+from ..rpc.certificates import Certificates
 from ..settings import PREFIX, Settings, SettingsError
 from ..vendor_api.tls_files import TlsFiles
 from .finding import Finding
@@ -21,7 +21,8 @@ CERTIFICATES = (
     *("webhook_tls_certificate", "webhook_tls_client_ca"),
 )
 KEYS = ("tls_key", "vendor_key", "webhook_tls_key")
-_DAY = 86_400.0
+
+_MOMENT = "%Y-%m-%d %H:%M UTC"
 
 
 def check_permissions(settings: Settings) -> Iterator[Finding]:
@@ -102,14 +103,25 @@ def _dates(setting: str, path: Path, now: float) -> Finding:
         return Finding.failed("certificates", f"{setting}: holds no certificates in PEM, or one that is broken")
     ends = min(each.not_valid_after_utc for each in certificates)
     begins = max(each.not_valid_before_utc for each in certificates)
-    days = math.floor((ends.timestamp() - now) / _DAY)
+    left = ends.timestamp() - now
     if begins.timestamp() > now:
-        return Finding.failed("certificates", f"{setting}: not valid before {begins:%Y-%m-%d}; is the clock right?")
-    if ends.timestamp() < now:
-        return Finding.failed("certificates", f"{setting}: ended on {ends:%Y-%m-%d}: replace it")
-    if days < WARNING_DAYS:
-        return Finding.failed("certificates", f"{setting}: {days} days left, until {ends:%Y-%m-%d}: replace it")
-    return Finding.ok("certificates", f"{setting}: {days} days left, until {ends.astimezone(UTC):%Y-%m-%d}")
+        text = (
+            f"{setting}: not valid before {begins:{_MOMENT}}, in {_span(begins.timestamp() - now)}; is the clock right?"
+        )
+        return Finding.failed("certificates", text)
+    if left < 0:
+        return Finding.failed("certificates", f"{setting}: ended {_span(-left)} ago, {ends:{_MOMENT}}: replace it")
+    if left < WARNING_DAYS * DAY:
+        return Finding.failed("certificates", f"{setting}: ends in {_span(left)}, {ends:{_MOMENT}}: replace it")
+    return Finding.ok("certificates", f"{setting}: {math.floor(left / DAY)} days left, until {ends:{_MOMENT}}")
+
+
+def _span(seconds: float) -> str:
+    """In words, of the unit of which there are at least two: `10 min`, `3 days`."""
+    for unit, name in ((DAY, "days"), (3600.0, "h"), (60.0, "min")):
+        if seconds >= 2 * unit:
+            return f"{seconds / unit:.0f} {name}"
+    return f"{seconds:.0f} s"
 
 
 def check_callers(settings: Settings) -> Finding:

@@ -9,16 +9,16 @@ from .finding import Finding
 _WIDTHS = 8, 16
 
 
-async def report(findings: AsyncIterator[Finding], *, as_json: bool) -> int:
+async def report(findings: AsyncIterator[Finding], *, as_json: bool, only_failed: bool = False) -> int:
     """Writes each finding to standard output; returns the exit code: 1 when a check has failed.
 
     as_json: one document at the end, `{"ok": …, "findings": [{"check", "state", "text"}]}`; else a line for each as it
-    comes, and a last one that counts them.
+    comes, and a last one that counts them. only_failed: lines only for checks that have failed, and the last one.
     """
     found = []
     async for finding in findings:
         found.append(finding)
-        if not as_json:
+        if not as_json and (finding.state == "failed" or not only_failed):
             write_stdout(f"{_line(finding)}\n")
     failed = sum(finding.state == "failed" for finding in found)
     if as_json:

@@ -152,6 +152,9 @@ def _read(tried: Tried) -> Finding:
     advice = {
         "VENDOR_REJECTED_CREDENTIALS": "the vendor refuses the token that it has issued: ask it for the right to read",
         "VENDOR_MALFORMED_RESPONSE": "not the vendor's API: compare GATEWAY_VENDOR_URL; is a page in front?",
-        "VENDOR_RATE_LIMITED": "wait, and set GATEWAY_VENDOR_MAX_CALLS_PER_SECOND",
+        "VENDOR_RATE_LIMITED": (
+            "which caller calls more than usual? grpc_server_calls_by_caller_total has it: limit that one "
+            "(max_per_second in GATEWAY_CALLERS); else set GATEWAY_VENDOR_MAX_CALLS_PER_SECOND, of each process"
+        ),
     }.get(str(reason), "try again later, then ask the vendor")
     return Finding.failed("read", f"{answered}, {reason}: {advice}")

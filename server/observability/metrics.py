@@ -74,8 +74,8 @@ class Metrics:
         )
         self._vendor = self._histogram(
             "vendor_request_seconds",
-            "Requests to the vendor; operation: result, cancel, token; outcome: the class of the HTTP status, or what "
-            "became of the connection.",
+            "Requests to the vendor; operation: result, cancel, token; outcome: 429, the class of another HTTP status, "
+            "or what became of the connection.",
             "operation",
             "outcome",
         )
@@ -107,6 +107,7 @@ class Metrics:
         )
         self._pushes = self._counter("webhook_pushes", "Requests to the webhook, by what became of them.", "outcome")
         self._state_up: Gauge | None = None  # without an engine there is no series: 0 is an engine that is down
+        self._state_is_up = False
         self._reloads = self._counter("file_reloads", "Changed files, by what became of them.", "settings", "outcome")
         self._files_good = Gauge(
             "file_reload_success",
@@ -271,7 +272,7 @@ class Metrics:
         self._cancellations.labels(settled_by).inc()
 
     def state_up(self, is_up: bool) -> None:
-        """Notes whether the shared state is up. The series begins with the first call."""
+        """Notes whether the shared state is up. The series begin with the first call."""
         if self._state_up is None:
             self._state_up = Gauge(
                 "state_up",
@@ -279,6 +280,10 @@ class Metrics:
                 registry=self._registry,
                 multiprocess_mode="livemin",
             )
+            self._state_losses = self._counter("state_losses", "Times that the engine was up, and then was not.")
+        if self._state_is_up and not is_up:
+            self._state_losses.inc()
+        self._state_is_up = is_up
         self._state_up.set(int(is_up))
 
     def watch_ended(self, cause: str) -> None:

@@ -5,7 +5,7 @@ from collections.abc import Callable
 
 from prometheus_client import CollectorRegistry, Gauge
 
-_REACHED = frozenset({"2xx", "3xx", "4xx", "5xx"})
+_REACHED = frozenset({"2xx", "3xx", "4xx", "429", "5xx"})
 _NOT_REACHED = frozenset({"unreachable", "proxy"})
 
 

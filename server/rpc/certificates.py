@@ -9,15 +9,14 @@ from typing import NamedTuple, Protocol
 
 import grpc
 
-from ..certificate_end import first_end
 from ..files import BrokenFileError, load_authorities, load_pair, read_file, why_unreadable
+from ..observability.certificate_end import first_end, next_look, warn_of_ends
 from ..observability.logs import get_log
 from ..reloading import Reloading, ReloadObserver
 from ..settings import SettingsError
 
 _NAMES, _CLIENT_CA = ("GATEWAY_TLS_CERTIFICATE", "GATEWAY_TLS_KEY"), "GATEWAY_TLS_CLIENT_CA"
 _PAIR = ", ".join(_NAMES)
-_DAY = 86_400.0
 
 _PAUSE = 0.02
 """Seconds that new connections wait at a rotation.
@@ -25,10 +24,6 @@ _PAUSE = 0.02
 grpc 1.85 lets go of the old certificate under a lock, but begins handshakes with it outside of that lock: under 700 new
 connections a second one rotation in some 3000 ended the process. Whoever passed the lock before has begun by then.
 """
-
-
-WARNING_DAYS = 14
-"""Days before the end of a certificate from which on the log warns of it, once a day."""
 
 
 class CertificateObserver(ReloadObserver, Protocol):
@@ -118,15 +113,12 @@ class Certificates:
             self._observer.files_reloaded(self.settings, success=success)
 
     def _look_at_dates(self) -> None:
-        now = self._now()
-        self._warn_at = now + _DAY
-        for settings, ends in self._current.value.ends.items():
-            if self._observer is not None:
-                self._observer.certificates_end(settings, ends)
-            if ends < now:
-                get_log().error("a certificate has ended", settings=settings)
-            elif ends < now + WARNING_DAYS * _DAY:
-                get_log().warning("a certificate ends soon", settings=settings, seconds=round(ends - now))
+        ends, now = self._current.value.ends, self._now()
+        if self._observer is not None:
+            for settings, end in ends.items():
+                self._observer.certificates_end(settings, end)
+        warn_of_ends(ends, now)
+        self._warn_at = next_look(ends, now)
 
     def _load(self) -> _Loaded:
         """Tries the files with OpenSSL first: grpc reports broken ones in its own log only."""

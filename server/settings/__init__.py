@@ -2,7 +2,7 @@
 
 from .addresses import Address, CannotListenError, SettingsError, cannot_listen, needs_extra, parse_address
 from .environment import let_grpc_report_handshakes, tune_grpc, wants_no_color
-from .settings import PREFIX, Settings, defaults, load_settings, read_secret, shown, unused_settings
+from .settings import PREFIX, Settings, defaults, load_settings, own_address, read_secret, shown, unused_settings
 
 __all__ = [
     "PREFIX",
@@ -15,6 +15,7 @@ __all__ = [
     "let_grpc_report_handshakes",
     "load_settings",
     "needs_extra",
+    "own_address",
     "parse_address",
     "read_secret",
     "shown",

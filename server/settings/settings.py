@@ -290,6 +290,16 @@ def load_settings(workers: str | None = None) -> Settings:
         raise SettingsError([f"{PREFIX}SECRETS_DIR: a file in it cannot be read, or is no UTF-8"]) from None
 
 
+def own_address() -> str:
+    """GATEWAY_LISTEN as the environment has it, whatever the other settings are. Raises SettingsError."""
+    name = f"{PREFIX}LISTEN"
+    listen = os.environ.get(name) or str(Settings.model_fields["listen"].default)
+    try:
+        return str(parse_address(listen))
+    except ValueError as error:
+        raise SettingsError([f"{name}: {error}"]) from None
+
+
 def unused_settings() -> list[str]:
     """Names in the environment and of files of GATEWAY_SECRETS_DIR that begin like ours and change nothing.
 

@@ -10,9 +10,11 @@ from urllib.parse import unquote, urlsplit
 from redis.asyncio import Redis
 from redis.asyncio.cluster import ClusterNode, RedisCluster
 from redis.asyncio.retry import Retry
-from redis.asyncio.sentinel import Sentinel
+from redis.asyncio.sentinel import Sentinel, SentinelConnectionPool
 from redis.backoff import NoBackoff
 from redis.maint_notifications import MaintNotificationsConfig
+
+from ..settings import Address
 
 TIMEOUT = 0.5
 """Seconds for a reply. Less is too little for a busy event loop; redis-py's defaults wait for a minute."""
@@ -96,19 +98,20 @@ def _node(text: str, default_port: int) -> tuple[str, int]:
     return match[1] or match[2], int(match[3] or default_port)
 
 
+_OPTIONS: dict[str, Any] = {
+    "socket_timeout": TIMEOUT,
+    "socket_connect_timeout": TIMEOUT,
+    "socket_keepalive": True,
+    "retry": Retry(NoBackoff(), 0),  # ours is in engine.py: redis-py's hangs for a minute on a silent engine
+    "maint_notifications_config": MaintNotificationsConfig(enabled=False),
+    "client_name": "call-request-gateway",
+}
+
+
 def client_factory(url: StateUrl, ca: Path | None) -> Callable[[], Client]:
     """Returns what makes a client with connections of its own. ca: a private CA; None: the system's."""
-    options: dict[str, Any] = {
-        "username": url.username,
-        "password": url.password,
-        "socket_timeout": TIMEOUT,
-        "socket_connect_timeout": TIMEOUT,
-        "socket_keepalive": True,
-        "retry": Retry(NoBackoff(), 0),  # ours is in engine.py: redis-py's hangs for a minute on a silent engine
-        "maint_notifications_config": MaintNotificationsConfig(enabled=False),
-        "client_name": "call-request-gateway",
-    }
-    tls: dict[str, Any] = {"ssl": True, "ssl_ca_certs": None if ca is None else str(ca)} if url.tls else {}
+    options: dict[str, Any] = {"username": url.username, "password": url.password, **_OPTIONS}
+    tls = _tls(url, ca)
 
     def make() -> Client:
         if url.kind == "unix":
@@ -117,13 +120,33 @@ def client_factory(url: StateUrl, ca: Path | None) -> Callable[[], Client]:
             nodes = [ClusterNode(host, port) for host, port in url.nodes]
             return RedisCluster(startup_nodes=nodes, **options, **tls)
         if url.kind == "sentinel":
-            sentinel_options = {**options, **tls, "username": None, "password": None}
+            sentinel_options = {**_OPTIONS, **tls, "username": None, "password": None}
             sentinel = Sentinel(list(url.nodes), sentinel_kwargs=sentinel_options)  # type: ignore[no-untyped-call]
             return sentinel.master_for(url.service, redis_class=_Master, db=url.db, **options, **tls)
         ((host, port),) = url.nodes
         return Redis(host=host, port=port, db=url.db, **options, **tls)
 
     return make
+
+
+def sentinel_clients(url: StateUrl, ca: Path | None) -> list[Client]:
+    """A client of each sentinel, in the order of the URL."""
+    return [Redis(host=host, port=port, decode_responses=True, **_OPTIONS, **_tls(url, ca)) for host, port in url.nodes]
+
+
+def _tls(url: StateUrl, ca: Path | None) -> dict[str, Any]:
+    return {"ssl": True, "ssl_ca_certs": None if ca is None else str(ca)} if url.tls else {}
+
+
+def server_of(client: Client) -> str:
+    """The server that a client is connected to or was led to, `host:port` or a socket's path; empty: not yet known."""
+    pool = getattr(client, "connection_pool", None)
+    if pool is None:
+        return ", ".join(sorted(f"{node.host}:{node.port}" for node in client.get_nodes()))
+    if isinstance(pool, SentinelConnectionPool):
+        return str(Address(pool.master_address)) if pool.master_address else ""
+    options = pool.connection_kwargs
+    return str(options["path"]) if "path" in options else str(Address((options["host"], options["port"])))
 
 
 class _Master(Redis):

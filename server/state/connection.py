@@ -17,7 +17,7 @@ from redis.exceptions import (
 )
 
 from .batch_channel import BatchChannel
-from .connecting import Client
+from .connecting import Client, server_of
 from .raw_connection import Command, connected, has_pool
 from .scripts import Script
 
@@ -44,12 +44,16 @@ class Call:
 
 
 class Connection:
-    """Connects when it is first used, and again after `disconnect`. Only one task may use it."""
+    """Connects when it is first used, and again after `disconnect`. Only one task may use it.
+
+    server: the latest that it was led to, `host:port`; never with credentials.
+    """
 
     def __init__(self, make_client: Callable[[], Client]) -> None:
         self._make_client = make_client
         self._client: Client | None = None
         self._channel: BatchChannel | None = None
+        self.server = ""
 
     async def execute(self, calls: Sequence[Call]) -> list[Any]:
         """Returns the replies of a batch, errors of single scripts among them. Raises FAILURES."""
@@ -80,15 +84,21 @@ class Connection:
                 if last or loop.time() - begun < PROBE_TIMEOUT + LATE:
                     raise
             else:
+                self._note_server(self._client)
                 return
 
     async def disconnect(self) -> None:
         """Closes the connection, if there is one."""
         client, self._client, self._channel = self._client, None, None
         if client is not None:
+            self._note_server(client)
             with suppress(*FAILURES):
                 async with asyncio.timeout(PROBE_TIMEOUT):
                     await client.aclose()
+
+    def _note_server(self, client: Client | None) -> None:
+        with suppress(*FAILURES):  # the log is worth no failure
+            self.server = server_of(client) or self.server
 
     async def _send(self, calls: Sequence[Call], *, by_text: bool) -> list[Any]:
         commands: list[Command] = [

@@ -199,7 +199,7 @@ class Engine:
                 self.is_up, self._is_known_down = True, False
                 self._up_changed(True)
                 self._refusals.resolved()
-                get_log().info("shared state is up")
+                get_log().info("shared state is up", server=self._connection.server)
                 return
 
     def _down(self, failure: BaseException) -> None:
@@ -209,7 +209,11 @@ class Engine:
         self._queue.clear()
         if not self._is_known_down:
             self._is_known_down = True
-            get_log().warning("shared state is down: this process goes on by itself", error=type(failure).__name__)
+            get_log().warning(
+                "shared state is down: this process goes on by itself",
+                error=type(failure).__name__,
+                server=self._connection.server,
+            )
 
     def _fail(self, calls: list[Call]) -> None:
         for call in calls:

@@ -14,16 +14,17 @@ from .encryption import parse_keys
 from .keys import CHANNEL
 from .opening import open_state
 from .scripts import DOCTOR
+from .sentinels import SentinelView, ask_sentinels
 
 TIMEOUT = 3.0
 """Seconds for all questions."""
 
 
 class EngineFailedError(Exception):
-    """The engine is of no use. why: in constant texts."""
+    """The engine is of no use. why: in constant texts, and addresses. advice: what to do."""
 
-    def __init__(self, why: str) -> None:
-        self.why = why
+    def __init__(self, why: str, advice: str = "compare address, user, password and CA") -> None:
+        self.why, self.advice = why, advice
         super().__init__(why)
 
 
@@ -32,7 +33,8 @@ class EngineFacts:
     """What is known of an engine. policy: of eviction; unknown where INFO is not permitted, as is the version.
 
     is_bounded: whether maxmemory is set, as far as is known.
-    keys: how many keys encrypt results. is_local: whether nothing leaves this machine.
+    keys: how many keys encrypt results. is_local: whether nothing leaves this machine. sentinel: what Sentinel has of
+    it, if the gateway finds it by that.
     """
 
     version: str
@@ -41,6 +43,7 @@ class EngineFacts:
     keys: int
     is_local: bool
     tls: bool
+    sentinel: SentinelView | None
 
 
 def check_settings(settings: Settings) -> None:
@@ -54,6 +57,7 @@ async def ask_engine(settings: Settings) -> EngineFacts:
     assert settings.state_url is not None
     url = parse_state_url(settings.state_url.get_secret_value())
     keys = parse_keys(settings.state_keys.get_secret_value()) if settings.state_keys else []
+    view = await _ask_sentinels(url, settings) if url.kind == "sentinel" else None
     client = client_factory(url, settings.state_ca)()
     try:
         async with asyncio.timeout(TIMEOUT):
@@ -69,13 +73,34 @@ async def ask_engine(settings: Settings) -> EngineFacts:
     except OutOfMemoryError:
         raise EngineFailedError("it is full, and stores nothing more") from None
     except FAILURES as error:
-        raise EngineFailedError(_why(error)) from None
+        raise (EngineFailedError(_why(error)) if view is None else _master_failed(view, _why(error))) from None
     finally:
         with suppress(*FAILURES):
             async with asyncio.timeout(TIMEOUT):
                 await client.aclose()
     policy, is_bounded = str(facts.get("maxmemory_policy", "unknown")), bool(facts.get("maxmemory"))
-    return EngineFacts(_version(facts), policy, is_bounded, len(keys), url.is_local, url.tls)
+    return EngineFacts(_version(facts), policy, is_bounded, len(keys), url.is_local, url.tls, view)
+
+
+async def _ask_sentinels(url: StateUrl, settings: Settings) -> SentinelView:
+    """Raises EngineFailedError when they are of no use."""
+    view = await ask_sentinels(url, settings.state_ca)
+    if view is None:
+        raise EngineFailedError("no sentinel answers", "compare their addresses and ports, and the CA")
+    if view.master is None:
+        raise EngineFailedError("the sentinels know no master of that name", "compare the name behind the slash")
+    return view
+
+
+def _master_failed(view: SentinelView, why: str) -> EngineFailedError:
+    named = f"the master that Sentinel names, {view.master}: {why}"
+    if view.is_master_down:
+        named = f"the master that Sentinel names, {view.master}, is down"
+    advice = (
+        "a failover may be in progress, which ends within a minute or so: try again; if it goes on, start that server, "
+        f"and look at its {view.replicas} replicas, {len(view.replicas_down)} of which are down"
+    )
+    return EngineFailedError(named, advice)
 
 
 async def _information(client: Any, url: StateUrl) -> dict[str, Any]:

@@ -29,10 +29,11 @@ UNANSWERED = 1.0
 """Seconds without a reply after which a request that everybody has left is a failure of the vendor's."""
 OPERATIONS = ("result", "cancel", "token")
 OUTCOMES = (
-    *("2xx", "3xx", "4xx", "5xx"),
+    *("2xx", "3xx", "4xx", "429", "5xx"),
     *("unreachable", "proxy", "timeout", "broken", "malformed", "unanswered", "abandoned"),
 )
-"""How a request ends, for the metrics: by the class of its status, or without one."""
+"""How a request ends, for the metrics: by the class of its status, or without one. 429 is none of its class: 4xx of a
+result is, as a rule, an id that the vendor does not know."""
 
 _CERTIFICATE_REFUSED = frozenset(
     {
@@ -126,7 +127,7 @@ class Exchanges:
         try:
             response = await self._transport.handle_async_request(request)
             replied = response.status_code
-            outcome = f"{replied // 100}xx"
+            outcome = "429" if replied == 429 else f"{replied // 100}xx"
             self._outages.resolved()
         except (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout, httpx.ProxyError) as error:
             outcome = "proxy" if isinstance(error, httpx.ProxyError) else "unreachable"

@@ -2,15 +2,20 @@
 
 import random
 import re
+import subprocess
+import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from server.rpc.callers_file import read_rules
+from tools.contract import ROOT
 from tools.deploy.alerts.source import read
-from tools.deploy.game_day import events
+from tools.deploy.game_day import desk, events
 from tools.deploy.game_day.callers import NAMES, callers_file
 from tools.deploy.game_day.control import COMMANDS, LOOKS
+from tools.deploy.game_day.folder import ANSWERS, REPORT
 from tools.deploy.game_day.night import BOUND, PAUSE_SECONDS, QUIET_SECONDS, Answers, Seen, attributed, line_of, report
 from tools.deploy.game_day.rehearsal import ACTS
 
@@ -121,3 +126,46 @@ def test_the_callers_of_the_night_are_those_of_their_file(tmp_path: Path) -> Non
     path = tmp_path / "callers.toml"
     path.write_text(callers_file())
     assert {each.name for each in read_rules(path).callers} == set(NAMES)
+
+
+class _Prometheus:
+    """Answers as one in which a page of an alert is over while its ticket fires on."""
+
+    async def alerts(self) -> dict[str, Any]:
+        labels = {"alertname": "GatewayReadsFail", "severity": "ticket"}
+        texts = {"summary": "Reads fail", "description": "0% now", "runbook": "docs/runbook.md#gatewayreadsfail"}
+        found = {"labels": labels, "annotations": texts, "state": "firing", "activeAt": "2026-11-27T03:00:00Z"}
+        return {"alerts": [found]}
+
+    async def query(self, expr: str) -> list[tuple[dict[str, str], float]]:
+        return [({"alertname": "GatewayReadsFail", "severity": each}, 1.0) for each in ("page", "ticket")]
+
+
+async def test_a_page_that_is_over_is_listed_beside_a_ticket_of_its_name() -> None:
+    """They end hours apart; and an alert is printed with how it is now."""
+    text = await desk.alerts(_Prometheus())  # type: ignore[arg-type]
+    assert "over     GatewayReadsFail (page)" in text
+    assert "over     GatewayReadsFail (ticket)" not in text
+    assert "0% now" in text
+
+
+@pytest.mark.parametrize("command", ["alerts", "answer", "engines"])
+def test_after_its_end_each_command_says_that_the_night_is_over(command: str, tmp_path: Path) -> None:
+    """And where its report is; an answer that nobody reads is not taken."""
+    (tmp_path / REPORT).write_text("the table\n")
+    ended = _game_day(tmp_path, command, "it is down")
+    assert (ended.returncode, ended.stdout) == (1, "")
+    assert ended.stderr == f"not done: the night is over; its report is {tmp_path / REPORT}\n"
+    assert not (tmp_path / ANSWERS).exists()
+
+
+def test_an_answer_is_confirmed(tmp_path: Path) -> None:
+    """As it was understood."""
+    ended = _game_day(tmp_path, "answer", "it is down", "started it")
+    assert (ended.returncode, ended.stdout) == (0, "noted: it is down | started it\n")
+    assert (tmp_path / ANSWERS).read_text().endswith("| it is down | started it\n")
+
+
+def _game_day(folder: Path, *arguments: str) -> "subprocess.CompletedProcess[str]":
+    command = [sys.executable, "-m", "tools.deploy.game_day", "--folder", str(folder), *arguments]
+    return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=60, check=False)

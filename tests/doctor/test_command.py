@@ -43,6 +43,15 @@ def test_all_is_well_without_a_vendor() -> None:
     assert last == f"{states.count('ok')} ok, 0 failed, {states.count('skipped')} skipped"
 
 
+def test_only_what_failed() -> None:
+    """At night eighteen lines are too many; the last one still counts all."""
+    ended = _doctor("--failed", VENDOR_UURL="https://vendor.example")
+    first, last = ended.stdout.splitlines()
+    assert (ended.returncode, first.split()[0]) == (1, "FAILED")
+    assert " 1 failed, " in last
+    assert _doctor("--failed").stdout.splitlines()[1:] == []
+
+
 def test_json_has_every_check_of_a_vendor_that_is_down() -> None:
     """One document; exit code 1; no secret."""
     (closed,) = free_ports(1)

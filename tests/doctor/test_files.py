@@ -79,8 +79,10 @@ def test_a_secrets_file_for_everybody(tmp_path: Path, monkeypatch: pytest.Monkey
     ("days", "expected"),
     [
         pytest.param(0, "TLS_CERTIFICATE: 29 days left", id="well"),
-        pytest.param(20, "TLS_CERTIFICATE: 9 days left", id="ends-soon"),
-        pytest.param(40, "TLS_CERTIFICATE: ended on", id="ended"),
+        pytest.param(20, "TLS_CERTIFICATE: ends in 10 days, 2", id="ends-soon"),
+        pytest.param(40, "TLS_CERTIFICATE: ended 10 days ago, 2", id="ended"),
+        pytest.param(30 - 1 / 36, "TLS_CERTIFICATE: ends in 40 min, ", id="ends-at-once"),
+        pytest.param(30 + 1 / 144, "TLS_CERTIFICATE: ended 10 min ago, ", id="has-just-ended"),
         pytest.param(-10, "TLS_CERTIFICATE: not valid before", id="not-yet"),
     ],
 )

@@ -1,5 +1,6 @@
 """The shared state: a real engine, set up wrongly in each way."""
 
+import asyncio
 import base64
 from collections.abc import Iterator
 from pathlib import Path
@@ -12,6 +13,7 @@ from server.doctor.finding import Finding
 from server.doctor.shared_state import CHECK, check_shared_state
 from testkit.engine import EngineProcess, engine
 from testkit.gateway import settings_for
+from testkit.sentinels import NAME, sentinels
 from testkit.server_process import ROOT, free_ports
 
 from .findings import PASSWORD, text_of
@@ -77,6 +79,35 @@ async def test_an_engine_that_is_not_there_or_silent(valkey: EngineProcess) -> N
     valkey.pause()
     assert "no answer" in text_of(await _of(valkey.url), CHECK, "failed")
     valkey.resume()
+
+
+async def test_an_engine_behind_sentinel_is_named_and_so_is_what_is_down_of_it() -> None:
+    """The master by its address, a replica that is missing, a failover that is in progress, and wrong addresses."""
+    (closed,) = free_ports(1)
+    with sentinels(down_after=0.3) as servers:
+        first, other, _ = servers.engines
+        name = f"127.0.0.1:{first.port} is the master by Sentinel, with 2 replicas"
+        assert name in text_of(await _of(servers.url), CHECK, "ok")
+        assert "the sentinels know no master" in text_of(await _of(servers.url + "2"), CHECK, "failed")
+        ports = ",".join(f"127.0.0.1:{each}" for each in (closed, servers.sentinels[0].port))
+        missing, well = await _of(f"redis+sentinel://{ports}/{NAME}")
+        assert missing.text.endswith(f"do not answer: 127.0.0.1:{closed}: start them")
+        assert (missing.state, well.state) == ("failed", "ok")
+        other.kill()
+        await asyncio.sleep(1.5)  # until the sentinels hold it for down
+        missing, well = await _of(servers.url)
+        assert f"Sentinel holds replicas for down: 127.0.0.1:{other.port}: start them" in missing.text
+        assert (missing.state, well.state) == ("failed", "ok")
+        other.start()
+        for each in servers.engines:
+            each.pause()
+        text = text_of(await _of(servers.url), CHECK, "failed")
+        assert f"the master that Sentinel names, 127.0.0.1:{first.port}" in text
+        assert "a failover may be in progress" in text
+        for each in servers.engines:
+            each.resume()
+    text = text_of(await _of(servers.url), CHECK, "failed")
+    assert text == "GATEWAY_STATE_URL: no sentinel answers: compare their addresses and ports, and the CA"
 
 
 async def test_users_of_the_engine(valkey: EngineProcess) -> None:

@@ -334,7 +334,7 @@ async def test_a_reply_without_a_date_skips_the_clock(vendor: ScriptedVendor, an
         pytest.param(send({}, 401), "HTTP 401, VENDOR_REJECTED_CREDENTIALS: the vendor refuses the token", id="401"),
         pytest.param(send("<html>"), "HTTP 200, VENDOR_MALFORMED_RESPONSE: not the vendor's API", id="page"),
         pytest.param(send("<html>", 403), "HTTP 403, VENDOR_MALFORMED_RESPONSE", id="firewall"),
-        pytest.param(send({}, 429), "HTTP 429, VENDOR_RATE_LIMITED: wait", id="429"),
+        pytest.param(send({}, 429), "HTTP 429, VENDOR_RATE_LIMITED: which caller calls more than usual", id="429"),
         pytest.param(send({}, 503), "HTTP 503, VENDOR_UNAVAILABLE: try again later", id="503"),
     ],
 )

@@ -85,6 +85,18 @@ def test_an_engine_that_was_never_up_is_down() -> None:
     assert samples(metrics.exposition().decode())[key("state_up")] == 1
 
 
+def test_an_engine_that_is_lost_is_counted_once_however_often_it_is_tried() -> None:
+    """A failover may be over before the next scrape. An engine that was never up was not lost."""
+    metrics = Metrics()
+
+    def losses() -> float:
+        return samples(metrics.exposition().decode())[key("state_losses_total")]
+
+    for is_up, expected in ((False, 0), (False, 0), (True, 0), (False, 1), (False, 1), (True, 1), (False, 2)):
+        metrics.state_up(is_up)
+        assert losses() == expected
+
+
 async def test_with_workers_too() -> None:
     """Their sums begin at 0, and there are the processes' own figures for each."""
     async with serving("", WORKERS=2, DRAIN_DELAY=0, GRACE=5) as gateway, connected(gateway.port, 4) as client:

@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from server.rpc.certificates import WARNING_DAYS, Certificates
+from server.observability.certificate_end import WARNING_DAYS
+from server.rpc.certificates import Certificates
 from testkit.certificate_authority import DNS, Pki, replace
 from testkit.gateway import metrics_of, started
 from testkit.logs import log_to_stdout
@@ -73,6 +74,21 @@ async def test_a_certificate_that_ends_is_warned_of_once_a_day(
     clock.now += 1.1 * DAY
     certificates.refresh()
     assert logged(capsys) == expected
+
+
+async def test_a_certificate_that_ends_within_the_day_is_logged_at_its_end(
+    pki: Pki, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Not a day after it was warned of."""
+    log_to_stdout("info")
+    clock = _Clock()
+    pki.authority.issue(DNS("localhost"), days=0.5).write(pki.certificate, pki.key)
+    certificates = Certificates(pki.certificate, pki.key, None, None, clock)
+    assert logged(capsys) == [("warning", PAIR)]
+    clock.now += 0.6 * DAY
+    certificates.refresh()
+    certificates.refresh()
+    assert logged(capsys) == [("error", PAIR)]
 
 
 async def test_a_certificate_that_was_replaced_is_warned_of_no_more(

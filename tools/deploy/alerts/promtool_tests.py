@@ -5,7 +5,8 @@ from typing import Any
 
 import yaml
 
-from .source import FOLDER, SOURCE, Cases, Series, Source
+from .sloth import SERVICE
+from .source import FOLDER, SOURCE, Cases, Objective, Series, Source
 
 TESTS = FOLDER / "tests.yaml"
 
@@ -15,7 +16,8 @@ _SERIES = re.compile(r"(?P<name>[a-z_]+)(?:\{(?P<labels>.*)\})?")
 def tests(source: Source) -> str:
     """A test for the series under which the alerts fire, one for those beside it, and one for restarts.
 
-    Each alert has a job of its own there. How many alerts fire is tested: their labels and texts are for people.
+    Each alert has a job of its own there. How many alerts fire is tested; of the objectives, which ask Prometheus how
+    it is now, also what they say.
     """
     cases = {each.alert: each.cases for each in source.objectives} | {each.name: each.cases for each in source.alerts}
     found = [
@@ -23,6 +25,7 @@ def tests(source: Source) -> str:
         _test("is silent", {alert: each.silent for alert, each in cases.items()}, cases, []),
         _test("survives a restart", {alert: each.restart for alert, each in cases.items()}, cases, []),
     ]
+    found[0]["alert_rule_test"] = [_says(source, each) for each in source.objectives]
     document = {"rule_files": ["rules.yaml"], "evaluation_interval": "1m", "fuzzy_compare": True, "tests": found}
     return f"# From {SOURCE} by `make generate`, for `promtool test rules`.\n" + yaml.safe_dump(
         document, sort_keys=False, width=10_000, allow_unicode=True
@@ -47,6 +50,24 @@ def _test(
                 "exp_samples": samples,
             }
             for alert, each in cases.items()
+        ],
+    }
+
+
+def _says(source: Source, objective: Objective) -> dict[str, Any]:
+    labels = {
+        "job": _job(objective.alert),
+        "sloth_id": f"{SERVICE}-{objective.name}",
+        "sloth_service": SERVICE,
+        "sloth_slo": objective.name,
+    }
+    annotations = source.annotations(objective.alert, objective.summary, objective.says)
+    return {
+        "alertname": objective.alert,
+        "eval_time": objective.cases.at,
+        "exp_alerts": [
+            {"exp_labels": {**labels, "severity": severity, "sloth_severity": severity}, "exp_annotations": annotations}
+            for severity in ("page", "ticket")
         ],
     }
 

@@ -88,6 +88,11 @@ def faster(groups: Groups, factor: int, day: float = _SECONDS["d"]) -> Groups:
             expr = _DURATION.sub(lambda match: divided(*match.groups()), rule["expr"])
             expr = expr.replace("(1 / 60)", f"({factor} / 60)").replace("* 86400", f"* {day:g}")
             changed = rule | {"expr": expr}
+            if "annotations" in rule:  # their texts may query
+                changed["annotations"] = {
+                    name: _DURATION.sub(lambda match: divided(*match.groups()), text)
+                    for name, text in rule["annotations"].items()
+                }
             if "for" in rule:
                 changed["for"] = divided(rule["for"][:-1], rule["for"][-1])
             rules.append(changed)

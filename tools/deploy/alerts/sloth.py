@@ -31,7 +31,7 @@ def specification(source: Source) -> str:
             },
             "alerting": {
                 "name": each.alert,
-                "annotations": source.annotations(each.alert, each.summary),
+                "annotations": source.annotations(each.alert, each.summary, each.description),
                 "page_alert": {"labels": {"severity": "page"}},
                 "ticket_alert": {"labels": {"severity": "ticket"}},
             },

@@ -86,7 +86,7 @@ VENDOR = Dashboard(
                     (
                         Query(
                             "histogram_quantile(0.5, sum by (le, operation) (rate("
-                            f'vendor_request_seconds_bucket{{{_J},outcome=~"[2345]xx"}}{_RATE})))',
+                            f'vendor_request_seconds_bucket{{{_J},outcome=~"[2345]xx|429"}}{_RATE})))',
                             "{{operation}}",
                         ),
                     ),
@@ -98,7 +98,7 @@ VENDOR = Dashboard(
                     (
                         Query(
                             "histogram_quantile(0.99, sum by (le, operation) (rate("
-                            f'vendor_request_seconds_bucket{{{_J},outcome=~"[2345]xx"}}{_RATE})))',
+                            f'vendor_request_seconds_bucket{{{_J},outcome=~"[2345]xx|429"}}{_RATE})))',
                             "{{operation}}",
                         ),
                     ),

@@ -254,6 +254,22 @@ async def _engine_killed(stage: Stage) -> None:
             await _goes_on()
 
 
+async def _engine_restarted(stage: Stage) -> None:
+    """It is away for less than the alert about an engine that is down waits for, as at a failover."""
+    [port] = free_ports(1)
+    with engine(port) as valkey:
+        async with (
+            Vendor() as vendor,
+            stage.gateway(vendor.url, STATE_URL=valkey.url) as gateway,
+            stage.loaded(gateway, reads=4),
+        ):
+            await stage.begin()
+            valkey.kill()
+            await asyncio.sleep(1)
+            await asyncio.to_thread(valkey.start)
+            await _goes_on()
+
+
 async def _log_lost(stage: Stage) -> None:
     to_a_full_disk = ("sh", "-c", 'exec "$@" >/dev/full', "sh")
     async with Vendor() as vendor, stage.gateway(vendor.url, prefix=to_a_full_disk) as gateway:
@@ -333,7 +349,7 @@ FAULTS = (
     _fault("healthy", "", _no_fault),
     _fault("vendor-down", "outage", _outage, "VendorUnavailable", "ReadsFail", "WatchesStale"),
     _fault("vendor-slow", "swallowed", _swallowed, "VendorSlow", "ReadsSlow", "ReadsFail"),
-    _fault("vendor-limits", "retry-after", _rate_limited, "VendorRateLimits", "ReadsFail"),
+    _fault("vendor-limits", "retry-after", _rate_limited, "VendorRateLimits", "VendorRateLimitsMany", "ReadsFail"),
     _fault("wrong-secret", "token-refused", _wrong_secret, "VendorRejectsCredentials", "ReadsFail"),
     _fault("vendor-page", "html", _page, "VendorRepliesUnusable", "ReadsFail"),
     _fault("new-words", "seen", _new_words, "VendorValuesUnrecognized"),
@@ -348,7 +364,8 @@ FAULTS = (
     _fault("handshakes", "certificates", _handshakes, "HandshakesFail"),
     _fault("ends-soon", "certificates", _ends_soon, "CertificateEndsSoon"),
     _fault("has-ended", "certificates", _has_ended, "CertificateEnds"),
-    _fault("engine-killed", "state-refused", _engine_killed, "StateDown"),
+    _fault("engine-killed", "state-refused", _engine_killed, "StateDown", "StateInterrupted"),
+    _fault("engine-restarted", "state-failover", _engine_restarted, "StateInterrupted"),
     _fault("log-lost", "log-unread", _log_lost, "LogLinesLost"),
     _fault("no-collector", "collector-dead", _no_collector, "SpansDropped"),
     _fault("open-files", "descriptors", _descriptors, "OpenFilesNearLimit"),

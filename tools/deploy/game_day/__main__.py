@@ -19,7 +19,7 @@ from tools.deploy.firing.prometheus import Prometheus
 
 from . import desk
 from .control import COMMANDS, LOOKS, ask
-from .folder import ADDRESS, ANSWERS, FOLDER
+from .folder import ADDRESS, ANSWERS, FOLDER, REPORT
 
 
 async def _look(folder: Path, command: str, words: list[str]) -> str:
@@ -57,12 +57,16 @@ def main() -> int:
         is_whole = asyncio.run(night(folder, options.seed, options.events, rehearsed=options.rehearse))
         return 0 if is_whole or not options.rehearse else 1
     words = options.words
+    if (folder / REPORT).exists():
+        print(f"not done: the night is over; its report is {folder / REPORT}", file=sys.stderr)
+        return 1
     try:
         if command == "at":
             return desk.run_at(folder / f"replica-{words[0]}", " ".join(words[1:]))
         if command == "answer":
             with (folder / ANSWERS).open("a") as answers:
                 answers.write(f"{time.strftime('%H:%M:%S', time.gmtime())} | {' | '.join(words)}\n")
+            print(f"noted: {' | '.join(words)}")
         elif command in COMMANDS:
             print(asyncio.run(ask(folder, [command, *words])))
         else:

@@ -7,6 +7,8 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from tools.deploy.runbook import valkey_cli
+
 if TYPE_CHECKING:
     from .installation import Installation
 
@@ -26,7 +28,7 @@ COMMANDS = {
     "renew-certificate": ("", "has our client certificate for the vendor issued anew, and replaces its files"),
     "vault": ("", "prints the secret that the vendor has on record for us"),
     "engines": ("", "lists the servers of the shared state, and the sentinels"),
-    "engine": ("N WORD...", "sends a command to server N, as valkey-cli does, and prints the reply"),
+    "engine": ("N WORD...", "sends a command to server N, or with sN to sentinel N, as valkey-cli does"),
     "start-engine": ("N", "starts server N of the shared state, unless it runs"),
     "tell-vendor": ("TEXT", "calls the vendor's night desk"),
     "end": ("", "ends the night; its report is printed where it was started"),
@@ -65,8 +67,9 @@ class Control:
                     + [f"sentinel {number}: 127.0.0.1:{each.port}" for number, each in enumerate(watching, 1)]
                 )
             case "engine":
-                engine = site.servers.engines[int(rest[0]) - 1]
-                return (await asyncio.to_thread(engine.command, *rest[1:])).decode(errors="replace")
+                each = site.servers.sentinels if rest[0].startswith("s") else site.servers.engines
+                port = each[int(rest[0].removeprefix("s")) - 1].port
+                return await asyncio.to_thread(valkey_cli.ask, "127.0.0.1", port, rest[1:])
             case "start-engine":
                 engine = site.servers.engines[int(rest[0]) - 1]
                 if not engine.runs:
@@ -74,7 +77,7 @@ class Control:
                 return f"server {rest[0]} runs"
             case "tell-vendor":
                 site.vendor_is_told.set()
-                return "They will look after what is theirs. What the contract allows stays as it is tonight."
+                return "They will look after what is theirs."
             case "end":
                 self.ended.set()
                 return "the night ends; its report follows where it was started"

@@ -3,13 +3,16 @@
 import os
 import subprocess
 import time
+from collections.abc import Mapping
 from pathlib import Path
 
+from server.state.connecting import parse_state_url
 from tools.deploy.dashboards.boards import FILES
 from tools.deploy.firing.grafana_variables import grafana_sets
 from tools.deploy.firing.prometheus import Prometheus
 from tools.deploy.runbook.page import adapted
 
+from .folder import PROGRAMS
 from .replica import environment_of
 
 SHOWN_SERIES = 12
@@ -23,16 +26,20 @@ async def alerts(prometheus: Prometheus) -> str:
     for each in sorted(found, key=lambda alert: str(alert["activeAt"])):
         labels, texts = each["labels"], each["annotations"]
         lines += [
-            f"{each['state']:8} {labels['alertname']} ({labels.get('severity', '')}) since {each['activeAt'][11:19]}",
-            f"         {texts['summary']}",
-            f"         {texts['runbook']}",
+            f"{each['state']:8} {named(labels)} since {each['activeAt'][11:19]}",
+            *(f"         {texts[name]}" for name in ("summary", "description", "runbook") if name in texts),
         ]
     past = await prometheus.query(
-        f'count by (alertname) (max_over_time(ALERTS{{alertstate="firing"}}[{PAST_SECONDS}s]))'
+        f'count by (alertname, severity) (max_over_time(ALERTS{{alertstate="firing"}}[{PAST_SECONDS}s]))'
     )
-    over = {labels["alertname"] for labels, _ in past} - {each["labels"]["alertname"] for each in found}
+    over = {named(labels) for labels, _ in past} - {named(each["labels"]) for each in found}
     lines += [f"over     {name}, which fired in the last {PAST_SECONDS // 60} minutes" for name in sorted(over)]
     return "\n".join(lines if len(lines) > 1 else [*lines, "no alert"])
+
+
+def named(labels: Mapping[str, str]) -> str:
+    """An alert with its severity: a page may be over while the ticket of its name fires on."""
+    return f"{labels['alertname']} ({labels.get('severity', '')})"
 
 
 async def boards(prometheus: Prometheus, wanted: str) -> str:
@@ -69,10 +76,12 @@ def run_at(replica: Path, command: str) -> int:
     """Runs a command of the runbook beside a replica, and prints its output. Returns its exit code."""
     environment = environment_of(replica)
     process = (replica / "pid").read_text().strip()
-    here = adapted(command, environment["GATEWAY_METRICS_LISTEN"], environment["GATEWAY_LISTEN"])
+    state = parse_state_url(environment["GATEWAY_STATE_URL"])
+    sentinel, port = state.nodes[0]
+    here = adapted(command, environment["GATEWAY_METRICS_LISTEN"], port)
     if here != command:
         print(f"+ {here}", flush=True)
     known = {name: os.environ[name] for name in ("TERM",) if name in os.environ}
-    return subprocess.run(
-        ["bash", "-c", here], cwd=replica, env=environment | known | {"PID": process}, check=False
-    ).returncode
+    path = f"{replica.parent / PROGRAMS}{os.pathsep}{environment['PATH']}"
+    beside = {"PID": process, "SENTINEL": sentinel, "SERVICE": state.service, "PATH": path}
+    return subprocess.run(["bash", "-c", here], cwd=replica, env=environment | known | beside, check=False).returncode

@@ -27,6 +27,8 @@ class Event:
     named: tuple[str, ...]
     right: str
     """The action that ends it."""
+    afterwards = ""
+    """What is still to be done on the next day, when it has been ended."""
 
     def __init__(self, site: Installation, chance: random.Random) -> None:
         self.site = site
@@ -73,9 +75,10 @@ class VendorLimps(Event):
     """It takes few requests a second, while reports reads what it missed."""
 
     name = "the vendor limits the rate (429)"
-    alerts = frozenset({"GatewayVendorRateLimits"})
+    alerts = frozenset({"GatewayVendorRateLimits", "GatewayVendorRateLimitsMany"})
     named = (r"429|rate.?limit|limits?\b.*rate|throttl|too many|greedy|backlog|reports",)
     right = "reports gets a max_per_second, or all replicas a bound of requests to the vendor"
+    afterwards = "the limit that was set is removed, or one is agreed on with the team of reports"
 
     async def begin(self) -> None:
         self.site.vendor.limit = LIMIT
@@ -117,7 +120,7 @@ class EngineFailsOver(Event):
     """The master of the shared state is gone. Sentinel makes another one; the first stays away until it is started."""
 
     name = "the engine fails over"
-    alerts = frozenset({"GatewayStateDown"})
+    alerts = frozenset({"GatewayStateDown", "GatewayStateInterrupted"})
     named = (r"engine|valkey|redis|state|sentinel|master", r"fail|over|down|dead|kill|gone|lost|crash|stop|master")
     right = "the server that is gone is started again"
 

@@ -149,6 +149,7 @@ def report(all_seen: Sequence[Seen], lines: Sequence[Line]) -> str:
         table.append(f"{kind.name:36}{seen.began:>11}{seconds(seen.alert):>8}{seconds(named):>8}{mended:>8}")
         fired = ", ".join(f"{alert} {at:.0f} s" for alert, at in seen.fired.items()) or "none"
         details += [f"\n{kind.name}", f"  right: {kind.right}", f"  alerts: {fired}"]
+        details += [f"  afterwards: {kind.afterwards}"] if kind.afterwards and seen.mended is not None else []
         details += [f"  answer: {line.text}" for line in answers] or ["  no answer"]
     note = "\nSeconds are from the event's beginning. Names are judged by their words: read them, too."
     return "\n".join([*table, note, *details]) + "\n"

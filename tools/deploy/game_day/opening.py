@@ -6,6 +6,7 @@ from tools.contract import ROOT
 
 from .callers import NAMES, token_of
 from .control import COMMANDS, LOOKS
+from .folder import REPORT
 from .installation import DAY, FACTOR, Installation
 from .night import BOUND
 
@@ -47,6 +48,7 @@ Times are shortened, or a night would take a night. In Prometheus' rules each wi
 In the rules about certificates a day is {DAY:g} seconds: GatewayCertificateEndsSoon fires {14 * DAY / 60:g} minutes
 before an end, GatewayCertificateEnds {2 * DAY:g} seconds.
 Prometheus scrapes every 2 seconds. Each trouble ends after {BOUND:g} seconds even if nobody does anything.
+The night ends by itself after its last trouble, or with `end`; its report is {folder}/{REPORT} then.
 Nothing else in {folder} is for you, nor are tools/ and testkit/.
 """
 

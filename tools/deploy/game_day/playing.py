@@ -7,9 +7,11 @@ import signal
 import tempfile
 from pathlib import Path
 
+from tools.deploy.runbook import valkey_cli
+
 from . import events
 from .control import Control
-from .folder import ADDRESS, ANSWERS, OPENING, REPORT, SEALED
+from .folder import ADDRESS, ANSWERS, OPENING, PROGRAMS, REPORT, SEALED
 from .installation import running
 from .night import Act, Answers, Seen, play, report
 from .opening import opening
@@ -26,6 +28,8 @@ async def night(folder: Path, seed: int, named: list[str], *, rehearsed: bool = 
     kinds = [getattr(events, name) for name in named] or events.drawn(chance)
     (folder / SEALED).write_text(json.dumps({"seed": seed, "events": [each.__name__ for each in kinds]}) + "\n")
     (folder / ANSWERS).touch()
+    (folder / PROGRAMS).mkdir()
+    valkey_cli.install(folder / PROGRAMS)
     all_seen: list[Seen] = []
     with tempfile.TemporaryDirectory(prefix="game-day-") as theirs:
         async with running(folder, Path(theirs)) as site:

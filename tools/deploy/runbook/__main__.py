@@ -1,7 +1,8 @@
 """Runs each command of the runbook beside a gateway: python -m tools.deploy.runbook.
 
-A command fails by its exit code: grep's is 1 when it finds nothing. The gateway has files to read again, a certificate
-and a webhook; its log has a line for each call and cancel that can end badly, and one for each text in the sources.
+A command fails by its exit code, grep's is 1 when it finds nothing, and when it does not print what `SHOWN` has. The
+gateway has files to read again, a certificate, a webhook and an engine behind Sentinel, and a call of it has failed;
+its log has a line for each call and cancel that can end badly, and one for each text in the sources.
 """
 
 import asyncio
@@ -10,6 +11,7 @@ import re
 import sys
 import tempfile
 from collections.abc import Callable, Iterator
+from contextlib import AsyncExitStack
 from pathlib import Path
 from typing import Any
 
@@ -18,11 +20,15 @@ from server.observability.access_log import AccessLog
 from server.observability.metrics import REASONS
 from testkit.certificate_authority import Pki
 from testkit.gateway_process import serving
+from testkit.http2_connection import connected
+from testkit.sentinels import NAME, sentinels
 from testkit.server_process import free_ports
 from testkit.stateful_vendor import Vendor
 from tools.contract import ROOT
 
 from .page import adapted, sections
+from .shown import SHOWN
+from .valkey_cli import install
 
 ID = "reasonNotFound01"
 MAX_SECONDS = 60.0
@@ -55,8 +61,8 @@ def _texts() -> Iterator[str]:
         yield from re.findall(r'"([^"\n\\{}]+)"', path.read_text())
 
 
-async def run(command: str, folder: Path, environment: dict[str, str]) -> str:
-    """Runs a command in a shell. Returns what it printed to say why it failed; empty: it did not."""
+async def run(command: str, shown: str, folder: Path, environment: dict[str, str]) -> str:
+    """Runs a command in a shell. shown: what it must print, a regular expression. Returns why it failed; empty: not."""
     process = await asyncio.create_subprocess_exec(
         "bash",
         "-o",
@@ -71,7 +77,10 @@ async def run(command: str, folder: Path, environment: dict[str, str]) -> str:
     )
     async with asyncio.timeout(MAX_SECONDS):
         output, _ = await process.communicate()
-    return f"exit code {process.returncode}: {output.decode()[-1500:]}" if process.returncode else ""
+    text = output.decode()
+    if process.returncode:
+        return f"exit code {process.returncode}: {text[-1500:]}"
+    return "" if re.search(shown, text, re.MULTILINE) else f"it does not print {shown}: {text[-1500:] or 'nothing'}"
 
 
 async def check() -> int:
@@ -99,13 +108,23 @@ async def check() -> int:
             "WEBHOOK_TLS_CERTIFICATE": pki.certificate,
             "WEBHOOK_TLS_KEY": pki.key,
         }
-        async with Vendor() as vendor, serving(vendor.url, **settings) as gateway:
-            programs = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
-            environment = gateway.environment | {"PATH": programs, "PID": str(gateway.process.pid)}
+        install(folder)
+        async with AsyncExitStack() as stack:
+            servers = await asyncio.to_thread(stack.enter_context, sentinels())
+            vendor = await stack.enter_async_context(Vendor())
+            gateway = await stack.enter_async_context(serving(vendor.url, STATE_URL=servers.url, **settings))
+            async with connected(gateway.port) as client:
+                await client.read("../etc/passwd", 5)
+            environment = gateway.environment | {
+                "PATH": os.pathsep.join([str(Path(sys.executable).parent), str(folder), os.environ["PATH"]]),
+                "PID": str(gateway.process.pid),
+                "SENTINEL": "127.0.0.1",
+                "SERVICE": NAME,
+            }
             failures = 0
             for command in commands:
-                here = adapted(command, environment["GATEWAY_METRICS_LISTEN"], gateway.target)
-                failure = await run(here, folder, environment)
+                here = adapted(command, environment["GATEWAY_METRICS_LISTEN"], servers.sentinels[0].port)
+                failure = await run(here, SHOWN[command], folder, environment)
                 failures += bool(failure)
                 print(f"{'FAILED' if failure else 'ok':7} {command}")
                 if failure:

@@ -26,10 +26,9 @@ def sections() -> list[Section]:
     return [_section("", introduction), *(_section(*text.split("\n", 1)) for text in rest)]
 
 
-def adapted(command: str, metrics: str, target: str) -> str:
-    """A command of the page with the addresses of this gateway instead of the defaults."""
-    here = command.replace("127.0.0.1:9464", metrics)
-    return here.replace("gateway call ", f"gateway call --address {target} ")
+def adapted(command: str, metrics: str, sentinel: int) -> str:
+    """A command of the page with this gateway's metrics address, and a sentinel's port, instead of the defaults."""
+    return command.replace("127.0.0.1:9464", metrics).replace("-p 26379", f"-p {sentinel}")
 
 
 def _section(alert: str, text: str) -> Section:
