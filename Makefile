@@ -28,13 +28,13 @@ PIP := $(BIN)/$(PIP_INSTALL)
 
 $(RUN_STAMP): requirements/runtime.txt
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or later is needed, this is " + sys.version.split()[0] + ": make PYTHON=python3.x")'
-	@echo "Setting up $(VENV) to run the gateway, once: 25 MB, about 15 s."
+	@echo "Setting up $(VENV) to run the gateway, once: 25 MB to fetch, 115 MB on disk, about 15 s."
 	@$(PYTHON) -m venv $(VENV)
 	@$(PIP) -r requirements/runtime.txt
 	@echo $(CURDIR) >$@
 
 $(STAMP): requirements/dev.txt pyproject.toml | $(RUN_STAMP)
-	@echo "Setting up $(VENV) with the tools of development, once: 140 MB, about 60 s."
+	@echo "Setting up $(VENV) with the tools of development, once: 140 MB to fetch, 620 MB on disk, about 60 s."
 	@$(PIP) -r requirements/dev.txt
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
 	@echo $(CURDIR) >$@

@@ -45,7 +45,8 @@ def test_running_needs_the_runtimes_lock_alone(tmp_path: Path) -> None:
     (tmp_path / "requirements").mkdir()
     (tmp_path / "requirements/runtime.txt").touch()
     planned = _make(tmp_path, "--dry-run", "run").stdout
-    assert re.search(r"Setting up \.venv to run the gateway, once: \d+ MB, about \d+ s\.", planned)
+    announced = r"Setting up \.venv to run the gateway, once: \d+ MB to fetch, \d+ MB on disk, about \d+ s\."
+    assert re.search(announced, planned)
     assert "requirements/runtime.txt" in planned
     assert "requirements/dev.txt" not in planned
 

@@ -85,6 +85,9 @@
   {{- if and .Values.webhook.tls.clientCa (not .Values.webhook.tls.existingSecret) }}
     {{- $lines = append $lines "webhook.tls.clientCa: needs webhook.tls.existingSecret" }}
   {{- end }}
+  {{- if and .Values.webhook.service.externalTrafficPolicy (eq .Values.webhook.service.type "ClusterIP") }}
+    {{- $lines = append $lines "webhook.service.externalTrafficPolicy: needs webhook.service.type LoadBalancer or NodePort" }}
+  {{- end }}
 {{- else }}
   {{- range $name, $_ := merge (dict) $secrets $settings }}
     {{- if hasPrefix "webhook" $name }}
