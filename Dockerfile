@@ -1,5 +1,5 @@
-# Renew or pin it by digest with --build-arg BASE=…@sha256:…
-ARG BASE=python:3.13-slim-bookworm
+# Renew or pin it by digest with --build-arg BASE=…@sha256:…; with its registry, since podman and buildah take no short name.
+ARG BASE=docker.io/library/python:3.13-slim-bookworm
 
 FROM ${BASE} AS build
 # The base's pip installs into a venv that has none, so none is copied into the image.

@@ -106,7 +106,7 @@ class Certificates:
                 get_log().error("certificates are broken, the old ones stay", settings=settings, error=why)
                 success = False
             else:
-                get_log().info("certificates read again")
+                get_log().info("certificates read again", settings=self.settings)
                 self._look_at_dates()
                 success = True
         if self._observer is not None:

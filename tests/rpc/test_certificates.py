@@ -177,7 +177,9 @@ async def test_a_broken_certificate_changes_nothing_and_is_told_once(
         await asyncio.to_thread(issued.write, pki.certificate, pki.key)
         await _come_in(pki, gateway, client)
         assert await asyncio.to_thread(shown, gateway) == _serial(issued.certificate)
-        assert _logged(capsys)[-1]["event"] == "certificates read again"
+        line = _logged(capsys)[-1]
+        assert line["event"] == "certificates read again"
+        assert line["settings"] == "GATEWAY_TLS_CERTIFICATE, GATEWAY_TLS_KEY, GATEWAY_TLS_CLIENT_CA"
 
 
 async def test_the_clients_authority_is_rotated_too(vendor: ScriptedVendor, pki: Pki) -> None:
