@@ -53,7 +53,6 @@ MODULES: dict[str, str | None] = {
     "app": REST,
     "reloading": REST,
     "files": REST,
-    "certificate_end": REST,
     # The event loop is run from here.
     "__main__": None,
     "commands": None,
