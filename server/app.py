@@ -18,6 +18,7 @@ from .cancelling.cancellation import SETTLED_BY
 from .cancelling.in_progress import CancelsInProgress
 from .cancelling.settled import Settled
 from .concurrency_limit import ConcurrencyLimit
+from .files import BrokenFileError
 from .observability.access_log import AccessLog
 from .observability.certificate_dates import CertificateDates
 from .observability.log_level import LogLevel
@@ -31,7 +32,7 @@ from .reading.batch import Batches
 from .reading.result_cache import ResultCache, is_answer
 from .reading.results import Results
 from .reading.vendor_reads import SOURCES
-from .reloading import BrokenFileError, FileWatcher, Reloading, Watched
+from .reloading import FileWatcher, Reloading, Watched
 from .rpc.caller_limits import CallerLimits
 from .rpc.callers import SETTING as CALLERS
 from .rpc.callers import AnyCertificate, Callers
@@ -315,7 +316,11 @@ class Gateway:
         self.webhook_address = await webhook.start()
         files = tls_files(self._settings)
         if files is not None:
-            certificates, reloading = files.certificates, Reloading(files.paths, files.load)
+            certificates = files.certificates
+            try:
+                reloading = Reloading(files.paths, files.load)
+            except BrokenFileError as error:  # since the port was opened
+                raise SettingsError(str(error).split("\n")) from None
 
             def renew_tls(context: ssl.SSLContext) -> None:
                 webhook.renew_tls(context)

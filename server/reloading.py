@@ -11,8 +11,6 @@ from typing import Any, Generic, Protocol, Self, TypeVar
 from .files import BrokenFileError
 from .observability.logs import describe, get_log
 
-__all__ = ["CHECK_INTERVAL", "BrokenFileError", "FileWatcher", "ReloadObserver", "Reloading", "Watched"]
-
 CHECK_INTERVAL = 1.0
 """Seconds between two looks at the files."""
 

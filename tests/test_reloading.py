@@ -5,7 +5,8 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 
-from server.reloading import BrokenFileError, FileWatcher, Reloading, Watched
+from server.files import BrokenFileError
+from server.reloading import FileWatcher, Reloading, Watched
 from testkit.certificate_authority import replace
 
 

@@ -10,13 +10,13 @@ REPEAT_AFTER = 60.0
 
 
 class OutageLog:
-    """One kind of outage. event: the message of its warnings; resolved: that of the line when it is over.
+    """One kind of outage. event: the message of its warnings; resolved: that of the line when it is over; None: none.
 
     It is logged when it begins, when its cause changes, and every REPEAT_AFTER seconds; not for each call. clock: the
     time in seconds.
     """
 
-    def __init__(self, event: str, resolved: str, clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(self, event: str, resolved: str | None = None, clock: Callable[[], float] = time.monotonic) -> None:
         self._event, self._resolved, self._clock = event, resolved, clock
         self._cause: tuple[str, dict[str, str]] | None = None
         self._logged_at = 0.0
@@ -35,4 +35,5 @@ class OutageLog:
         """A request succeeded."""
         if self._cause is not None:
             self._cause = None
-            get_log().info(self._resolved)
+            if self._resolved is not None:
+                get_log().info(self._resolved)

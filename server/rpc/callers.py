@@ -12,8 +12,9 @@ from typing import TYPE_CHECKING, Self
 from callrequest.v1 import error_reason_pb2 as reasons
 
 from ..errors import GatewayError
+from ..files import BrokenFileError
 from ..observability.logs import describe, get_log
-from ..reloading import BrokenFileError, Reloading, ReloadObserver
+from ..reloading import Reloading, ReloadObserver
 from ..settings import SettingsError
 from .callers_file import ANONYMOUS, CANCEL, READ, Caller, Rules, read_rules
 

@@ -169,7 +169,10 @@ class Settings(BaseSettings):
             # A forgotten setting must not make others believe in results that the sandbox made up.
             lines.append(f"{PREFIX}VENDOR_URL: needed beyond loopback, or {PREFIX}ALLOW_SANDBOX=true")
         if self.vendor_url is None and not (self.allow_sandbox or parse_address(self.sandbox_listen).is_loopback):
-            lines.append(f"{PREFIX}SANDBOX_LISTEN: beyond loopback it needs {PREFIX}ALLOW_SANDBOX=true")
+            lines.append(
+                f"{PREFIX}SANDBOX_LISTEN: beyond loopback it needs {PREFIX}ALLOW_SANDBOX=true, "
+                f"unless {PREFIX}VENDOR_URL is set"
+            )
         lines += self._shared_ports()
         if self.drain_delay and self.drain_delay >= self.grace:
             lines.append(
@@ -210,7 +213,8 @@ class Settings(BaseSettings):
                 address = parse_address(value)
                 other = next((known for known, each in found.items() if each.overlaps(address)), None)
                 if other is not None:
-                    lines.append(f"{PREFIX}{name.upper()}: has the port of {PREFIX}{other.upper()}")
+                    unless = f", unless {PREFIX}VENDOR_URL is set" if name == "sandbox_listen" else ""
+                    lines.append(f"{PREFIX}{name.upper()}: has the port of {PREFIX}{other.upper()}{unless}")
                 found[name] = address
         return lines
 

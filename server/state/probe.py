@@ -17,7 +17,7 @@ from .scripts import DOCTOR
 from .sentinels import SentinelView, ask_sentinels
 
 TIMEOUT = 3.0
-"""Seconds for all questions."""
+"""Seconds for all questions to the engine."""
 
 
 class EngineFailedError(Exception):
@@ -67,12 +67,16 @@ async def ask_engine(settings: Settings) -> EngineFacts:
     except AuthenticationError:
         raise EngineFailedError("it refuses the user and the password") from None
     except NoPermissionError:
-        raise EngineFailedError("the user lacks rights") from None
+        raise _lacks_rights() from None
     except ReadOnlyError:
-        raise EngineFailedError("it is a replica, which takes no writes") from None
+        advice = "name the master in GATEWAY_STATE_URL, or Sentinel, which knows it"
+        raise EngineFailedError("it is a replica, which takes no writes", advice) from None
     except OutOfMemoryError:
-        raise EngineFailedError("it is full, and stores nothing more") from None
+        advice = "set maxmemory-policy volatile-lru, or a higher maxmemory"
+        raise EngineFailedError("it is full, and stores nothing more", advice) from None
     except FAILURES as error:
+        if "ACL failure in script" in str(error):  # of a command in it; NoPermissionError is of EVAL and the keys
+            raise _lacks_rights() from None
         raise (EngineFailedError(_why(error)) if view is None else _master_failed(view, _why(error))) from None
     finally:
         with suppress(*FAILURES):
@@ -90,6 +94,10 @@ async def _ask_sentinels(url: StateUrl, settings: Settings) -> SentinelView:
     if view.master is None:
         raise EngineFailedError("the sentinels know no master of that name", "compare the name behind the slash")
     return view
+
+
+def _lacks_rights() -> EngineFailedError:
+    return EngineFailedError("the user lacks rights", "compare its rights with those in docs/state.md")
 
 
 def _master_failed(view: SentinelView, why: str) -> EngineFailedError:
@@ -121,8 +129,6 @@ def _version(facts: dict[str, Any]) -> str:
 
 
 def _why(error: BaseException) -> str:
-    if "ACL failure in script" in str(error):  # of a command in it; NoPermissionError is of EVAL and the keys
-        return "the user lacks rights"
     cause: BaseException | None = error
     while cause is not None:  # TLS's check stands behind redis-py's own error
         if type(cause).__name__ == "SSLCertVerificationError":

@@ -1,8 +1,8 @@
 """Sends commands over a connection of redis-py's, and reads what comes back.
 
 redis-py makes the connection (TLS, credentials, Sentinel, a cluster's nodes); what goes over it is packed and read
-here, at a tenth of the CPU: its pipeline takes 55 µs for one script and 9 for each that follows, this 11 and 1
-(2026-11-27, in a loop).
+here, at a fifth to a tenth of the CPU: its pipeline takes 55 µs for one script and 9 for each that follows, this 11 and
+1 (2026-11-27, in a loop).
 
 This leans on two private attributes of redis-py's connection, its streams; `tests/state/test_batch_channel.py` fails
 when they have changed.

@@ -59,8 +59,7 @@ class SharedResults:
         self._stored = OrderedDict[str, int]()  # by this process, and not published yet
         self._unreadable = OrderedDict[str, float]()  # since when, by call request
         self._unreadable_log = OutageLog(
-            "a result in the shared state cannot be read: do all processes have the same GATEWAY_STATE_KEYS?",
-            resolved="",
+            "a result in the shared state cannot be read: do all processes have the same GATEWAY_STATE_KEYS?"
         )
         self._not_before = 0
         self.has_channel = False

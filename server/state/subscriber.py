@@ -44,7 +44,7 @@ class Subscriber:
         self._received = received
         self._missed = missed
         self._subscribed = subscribed
-        self._losses = OutageLog("the channel of the shared state is lost", resolved="")  # it may be lost each second
+        self._losses = OutageLog("the channel of the shared state is lost")  # it may be lost each second
         self.is_subscribed = False
 
     async def __aenter__(self) -> Self:

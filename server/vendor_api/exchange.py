@@ -32,8 +32,8 @@ OUTCOMES = (
     *("2xx", "3xx", "4xx", "429", "5xx"),
     *("unreachable", "proxy", "timeout", "broken", "malformed", "unanswered", "abandoned"),
 )
-"""How a request ends, for the metrics: by the class of its status, or without one. 429 is none of its class: 4xx of a
-result is, as a rule, an id that the vendor does not know."""
+"""How a request ends, for the metrics: by the class of its status, or without one. 429 has an outcome of its own: any
+other 4xx of a result is, as a rule, an id that the vendor does not know."""
 
 _CERTIFICATE_REFUSED = frozenset(
     {

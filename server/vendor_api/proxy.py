@@ -8,6 +8,8 @@ from dataclasses import dataclass, field
 from typing import Self
 from urllib.parse import unquote_to_bytes, urlsplit
 
+from ..settings import Address
+
 MAX_HEAD_BYTES = 64 << 10
 """Bytes of the proxy's reply at most."""
 
@@ -32,7 +34,7 @@ class Proxy:
     authorization: str | None = field(default=None, repr=False)
 
     def __str__(self) -> str:
-        return f"[{self.host}]:{self.port}" if ":" in self.host else f"{self.host}:{self.port}"
+        return str(Address((self.host, self.port)))
 
     @classmethod
     def from_url(cls, url: str) -> Self:

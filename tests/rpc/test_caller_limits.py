@@ -10,7 +10,7 @@ import pytest
 
 from callrequest.v1.call_request_service_pb2 import CancelCallRequestRequest, GetCallRequestResultRequest
 from server.errors import GatewayError
-from server.reloading import BrokenFileError
+from server.files import BrokenFileError
 from server.rpc.caller_limits import CallerLimits
 from server.rpc.callers_file import Caller, read_rules
 from testkit.failure import failure

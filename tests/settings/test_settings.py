@@ -201,6 +201,15 @@ def test_what_does_not_fit_together_is_reported_beside_what_is_wrong_in_itself(
     ]
 
 
+def test_a_vendor_whose_url_is_wrong_is_not_taken_for_none(monkeypatch: pytest.MonkeyPatch) -> None:
+    """There would be no sandbox, so that nothing about its address is wrong."""
+    for sandbox, listen in (("127.0.0.1:7000", "127.0.0.1:7000"), ("0.0.0.0:7000", "127.0.0.1:7001")):
+        _set(monkeypatch, {"GATEWAY_VENDOR_URL": "x", "GATEWAY_LISTEN": listen, "GATEWAY_SANDBOX_LISTEN": sandbox})
+        with pytest.raises(SettingsError) as caught:
+            load_settings()
+        assert [line.partition(":")[0] for line in caught.value.lines] == ["GATEWAY_VENDOR_URL"]
+
+
 def test_a_secret_may_come_from_a_file(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     """SECRETS_DIR holds files named as the settings, in lower case; the newline at the end is not part of it."""
     (tmp_path / "gateway_vendor_client_secret").write_text("from-a-file\n")
