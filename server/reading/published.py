@@ -20,9 +20,9 @@ class _Fetch:
 class PublishedReadings:
     """Fetches the readings that other processes have published, one fetch at a time for a call request.
 
-    A publication never causes a read at the vendor, whose result would be published for the others in turn. fetch:
-    returns what processes share; None: nothing can be had. store: receives what was fetched. missing: called for a
-    final result that could not be fetched: those who follow it must ask.
+    A publication causes no read at the vendor, whose result would be published for the others in turn, but for a final
+    result that could not be fetched, for which `missing` is called: it is published once, and those who follow it must
+    ask. fetch: returns what processes share; None: there is none. store: receives what was fetched.
     """
 
     def __init__(
@@ -50,7 +50,7 @@ class PublishedReadings:
             task.add_done_callback(self._tasks.discard)
 
     def drop(self, call_request_id: str) -> None:
-        """Has what is being fetched count for nothing: it may not be true any more."""
+        """Drops what is being fetched: it may not be true any more."""
         self._fetches.pop(call_request_id, None)
 
     def drop_all(self) -> None:

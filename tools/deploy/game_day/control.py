@@ -44,7 +44,7 @@ class Control:
         self.ended = asyncio.Event()
 
     async def carry_out(self, words: list[str]) -> str:
-        """Returns what to print. Raises ValueError, IndexError, KeyError, OSError for what cannot be done."""
+        """Returns what to print. Raises ValueError, IndexError, OSError for what cannot be done."""
         site, (name, *rest) = self._site, words
         match name:
             case "start-replica" | "restart-replica":

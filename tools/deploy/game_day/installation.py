@@ -30,7 +30,7 @@ MAX_START = 60.0
 
 
 class Installation:
-    """All parts, while `running` runs them. folder: what the operator may look at; theirs: what he may not."""
+    """All parts, while `running` runs them. folder: what the operator may look at; theirs: what is hidden."""
 
     def __init__(self, folder: Path, theirs: Path, servers: Servers) -> None:
         self.folder = folder
