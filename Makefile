@@ -5,6 +5,7 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 RUN_STAMP := $(VENV)/.installed-run
 STAMP := $(VENV)/.installed
+AUDIT_STAMP := build/audit/.installed
 # What `make test` runs: all, unless given; in so many processes at once, a file in one of them.
 TESTS ?=
 JOBS ?= 2
@@ -124,9 +125,13 @@ examples: setup  ## Runs the examples of the docs anew and writes what they prin
 	$(BIN)/python -m tools.examples
 	$(BIN)/python -m tools.reference
 
-audit: setup  ## Looks the shipped dependencies up in the database of known vulnerabilities (needs its network access).
-	@[ -x build/audit/bin/pip-audit ] || { $(PYTHON) -m venv build/audit && build/audit/bin/$(PIP_INSTALL) --quiet -r requirements/audit.txt; }
-	build/audit/bin/pip-audit --strict --disable-pip --require-hashes --progress-spinner off --requirement requirements/runtime.txt
+audit: $(AUDIT_STAMP)  ## Looks the shipped dependencies up in the database of known vulnerabilities (needs its network access).
+	build/audit/bin/python -m pip_audit --strict --disable-pip --require-hashes --progress-spinner off --requirement requirements/runtime.txt
+
+$(AUDIT_STAMP): requirements/audit.txt
+	@$(PYTHON) -m venv --clear build/audit
+	@build/audit/bin/$(PIP_INSTALL) --quiet -r requirements/audit.txt
+	@touch $@
 
 sbom: setup  ## Writes build/sbom.cdx.json, the CycloneDX list of the shipped dependencies, from the lock.
 	@mkdir -p build

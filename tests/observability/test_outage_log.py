@@ -121,3 +121,12 @@ def test_another_cause_is_logged_at_once_and_a_long_outage_repeatedly(log: Any) 
     one.resolved()
     one.resolved()
     assert log() == [("warning", "bad", "B"), ("info", "good", "")]
+
+
+def test_an_outage_without_a_line_for_its_end_logs_none(log: Any) -> None:
+    """The next one is logged at once all the same."""
+    one = OutageLog("bad", clock=lambda: 0.0)
+    for _ in range(2):
+        one.occurred("A")
+        one.resolved()
+    assert log() == [("warning", "bad", "A")] * 2
