@@ -26,6 +26,7 @@ FIELDS = frozenset(
         *("thread", "lines"),  # a stack, lines that were lost
         *("cause", "messages"),  # the end of a watch
         "failures",  # of TLS handshakes, by reason
+        "server",  # of the shared state: host and port, or the path of a socket
     }
 )
 """The fields that may be logged. None of them ever holds what the vendor sent, nor a caller's text."""

@@ -128,10 +128,13 @@ async def test_refused_credentials_are_logged_once_by_their_class(
     valkey.command("ACL", "SETUSER", "default", "resetpass", ">other")
     logged = await _down_at(valkey.url.replace("//", f"//{credentials}"), None, capsys)
     assert [line["error"] for line in logged if line["event"] == DOWN] == [error]
+    assert [line["server"] for line in logged if line["event"] == DOWN] == [valkey.url.removeprefix("redis://")]
+    assert not [line for line in logged if "gateway:" in json.dumps(line)]
 
 
-async def test_after_a_failover_by_sentinel_it_shares_again() -> None:
-    """Callers are answered all the while, and get nothing from before the failover."""
+async def test_after_a_failover_by_sentinel_it_shares_again(capsys: pytest.CaptureFixture[str]) -> None:
+    """Callers are answered all the while, and get nothing from before the failover; the log names both servers."""
+    log_to_stdout("info")
     ports = free_ports(6)
     with ExitStack() as stack:
         master = stack.enter_context(engine(ports[0]))
@@ -154,10 +157,21 @@ async def test_after_a_failover_by_sentinel_it_shares_again() -> None:
             after = await other.read()
             assert after != before
             assert await one.read() == after
+    silence_logs()
+    logged = _about_servers(capsys)
+    assert (DOWN, f"127.0.0.1:{ports[0]}") in logged
+    assert logged[-1] in [("shared state is up", f"127.0.0.1:{port}") for port in ports[1:3]]
 
 
-async def test_a_cluster_shares() -> None:
-    """Three servers: the keys of a call request are in one slot, messages reach all subscribers."""
+def _about_servers(capsys: pytest.CaptureFixture[str]) -> list[tuple[str, str]]:
+    """The event and the server of the lines about an engine that is up or down."""
+    lines = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+    return [(line["event"], line["server"]) for line in lines if line["event"].startswith("shared state is")]
+
+
+async def test_a_cluster_shares(capsys: pytest.CaptureFixture[str]) -> None:
+    """Three servers: the keys of a call request are in one slot, messages reach all subscribers. The log names them."""
+    log_to_stdout("info")
     ports, buses = free_ports(3), free_ports(3)  # by default the bus has the port 10 000 above, which may not exist
     with ExitStack() as stack:
         nodes = [
@@ -184,6 +198,9 @@ async def test_a_cluster_shares() -> None:
             answers = await asyncio.gather(*(each.read(call) for call in ids for each in (one, other)))
             assert len(set(answers)) == len(ids)
             assert all(node.command("DBSIZE") != b":0\r\n" for node in nodes)
+    silence_logs()
+    nodes_named = ", ".join(sorted(f"127.0.0.1:{port}" for port in ports))
+    assert ("shared state is up", nodes_named) in _about_servers(capsys)
 
 
 @contextmanager
