@@ -2,10 +2,11 @@
 
 A command fails by its exit code, grep's is 1 when it finds nothing, and when it does not print what `SHOWN` has. The
 gateway has files to read again, a certificate, a webhook and an engine behind Sentinel, and a call of it has failed;
-its log has a line for each call and cancel that can end badly, and one for each text in the sources.
+its log has its own lines, one for each call and cancel that can end badly, and one for each text in the sources.
 """
 
 import asyncio
+import json
 import os
 import re
 import sys
@@ -89,7 +90,6 @@ async def check() -> int:
     [port] = free_ports(1)
     with tempfile.TemporaryDirectory(prefix="runbook-") as name:
         folder = Path(name)
-        (folder / "gateway.log").write_text(log())
         secrets = folder / "secrets"
         secrets.mkdir(0o700)
         for setting, value in (("id", "client"), ("secret", "secret")):
@@ -115,6 +115,9 @@ async def check() -> int:
             gateway = await stack.enter_async_context(serving(vendor.url, STATE_URL=servers.url, **settings))
             async with connected(gateway.port) as client:
                 await client.read("../etc/passwd", 5)
+            await gateway.until(lambda: gateway.logged("shared state is up"))
+            own = [json.dumps(line, separators=(",", ":")) + "\n" for line in gateway.log()]
+            (folder / "gateway.log").write_text(log() + "".join(own))
             environment = gateway.environment | {
                 "PATH": os.pathsep.join([str(Path(sys.executable).parent), str(folder), os.environ["PATH"]]),
                 "PID": str(gateway.process.pid),

@@ -54,7 +54,9 @@ SHOWN = {
     "call-request-gateway doctor": r"^ok +shared state .* is the master by Sentinel, with 2 replicas$",
     'kill -HUP "$PID"': r"\A\Z",
     f"{_EVENTS}(shared state|the channel of the shared state)' gateway.log | tail --lines 5": '"shared state is up"',
-    f"{_EVENTS}shared state is (up|down)' gateway.log | tail --lines 5": '"shared state is down',
+    f"{_EVENTS}shared state is (up|down)' gateway.log | tail --lines 5": (
+        r'"shared state is up","server":"127\.0\.0\.1:\d+"'
+    ),
     'valkey-cli -h "$SENTINEL" -p 26379 SENTINEL GET-MASTER-ADDR-BY-NAME "$SERVICE"': r"\A127\.0\.0\.1\n\d+$",
     'valkey-cli -h "$SENTINEL" -p 26379 SENTINEL REPLICAS "$SERVICE"'
     " | grep --after-context 1 --line-regexp --extended-regexp 'name|flags|master-link-status'": (
