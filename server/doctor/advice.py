@@ -2,15 +2,16 @@
 
 from ..vendor_api.probe import CLOSED, StepFailedError, Tried, Vendor
 
+_NO_WAY_ON = "it cannot reach the vendor: compare GATEWAY_VENDOR_URL, and the proxy's own network"
 _OTHER_LOGIN = "it wants other credentials: compare user and password in GATEWAY_VENDOR_PROXY"
 
 PROXY_REFUSALS = {
     "HTTP 401": _OTHER_LOGIN,  # tinyproxy's, for a wrong password
     "HTTP 407": _OTHER_LOGIN,
     "HTTP 403": "it does not let this host through: have the vendor's host and port allowed there",
-    "HTTP 502": "it cannot reach the vendor: compare GATEWAY_VENDOR_URL, and the proxy's own network",
-    "HTTP 503": "it cannot reach the vendor: compare GATEWAY_VENDOR_URL, and the proxy's own network",
-    "HTTP 504": "it cannot reach the vendor: compare GATEWAY_VENDOR_URL, and the proxy's own network",
+    "HTTP 502": _NO_WAY_ON,
+    "HTTP 503": _NO_WAY_ON,
+    "HTTP 504": _NO_WAY_ON,
 }
 
 

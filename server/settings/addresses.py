@@ -55,12 +55,13 @@ class Address(tuple[str, int]):
         """Whether only one of the two can be listened on. Port 0 is another one each time."""
         if self[1] != other[1] or self[1] == 0:
             return False
-        return self.is_wildcard or other.is_wildcard or _known_host(self[0]) == _known_host(other[0])
+        return self.is_wildcard or other.is_wildcard or not _hosts(self[0]).isdisjoint(_hosts(other[0]))
 
 
-def _known_host(host: str) -> object:
-    name = host.lower()
-    return _ip_address("127.0.0.1" if name == "localhost" else name) or name
+def _hosts(host: str) -> set[object]:
+    """The addresses that are listened on, as far as they are known without a resolver: localhost is both families'."""
+    names = ("127.0.0.1", "::1") if host.lower() == "localhost" else (host.lower(),)
+    return {_ip_address(name) or name for name in names}
 
 
 def _ip_address(host: str) -> IPv4Address | IPv6Address | None:

@@ -104,8 +104,8 @@ def _ids(cell: str) -> list[str]:
 
 def test_the_page_has_each_error_of_a_read() -> None:
     """What a tester looks up by ErrorReason is what the reads above end with, no more and no less."""
-    told = {reason: reads for reason, (reads, _) in _table().items() if reads and reason != "DEADLINE_EXCEEDED"}
-    assert told == {
+    listed = {reason: reads for reason, (reads, _) in _table().items() if reads and reason != "DEADLINE_EXCEEDED"}
+    assert listed == {
         reason: {known for known, (_, its) in READS.items() if its == reason and known != "aaaaaaaaaaaaaaaa"}
         for _, reason in READS.values()
     }

@@ -146,6 +146,10 @@ WRONG = {
         {"GATEWAY_LISTEN": "127.0.0.1:7000", "GATEWAY_METRICS_LISTEN": "localhost:7000"},
         "METRICS_LISTEN",
     ),
+    "one port for two, by IPv6": (
+        {"GATEWAY_LISTEN": "[::1]:7000", "GATEWAY_METRICS_LISTEN": "LocalHost:7000"},
+        "METRICS_LISTEN",
+    ),
     "one port for two, on all addresses": (
         {"GATEWAY_METRICS_LISTEN": "0.0.0.0:7000", "GATEWAY_WEBHOOK_LISTEN": "[::1]:7000"},
         "WEBHOOK_LISTEN",
