@@ -17,10 +17,11 @@ from server import __version__
 from server.app import KNOWN_LABELS, Gateway
 from server.observability.metrics import CODES, Metrics
 from server.observability.worker_metrics import AggregatedMetrics
+from server.vendor_api.exchange import OUTCOMES
 from testkit.gateway import metrics_of
 from testkit.gateway_process import serving
 from testkit.http2_connection import connected
-from testkit.scripted_vendor import RESULT_ID
+from testkit.scripted_vendor import RESULT_ID, ScriptedVendor, failed, send
 from testkit.server_process import ROOT, SERVE, end, gateway_environment, start
 
 METHODS = [method.name for method in DESCRIPTOR.services_by_name["CallRequestService"].methods]
@@ -69,6 +70,21 @@ async def test_every_known_series_is_there_before_its_first_event(gateway: Gatew
     """A series that is born at 1 raises no alert: `increase` sees no change in it."""
     scraped = samples(await metrics_of(gateway))
     assert [each for each in expected_at_zero() if scraped.get(each) != 0] == []
+
+
+@pytest.mark.parametrize(("status", "outcome"), [(429, "429"), (404, "4xx"), (503, "5xx")])
+async def test_a_rate_limit_of_the_vendor_is_told_from_other_refusals(
+    gateway: Gateway, vendor: ScriptedVendor, status: int, outcome: str
+) -> None:
+    """An id that it does not know is 4xx, too, all day long."""
+    vendor.answer("result", send(failed("CALL_REQUEST_NOT_FOUND"), status))
+    async with connected(gateway.address[1]) as client:
+        await client.read(RESULT_ID, 1)
+    counted = samples(await metrics_of(gateway))
+    ended = {
+        each for each in OUTCOMES if counted[key("vendor_request_seconds_count", operation="result", outcome=each)]
+    }
+    assert ended == {outcome}
 
 
 async def test_without_an_engine_there_is_no_state_that_could_be_down(gateway: Gateway) -> None:
