@@ -44,7 +44,8 @@ What a platform and its people do at your word:
 {commands}
 
 Times are shortened, or a night would take a night. In Prometheus' rules each window and each `for` is a {FACTOR}th:
-5 minutes are {300 / FACTOR:g} seconds. In the runbook's queries write [{300 / FACTOR:g}s] for [5m] and so on.
+5 minutes are {300 / FACTOR:g} seconds. In the runbook's queries write [{300 / FACTOR:g}s] for [5m] and so on,
+and `offset 2m` where one compares with a day or an hour ago: this Prometheus is as old as the night.
 In the rules about certificates a day is {DAY:g} seconds: GatewayCertificateEndsSoon fires {14 * DAY / 60:g} minutes
 before an end, GatewayCertificateEnds {2 * DAY:g} seconds.
 Prometheus scrapes every 2 seconds. Each trouble ends after {BOUND:g} seconds even if nobody does anything.
