@@ -18,9 +18,8 @@ OTHER_FILES = 500
 
 async def check_ports(settings: Settings) -> list[Finding]:
     """Whether each port is free, or in use by the gateway of these settings."""
-    names = ["listen", "metrics_listen", "webhook_listen"] + ([] if settings.vendor_url else ["sandbox_listen"])
     taken = addresses_that_fail(settings)
-    free = [value for name in names if (value := getattr(settings, name)) and name not in taken]
+    free = [str(address) for name, address in settings.listened().items() if name not in taken]
     if not taken:
         return [Finding.ok("ports", f"free: {', '.join(free)}")]
     if "listen" in taken and await asyncio.to_thread(find_failure, settings) is None:

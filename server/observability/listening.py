@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from contextlib import ExitStack
 from typing import Any
 
-from ..settings import PREFIX, Address, Settings, cannot_listen, parse_address
+from ..settings import PREFIX, Address, Settings, cannot_listen
 
 _ABSENT = {errno.EAFNOSUPPORT, errno.EADDRNOTAVAIL}
 """What an address fails with on a machine without its family, as IPv6 is turned off in many containers."""
@@ -52,12 +52,8 @@ def open_sockets(address: Address, *, shared: bool = False) -> list[socket.socke
 
 def addresses_that_fail(settings: Settings) -> dict[str, str]:
     """Tries each address of the settings; returns a line for each that cannot be listened on, by the field's name."""
-    names = ["listen", "metrics_listen", "webhook_listen"] + ([] if settings.vendor_url else ["sandbox_listen"])
     failed = {}
-    for name in names:
-        if not (value := getattr(settings, name)):
-            continue
-        address = parse_address(value)
+    for name, address in settings.listened().items():
         try:
             for each in open_sockets(address):
                 each.close()

@@ -205,18 +205,20 @@ class Settings(BaseSettings):
 
     def _shared_ports(self) -> list[str]:
         """A line for each address to listen on that another one holds already."""
-        names = ["listen", "metrics_listen", "webhook_listen"] + ([] if self.vendor_url else ["sandbox_listen"])
         found: dict[str, Address] = {}
         lines = []
-        for name in names:
-            if value := getattr(self, name):
-                address = parse_address(value)
-                other = next((known for known, each in found.items() if each.overlaps(address)), None)
-                if other is not None:
-                    unless = f", unless {PREFIX}VENDOR_URL is set" if name == "sandbox_listen" else ""
-                    lines.append(f"{PREFIX}{name.upper()}: has the port of {PREFIX}{other.upper()}{unless}")
-                found[name] = address
+        for name, address in self.listened().items():
+            other = next((known for known, each in found.items() if each.overlaps(address)), None)
+            if other is not None:
+                unless = f", unless {PREFIX}VENDOR_URL is set" if name == "sandbox_listen" else ""
+                lines.append(f"{PREFIX}{name.upper()}: has the port of {PREFIX}{other.upper()}{unless}")
+            found[name] = address
         return lines
+
+    def listened(self) -> dict[str, Address]:
+        """The addresses to listen on, by their fields; the sandbox's only where it plays the vendor."""
+        names = ["listen", "metrics_listen", "webhook_listen"] + ([] if self.vendor_url else ["sandbox_listen"])
+        return {name: parse_address(value) for name in names if (value := getattr(self, name))}
 
     def with_vendor(self, url: str, client_id: str, secret: str) -> Self:
         """The same with that vendor, reached directly."""
