@@ -39,7 +39,7 @@ class PollLimit:
                 self._free += 1
                 self._others -= not first
                 self._admit()
-            else:
+            elif turn in waiting:
                 waiting.remove(turn)
 
     def _admit(self) -> None:
@@ -50,6 +50,8 @@ class PollLimit:
             if not others and not self._first_waiting:
                 return
             turn = (self._others_waiting if others else self._first_waiting).popleft()
+            if turn.cancelled():  # its poll has ended, and has not run since
+                continue
             self._free -= 1
             self._others += others
             turn.set_result(None)

@@ -573,6 +573,49 @@ def test_after_a_restart_first_polls_go_before_others_which_still_have_their_par
     assert all(begun.index(True) < 8 and not each for each in begun[-20:])
 
 
+@pytest.mark.parametrize("first", [True, False])
+def test_polls_that_end_together_lose_no_place(first: bool) -> None:
+    """One that held a place and those that waited for it: the place is not given to any of them."""
+
+    async def begun_afterwards() -> int:
+        limit, begun = PollLimit(2), list[bool]()
+
+        async def poll() -> None:
+            async with limit.place(first=first):
+                begun.append(first)
+                await asyncio.sleep(1)
+
+        leaving = [asyncio.create_task(poll()) for _ in range(10)]
+        await asyncio.sleep(0.5)
+        for task in leaving:
+            task.cancel()
+        ends = await asyncio.gather(*leaving, return_exceptions=True)
+        assert all(isinstance(end, asyncio.CancelledError) for end in ends), ends
+        begun.clear()
+        await asyncio.gather(*(poll() for _ in range(2)))
+        return len(begun)
+
+    assert run(asyncio.wait_for(begun_afterwards(), 60)) == 2
+
+
+def test_watchers_that_leave_together_do_not_keep_others_from_their_results() -> None:
+    """A client with many watches goes away while the vendor is slow: whoever comes next is answered."""
+
+    async def watching() -> None:
+        world = World(polls=2)
+        world.read_seconds = 5
+        gone = [world.watch(Caller(), call_request_id=f"{number:016}") for number in range(10)]
+        await asyncio.sleep(1)
+        await leave(*gone)
+        caller = Caller()
+        task = world.watch(caller)
+        await asyncio.sleep(20)
+        assert caller.messages
+        await leave(task)
+
+    run(watching())
+
+
 def test_who_comes_after_a_failure_is_not_given_it_again() -> None:
     """A watcher that is still being written to keeps the failed poll; a new one has a poll of its own."""
 
