@@ -15,8 +15,10 @@ from callrequest.v1.call_request_service_pb2 import (
     GetCallRequestResultRequest,
     WatchCallRequestResultRequest,
 )
-from testkit.engine import engine
-from testkit.gateway import connected, started
+from server.app import Gateway
+from server.state.keys import CHANNEL
+from testkit.engine import EngineProcess, engine
+from testkit.gateway import connected, metrics_of, started
 from testkit.pushes import PATH, Push, push_settings, signed
 from testkit.scripted_vendor import RESULT_ID, ScriptedVendor, never, send, with_status
 from testkit.server_process import free_ports
@@ -30,7 +32,7 @@ async def test_what_one_gateway_reads_or_cancels_reaches_the_watchers_of_another
     """At once, although its own poll is due in a minute; for a reading the vendor is not asked again."""
     (port,) = free_ports(1)
     with engine(port) as valkey:
-        await _watch_there_act_here(vendor, valkey.url)
+        await _watch_there_act_here(vendor, valkey)
 
 
 async def test_a_cancel_reaches_the_watchers_of_processes_that_keep_no_answer(vendor: ScriptedVendor) -> None:
@@ -45,6 +47,7 @@ async def test_a_cancel_reaches_the_watchers_of_processes_that_keep_no_answer(ve
             connected(there) as other,
             asyncio.timeout(50),
         ):
+            await _until_shared(valkey, here, there)
             messages = aiter(other.WatchCallRequestResult(WATCH))
             assert (await anext(messages)).call_request_result.status == pb.CALL_REQUEST_STATUS_PENDING_TO_CALL
             vendor.answer("result", send(with_status("CANCELLED")))
@@ -52,14 +55,25 @@ async def test_a_cancel_reaches_the_watchers_of_processes_that_keep_no_answer(ve
             assert (await anext(messages)).call_request_result.status == pb.CALL_REQUEST_STATUS_CANCELLED
 
 
-async def _watch_there_act_here(vendor: ScriptedVendor, state: str) -> None:
+async def _until_shared(valkey: EngineProcess, *gateways: Gateway) -> None:
+    """A gateway whose engine or channel is there only after a watch has begun polls what is watched once more."""
+    for gateway in gateways:
+        while "state_up 1.0" not in await metrics_of(gateway):  # noqa: ASYNC110
+            await asyncio.sleep(0.02)
+    while not valkey.command("PUBSUB", "NUMSUB", CHANNEL).endswith(b":%d\r\n" % len(gateways)):  # noqa: ASYNC110
+        await asyncio.sleep(0.02)
+    await asyncio.sleep(0.1)  # the engine's reply is on its way
+
+
+async def _watch_there_act_here(vendor: ScriptedVendor, valkey: EngineProcess) -> None:
     async with (
-        started(vendor.url, state_url=state, **SHARED) as here,
-        started(vendor.url, state_url=state, **SHARED) as there,
+        started(vendor.url, state_url=valkey.url, **SHARED) as here,
+        started(vendor.url, state_url=valkey.url, **SHARED) as there,
         connected(here) as client,
         connected(there) as other,
         asyncio.timeout(50),
     ):
+        await _until_shared(valkey, here, there)
         watch = other.WatchCallRequestResult(WATCH)
         messages = aiter(watch)
         assert (await anext(messages)).call_request_result.status == pb.CALL_REQUEST_STATUS_PENDING_TO_CALL
@@ -94,6 +108,7 @@ async def test_a_push_that_comes_late_reaches_all_watchers(
             connected(there) as other,
             asyncio.timeout(50),
         ):
+            await _until_shared(valkey, here, there)
             watches = [aiter(each.WatchCallRequestResult(WATCH)) for each in (client, other)]
             for messages in watches:
                 assert (await anext(messages)).call_request_result.status == pb.CALL_REQUEST_STATUS_PENDING_TO_CALL
@@ -126,6 +141,7 @@ async def test_gateways_with_different_keys_do_not_ask_the_vendor_in_turn(vendor
             connected(there) as other,
             asyncio.timeout(50),
         ):
+            await _until_shared(valkey, here, there)
             watches = [aiter(each.WatchCallRequestResult(WATCH)) for each in (client, other)]
             for messages in watches:
                 assert (await anext(messages)).call_request_result.status == pb.CALL_REQUEST_STATUS_PENDING_TO_CALL
