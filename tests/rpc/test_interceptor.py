@@ -146,6 +146,14 @@ async def test_a_failure_of_a_stream_comes_after_what_was_sent() -> None:
     assert (got.code, got.reason, got.retry) == ("RESOURCE_EXHAUSTED", "VENDOR_RATE_LIMITED", 5.0)
 
 
+def _calls(capsys: pytest.CaptureFixture[str]) -> list[dict[str, Any]]:
+    """The lines of calls; beside them there is at most what asyncio says of a task that another test left behind."""
+    lines = list(map(json.loads, capsys.readouterr().out.splitlines()))
+    calls = [line for line in lines if line["event"] == "call"]
+    assert all(line.get("logger") == "asyncio" for line in lines if line not in calls), lines
+    return calls
+
+
 async def test_a_call_is_logged_in_one_line_of_listed_fields(capsys: pytest.CaptureFixture[str]) -> None:
     """One JSON line a call: method, code, reason, time, and the id only when it is one."""
     log_to_stdout("info")
@@ -161,8 +169,7 @@ async def test_a_call_is_logged_in_one_line_of_listed_fields(capsys: pytest.Capt
         failing = pb.GetCallRequestResultRequest(call_request_id=RESULT_ID)
         failing.max_age.seconds = 1
         await failure(client.GetCallRequestResult(failing))
-    # What asyncio says of tasks that another test has left behind comes at any moment.
-    lines = [line for line in map(json.loads, capsys.readouterr().out.splitlines()) if line["event"] == "call"]
+    lines = _calls(capsys)
     for line in lines:
         assert list(line)[:3] == ["time", "level", "event"]
         assert line.pop("time")
@@ -240,7 +247,7 @@ async def test_a_calls_ids_are_in_its_trailers_and_its_line(
             call = client.GetCallRequestResult(GET, metadata=metadata)
             await asyncio.gather(call, return_exceptions=True)
             trailers.append(dict(await call.trailing_metadata()))
-    first, second = map(json.loads, capsys.readouterr().out.splitlines())
+    first, second = _calls(capsys)
     assert (trailers[0]["x-request-id"], trailers[0]["x-trace-id"]) == ("order-1.a", PARENT[3:35])
     assert (first["request_id"], first["trace_id"]) == ("order-1.a", PARENT[3:35])
     assert second["request_id"] == trailers[1]["x-request-id"]

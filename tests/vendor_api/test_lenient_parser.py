@@ -180,19 +180,17 @@ def test_what_llhttp_reads_is_read_alike(body: bytes, chunks: list[bytes], chunk
 def test_a_head_costs_no_more_than_its_length(block: bytes) -> None:
     """Eight times as long costs about eight times as much, far from the 64 times of a quadratic parser.
 
-    The garbage collector and the processor's caches cost more for long input, so the bound has room for both.
+    The garbage collector and the processor's caches cost more for long input, so the bound has room for both. One try
+    of ten within it is enough: a quadratic parser has none.
     """
 
     def seconds(length: int) -> float:
         pieces = [block * (length // len(block) // 100)] * 100
-        took = []
-        for _ in range(3):
-            begun = time.thread_time()
-            _Read(OK + b"x: a", *pieces)
-            took.append(time.thread_time() - begun)
-        return min(took)
+        begun = time.thread_time()
+        _Read(OK + b"x: a", *pieces)
+        return time.thread_time() - begun
 
-    assert seconds(480_000) < 30 * seconds(60_000)
+    assert any(seconds(480_000) < 30 * seconds(60_000) for _ in range(10))
 
 
 @pytest.mark.parametrize("reply", READABLE)
