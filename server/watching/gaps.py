@@ -5,8 +5,11 @@ from collections.abc import Callable
 
 from ..deadline import now
 
-MIN_PAUSE, MAX_PAUSE = 1.0, 60.0
+MIN_PAUSE, MAX_PAUSE = 0.5, 60.0
 """Seconds from one poll of everything to the next at least: at first, and while gaps go on."""
+FEW = 4
+"""Polls after which the pause grows: the start has two gaps, and so has an outage, one of the connection for scripts
+and one of the channel. After the latter whoever watches must not wait."""
 QUIET = 60.0
 """Seconds without a gap after which the next one counts as the first."""
 
@@ -20,7 +23,7 @@ class Gaps:
 
     def __init__(self, poll_all: Callable[[], None]) -> None:
         self._poll_all = poll_all
-        self._pause = MIN_PAUSE
+        self._polls = 0  # in a row
         self._next_at = self._latest = float("-inf")
         self._timer: asyncio.TimerHandle | None = None
 
@@ -28,7 +31,7 @@ class Gaps:
         """Something may have been missed."""
         moment = now()
         if moment - self._latest > QUIET:
-            self._pause = MIN_PAUSE
+            self._polls = 0
         self._latest = moment
         if self._timer is None:
             if moment >= self._next_at:
@@ -38,6 +41,6 @@ class Gaps:
 
     def _poll(self) -> None:
         self._timer = None
-        self._next_at = now() + self._pause
-        self._pause = min(2 * self._pause, MAX_PAUSE)
+        self._polls += 1
+        self._next_at = now() + min(MIN_PAUSE * 2.0 ** min(max(self._polls - FEW, 0), 10), MAX_PAUSE)
         self._poll_all()

@@ -233,7 +233,7 @@ def test_a_gap_in_what_is_known_has_every_watched_call_request_read_again() -> N
         await leave(*tasks)
         return len(world.reads)
 
-    assert run(watching()) == 5 + 5 * 2, "at once, and once more: not for each gap"
+    assert run(watching()) == 5 + 5 * 5, "at once, and each half second: not for each of the eight gaps"
 
 
 def test_a_cancel_during_a_poll_causes_one_more() -> None:
