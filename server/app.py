@@ -315,22 +315,15 @@ class Gateway:
         stack.push_async_callback(webhook.aclose)
         self.webhook_address = await webhook.start()
         files = tls_files(self._settings)
-        if files is not None:
+        if files is not None and webhook.tls is not None:
             certificates = files.certificates
-            try:
-                reloading = Reloading(files.paths, files.load)
-            except BrokenFileError as error:  # since the port was opened
-                raise SettingsError(str(error).split("\n")) from None
 
             def renew_tls(context: ssl.SSLContext) -> None:
                 webhook.renew_tls(context)
                 self._dates.note(certificates)
 
-            renew_tls(reloading.value)  # it may have changed since the port was opened
-            metrics.watches_files(files.settings)
-            watched = [Watched(files.settings, reloading, renew_tls)]
-            watcher = await stack.enter_async_context(FileWatcher(watched, metrics))
-            self.reloads.append(watcher.reload)
+            self._dates.note(certificates)
+            await self._watch_files(stack, [Watched(files.settings, webhook.tls, renew_tls)], metrics)
         get_log().info("webhook", address=self.webhook_address)
 
     async def _open_operations(self, stack: AsyncExitStack, metrics: Metrics) -> None:
@@ -426,8 +419,12 @@ class Gateway:
             watched.append(Watched(tls.settings, tls_files, renew_tls))
         if credentials.paths:
             watched.append(Watched(credentials.settings, credential_files, client.renew_credentials))
+        await self._watch_files(stack, watched, metrics)
+        return client
+
+    async def _watch_files(self, stack: AsyncExitStack, watched: list[Watched[Any]], metrics: Metrics) -> None:
+        """Has the files read again when they change, and by `reload`."""
         for each in watched:
             metrics.watches_files(each.settings)
         watcher = await stack.enter_async_context(FileWatcher(watched, metrics))
         self.reloads.append(watcher.reload)
-        return client

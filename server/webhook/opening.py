@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from ..files import BrokenFileError
 from ..observability.logs import get_log
 from ..reading.results import Results
+from ..reloading import Reloading
 from ..settings import PREFIX, Settings, SettingsError, parse_address
 from ..vendor_api.quirks import Observations
 from .endpoint import Webhook
@@ -22,18 +23,21 @@ if TYPE_CHECKING:
 
 
 class OpenedWebhook:
-    """A webhook of these settings: start it, and end it with `aclose`."""
+    """A webhook of these settings: start it, and end it with `aclose`. tls: of its port; None: plaintext."""
 
-    def __init__(self, webhook: Webhook, hints: Hints, tls: ssl.SSLContext | None, settings: Settings) -> None:
+    def __init__(
+        self, webhook: Webhook, hints: Hints, tls: Reloading[ssl.SSLContext] | None, settings: Settings
+    ) -> None:
         self._webhook = webhook
         self._hints = hints
-        self._tls = tls
+        self.tls = tls
         self._settings = settings
 
     async def start(self) -> str:
         """Listens; returns the address. Raises SettingsError."""
         address = parse_address(self._settings.webhook_listen)
-        return str(await self._webhook.start(address, self._tls, shared=self._settings.workers > 1))
+        tls = None if self.tls is None else self.tls.value
+        return str(await self._webhook.start(address, tls, shared=self._settings.workers > 1))
 
     def renew_tls(self, tls: ssl.SSLContext) -> None:
         """Has new connections use it."""
@@ -67,7 +71,7 @@ def open_webhook(
     return OpenedWebhook(webhook, hints, tls, settings)
 
 
-def sender_rules(settings: Settings) -> tuple[SenderRules, Sources, ssl.SSLContext | None]:
+def sender_rules(settings: Settings) -> tuple[SenderRules, Sources, Reloading[ssl.SSLContext] | None]:
     """Returns the ways to know senders, where they may be, and TLS of the port; None for plaintext.
 
     Raises SettingsError, a line for each wrong setting.
@@ -121,11 +125,11 @@ def _networks(name: str, value: str | None, lines: list[str]) -> list[Network]:
         return []
 
 
-def _tls(settings: Settings, lines: list[str]) -> ssl.SSLContext | None:
+def _tls(settings: Settings, lines: list[str]) -> Reloading[ssl.SSLContext] | None:
     files = tls_files(settings)
     if files is not None:
         try:
-            return files.load()
+            return Reloading(files.paths, files.load)
         except BrokenFileError as error:
             lines += str(error).split("\n")
     elif settings.webhook_tls_certificate is not None or settings.webhook_tls_key is not None:
