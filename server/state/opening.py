@@ -5,14 +5,14 @@ from collections.abc import Callable
 from ..settings import PREFIX, Settings, SettingsError
 from .connecting import client_factory, parse_state_url
 from .encryption import Encryption, parse_keys
-from .shared_state import Listener, SharedState
+from .shared_state import Listener, SharedState, any_answer
 
 
 def open_state(
     settings: Settings,
     listener: Listener,
     up_changed: Callable[[bool], None],
-    is_answer: Callable[[str, bytes], bool] = lambda call_request_id, answer: True,
+    is_answer: Callable[[str, bytes], bool] = any_answer,
 ) -> SharedState:
     """Returns the shared state of these settings, to be entered. Raises SettingsError, a line for each wrong setting.
 

@@ -46,7 +46,7 @@ class SharedResults:
         engine: Engine,
         encryption: Encryption,
         final_max_age: float,
-        is_answer: Callable[[str, bytes], bool] = lambda call_request_id, answer: True,
+        is_answer: Callable[[str, bytes], bool],
     ) -> None:
         self._engine = engine
         self._encryption = encryption

@@ -22,6 +22,11 @@ class Listener(Protocol):
         """Messages may have been missed: what is known and not final may not be true any more."""
 
 
+def any_answer(call_request_id: str, answer: bytes) -> bool:
+    """For those who share other bytes than answers, or none."""
+    return True
+
+
 class SharedState:
     """`async with SharedState(…) as state`: from then on `results` shares, as long as the engine is up.
 
@@ -36,7 +41,7 @@ class SharedState:
         final_max_age: float,
         listener: Listener,
         up_changed: Callable[[bool], None],
-        is_answer: Callable[[str, bytes], bool] = lambda call_request_id, answer: True,
+        is_answer: Callable[[str, bytes], bool] = any_answer,
     ) -> None:
         self._listener = listener
         self.engine = Engine(make_client, self._returned, up_changed)
