@@ -5,7 +5,8 @@ import hashlib
 import os
 import signal
 import tempfile
-from collections.abc import Callable, Coroutine
+from collections.abc import AsyncIterator, Callable, Coroutine
+from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -14,7 +15,7 @@ import aiohttp
 from callrequest.v1.call_request_service_pb2 import BatchGetCallRequestResultsRequest, GetCallRequestResultRequest
 from testkit.calls import client_of, code_of, identifier
 from testkit.certificate_authority import Pki
-from testkit.engine import engine
+from testkit.engine import EngineProcess, engine
 from testkit.gateway_process import GatewayProcess
 from testkit.http2_connection import Connection, connected
 from testkit.scripted_vendor import failed, never, send, with_status
@@ -241,33 +242,33 @@ async def _has_ended(stage: Stage) -> None:
     await _ends(stage, -1)
 
 
-async def _engine_killed(stage: Stage) -> None:
+@asynccontextmanager
+async def _engine_shared(stage: Stage, reads: int) -> AsyncIterator[EngineProcess]:
+    """A gateway that is read from, with shared state in this engine."""
     [port] = free_ports(1)
     with engine(port) as valkey:
         async with (
             Vendor() as vendor,
             stage.gateway(vendor.url, STATE_URL=valkey.url) as gateway,
-            stage.loaded(gateway, reads=2),
+            stage.loaded(gateway, reads=reads),
         ):
             await stage.begin()
-            valkey.kill()
-            await _goes_on()
+            yield valkey
+
+
+async def _engine_killed(stage: Stage) -> None:
+    async with _engine_shared(stage, reads=2) as valkey:
+        valkey.kill()
+        await _goes_on()
 
 
 async def _engine_restarted(stage: Stage) -> None:
     """It is away for less than the alert about an engine that is down waits for, as at a failover."""
-    [port] = free_ports(1)
-    with engine(port) as valkey:
-        async with (
-            Vendor() as vendor,
-            stage.gateway(vendor.url, STATE_URL=valkey.url) as gateway,
-            stage.loaded(gateway, reads=4),
-        ):
-            await stage.begin()
-            valkey.kill()
-            await asyncio.sleep(1)
-            await asyncio.to_thread(valkey.start)
-            await _goes_on()
+    async with _engine_shared(stage, reads=4) as valkey:
+        valkey.kill()
+        await asyncio.sleep(1)
+        await asyncio.to_thread(valkey.start)
+        await _goes_on()
 
 
 async def _log_lost(stage: Stage) -> None:
