@@ -2,7 +2,7 @@
 
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,6 +16,8 @@ NAME = "results"
 """Of what the sentinels watch."""
 MAX_START = 20.0
 DOWN_AFTER, FAILOVER_TIMEOUT = 0.5, 3.0
+AT_ONCE = ("--repl-diskless-sync-delay", "0")
+"""A master sends its data to a replica without waiting 5 s for others."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,21 +45,24 @@ class Servers:
 
 @contextmanager
 def sentinels(down_after: float = DOWN_AFTER) -> Iterator[Servers]:
-    """Runs a master, two replicas of it, and three sentinels that know each other.
+    """Runs a master, two replicas that follow it, and three sentinels that know all of them.
+
+    A sentinel asks a server every 10 s how it is: what it has seen at first it says for as long.
 
     down_after: seconds without an answer after which a sentinel holds a server for down.
     """
     ports = free_ports(6)
     with ExitStack() as stack:
-        engines = [stack.enter_context(engine(ports[0]))]
-        engines += [stack.enter_context(engine(port, "--replicaof", f"127.0.0.1 {ports[0]}")) for port in ports[1:3]]
+        engines = [stack.enter_context(engine(ports[0], *AT_ONCE))]
+        engines += [
+            stack.enter_context(engine(port, *AT_ONCE, "--replicaof", f"127.0.0.1 {ports[0]}")) for port in ports[1:3]
+        ]
+        _wait_until(lambda: all(_replicates(each) for each in engines[1:]))
         watching = [stack.enter_context(_sentinel(port, ports[0])) for port in ports[3:]]
         for each in watching:
             each.command("SENTINEL", "SET", NAME, "down-after-milliseconds", round(down_after * 1000))
             each.command("SENTINEL", "SET", NAME, "failover-timeout", round(FAILOVER_TIMEOUT * 1000))
-        until = time.monotonic() + MAX_START
-        while not all(_knows_all(each) for each in watching) and time.monotonic() < until:
-            time.sleep(0.1)
+        _wait_until(lambda: all(_knows_all(each) for each in watching))
         yield Servers(engines, watching)
 
 
@@ -68,6 +73,18 @@ def _sentinel(port: int, master: int) -> Iterator[EngineProcess]:
         file.write_text(f"sentinel monitor {NAME} 127.0.0.1 {master} 2\n", "utf-8")
         with engine(port, program=(str(get_binary_path()), str(file), "--sentinel")) as running:
             yield running
+
+
+def _wait_until(holds: Callable[[], bool]) -> None:
+    until = time.monotonic() + MAX_START
+    while not holds():
+        if time.monotonic() > until:
+            raise TimeoutError(f"the sentinels and their servers were not ready in {MAX_START:.0f} s")
+        time.sleep(0.05)
+
+
+def _replicates(replica: EngineProcess) -> bool:
+    return b"master_link_status:up" in replica.command("INFO", "replication")
 
 
 def _knows_all(sentinel: EngineProcess) -> bool:
