@@ -152,6 +152,7 @@ class Gateway:
         options = channel_options(settings.max_connection_age, settings.max_streams)
         self._server = server = ServerGroup(server_group, options)
         stack.callback(metrics.flush)
+        stack.callback(self._access_log.flush)
         callers = await self._callers(stack, metrics)
         limits = CallerLimits(enforce=settings.caller_limits == "enforce", exceeded=metrics.caller_limited)
         tracing = self._trace(stack, metrics)

@@ -10,6 +10,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from ..validation import ID_LENGTH, is_call_request_id
+from .line_limit import LineLimit
 from .logs import LEVELS, LineSink, get_log
 
 FOR_OPERATORS = frozenset({"INTERNAL", "UNAVAILABLE", "UNKNOWN"})
@@ -22,11 +23,19 @@ IN_DOUBT = "nothing"
 """What settled a cancel that ended in doubt: its caller, or an operator, must look after it."""
 
 
+MAX_STRANGERS_LINES = 100
+"""Lines about calls of strangers, of each code, in a LineLimit's interval."""
+
+
 class AccessLog:
-    """Logs each call of the level or above it. sink: of JSON lines; None: by structlog, for people."""
+    """Logs each call of the level or above it. sink: of JSON lines; None: by structlog, for people.
+
+    `flush` at the end: it logs how many calls of strangers have no line.
+    """
 
     def __init__(self, level: str, sink: LineSink | None) -> None:
         self._sink = sink
+        self._strangers = LineLimit("calls of strangers that are not logged", MAX_STRANGERS_LINES)
         self.set_level(level)
 
     def set_level(self, level: str) -> None:
@@ -45,13 +54,15 @@ class AccessLog:
         trace_id: str | None = None,
         *,
         probe: bool,
+        stranger: bool = False,
     ) -> None:
         """Logs how a call ended. call_request_id: as the caller sent it; left out unless it is well-formed.
 
-        request_id, trace_id: of an allowed form, which needs no escaping in JSON; None: left out.
+        request_id, trace_id: of an allowed form, which needs no escaping in JSON; None: left out. stranger: whether the
+        call ended before its caller was known, or is open to all.
         """
         level = "debug" if probe else "warning" if code in FOR_OPERATORS and reason != ROUTINE else "info"
-        if level not in self._enabled:
+        if level not in self._enabled or (stranger and not self._strangers.admits(code)):
             return
         if self._sink is None:
             known = is_call_request_id(call_request_id)
@@ -68,6 +79,10 @@ class AccessLog:
         # A text of another length is no id; up to 64 KiB of it would wait in the queue.
         ids = (call_request_id if len(call_request_id) == ID_LENGTH else "", caller, request_id, trace_id)
         self._sink.add(_line, time.time(), level, method, code, reason, seconds, *ids)
+
+    def flush(self) -> None:
+        """Logs now what is left to say of strangers' calls."""
+        self._strangers.flush()
 
     def cancel_settled(
         self,

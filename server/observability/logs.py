@@ -26,6 +26,7 @@ FIELDS = frozenset(
         *("thread", "lines"),  # a stack, lines that were lost
         *("cause", "messages"),  # the end of a watch
         "failures",  # of TLS handshakes, by reason
+        "not_logged",  # numbers of events without a line of their own, by kind
         "server",  # of the shared state: host and port, or the path of a socket
     }
 )

@@ -202,6 +202,7 @@ class InterceptedCall:
             self._ids.request_id or None,
             self._ids.trace_id,
             probe=self._needs is None and reason is None,  # a probe that fails by our catalogue is logged as any call
+            stranger=self._needs is None or self._caller is UNKNOWN,
         )
         if self._span is not None:
             self._span.call_ended(code, reason, self._span_attributes())

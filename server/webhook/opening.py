@@ -5,6 +5,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from ..files import BrokenFileError
+from ..observability.line_limit import LineLimit
 from ..observability.logs import get_log
 from ..reading.results import Results
 from ..reloading import Reloading
@@ -12,6 +13,7 @@ from ..settings import PREFIX, Settings, SettingsError, parse_address
 from ..vendor_api.quirks import Observations
 from .endpoint import Webhook
 from .hints import Hints
+from .outcomes import APPLIED
 from .pushes import Pushes
 from .senders import SenderRules, Senders, parse_secrets
 from .sources import Network, Sources, parse_networks
@@ -22,15 +24,25 @@ if TYPE_CHECKING:
     from ..state.shared_results import SharedResults
 
 
+MAX_LINES = 20
+"""Lines about pushes, of each outcome but `applied`, in a LineLimit's interval. An applied one is signed, and new."""
+
+
 class OpenedWebhook:
     """A webhook of these settings: start it, and end it with `aclose`. tls: of its port; None: plaintext."""
 
     def __init__(
-        self, webhook: Webhook, hints: Hints, tls: Reloading[ssl.SSLContext] | None, settings: Settings
+        self,
+        webhook: Webhook,
+        hints: Hints,
+        tls: Reloading[ssl.SSLContext] | None,
+        lines: LineLimit,
+        settings: Settings,
     ) -> None:
         self._webhook = webhook
         self._hints = hints
         self.tls = tls
+        self._lines = lines
         self._settings = settings
 
     async def start(self) -> str:
@@ -47,6 +59,7 @@ class OpenedWebhook:
         """Takes nothing any more, and reads nothing again."""
         await self._webhook.aclose()
         await self._hints.aclose()
+        self._lines.flush()
 
 
 def open_webhook(
@@ -58,17 +71,19 @@ def open_webhook(
 ) -> OpenedWebhook:
     """Raises SettingsError, a line for each wrong setting. observed, counted: receive what metrics count of a push."""
     rules, sources, tls = sender_rules(settings)
+    lines = LineLimit("pushes that are not logged", MAX_LINES)
 
     def taken(outcome: str, call_request_id: str, is_known: bool) -> None:
         counted(outcome)
-        if is_known:  # strangers must not fill the log
+        # Neither must strangers fill the log, nor whoever sends hints: anybody, where WEBHOOK_ALLOW_UNSIGNED is set.
+        if is_known and (outcome == APPLIED or lines.admits(outcome)):
             known = {"call_request_id": call_request_id} if call_request_id else {}
             get_log().info("webhook", outcome=outcome, **known)
 
     hints = Hints(results.read)
     pushes = Pushes(LocalStore(results) if shared is None else SharedStore(shared), hints, observed)
     webhook = Webhook(Senders(rules), sources, pushes, taken)
-    return OpenedWebhook(webhook, hints, tls, settings)
+    return OpenedWebhook(webhook, hints, tls, lines, settings)
 
 
 def sender_rules(settings: Settings) -> tuple[SenderRules, Sources, Reloading[ssl.SSLContext] | None]:

@@ -13,7 +13,7 @@ import trustme
 
 from callrequest.v1.call_request_service_pb2 import GetCallRequestResultRequest
 from server.observability.logs import configure_logs
-from server.observability.outage_log import REPEAT_AFTER, OutageLog
+from server.observability.outage_log import MAX_LINES, REPEAT_AFTER, OutageLog
 from testkit.failure import failure
 from testkit.gateway import connected, started
 from testkit.logs import Lines, silence_logs
@@ -121,6 +121,42 @@ def test_another_cause_is_logged_at_once_and_a_long_outage_repeatedly(log: Any) 
     one.resolved()
     one.resolved()
     assert log() == [("warning", "bad", "B"), ("info", "good", "")]
+
+
+def test_causes_that_alternate_are_logged_once_each(log: Any) -> None:
+    """Two addresses of a host that fail differently would else make a line for each call."""
+    moment = 1000.0
+    one = OutageLog("bad", resolved="good", clock=lambda: moment)
+    for _ in range(50):
+        one.occurred("A")
+        one.occurred("B", tls="expired")
+        one.occurred("B", tls="another name")
+    assert log() == [("warning", "bad", "A"), ("warning", "bad", "B"), ("warning", "bad", "B")]
+    moment += REPEAT_AFTER
+    for _ in range(50):
+        one.occurred("B", tls="expired")
+        one.occurred("A")
+    one.resolved()
+    assert log() == [("warning", "bad", "B"), ("warning", "bad", "A"), ("info", "good", "")]
+
+
+@pytest.mark.parametrize("flaps", [pytest.param(True, id="good by turns"), pytest.param(False, id="never good")])
+def test_an_outage_has_few_lines_whatever_its_causes(log: Any, flaps: bool) -> None:
+    """What fails in another way each time, or at every second request, must not fill the log; a later one is logged."""
+    moment = 1000.0
+    one = OutageLog("bad", resolved="good", clock=lambda: moment)
+    for number in range(300):
+        one.occurred("A" if flaps else f"HTTP {number}")
+        if flaps:
+            one.resolved()
+        moment += 0.1
+    lines = log()
+    assert [level for level, _, _ in lines].count("warning") == MAX_LINES
+    assert [level for level, _, _ in lines].count("info") == (MAX_LINES if flaps else 0)
+    moment += REPEAT_AFTER
+    one.occurred("A")
+    one.resolved()
+    assert log() == [("warning", "bad", "A"), ("info", "good", "")]
 
 
 def test_an_outage_without_a_line_for_its_end_logs_none(log: Any) -> None:

@@ -25,7 +25,7 @@ from callrequest.v1.call_request_service_pb2_grpc import (
     add_CallRequestServiceServicer_to_server,
 )
 from server.app import Gateway
-from server.observability.access_log import AccessLog
+from server.observability.access_log import MAX_STRANGERS_LINES, AccessLog
 from server.observability.metrics import Metrics
 from server.rpc.callers import PERMISSION_BY_METHOD, Callers
 from server.rpc.callers_file import read_rules
@@ -511,7 +511,9 @@ async def test_who_called_is_logged_and_counted_and_no_token_is(
     silence_logs()
     lines = [json.loads(line) for line in written.out.splitlines()]
     who = [line["caller"] for line in lines if line["event"] == "call"]
-    assert who == ["desk"] * 2 + ["unknown"] * 1001
+    assert who == ["desk"] * 2 + ["unknown"] * MAX_STRANGERS_LINES
+    left = [line["not_logged"] for line in lines if "not_logged" in line]
+    assert left == [{"UNAUTHENTICATED": 1001 - MAX_STRANGERS_LINES}], "a stranger fills no log, and is counted"
     for where in (written.out, written.err, repr(read_rules(file)), *seen):
         assert "canary" not in where
         assert digest(TOKEN)[:8] not in where

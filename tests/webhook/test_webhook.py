@@ -21,6 +21,7 @@ from callrequest.v1 import call_request_pb2 as pb
 from callrequest.v1.call_request_service_pb2 import GetCallRequestResultRequest, WatchCallRequestResultRequest
 from server.app import Gateway
 from server.settings import SettingsError
+from server.webhook.opening import MAX_LINES
 from testkit.certificate_authority import Authority, Issued, Pki, replace
 from testkit.engine import engine
 from testkit.gateway import connected, metrics_of, started
@@ -328,6 +329,20 @@ async def test_what_strangers_send_is_no_line_of_the_log(vendor: ScriptedVendor)
             assert await post(gateway, b"no JSON", signature(b"no JSON")) == 400
         assert [line["outcome"] for line in lines if line["event"] == "webhook"] == ["malformed"], "of a known sender"
         assert 'webhook_pushes_total{outcome="malformed"} 2.0' in await metrics_of(gateway)
+
+
+async def test_a_flood_of_pushes_is_a_few_lines_of_the_log(vendor: ScriptedVendor) -> None:
+    """Of each outcome that anybody can cause who knows little, or nothing where no proof is asked for."""
+    with capture_logs() as lines:
+        async with gateway_of(vendor, webhook_allow_unsigned=True) as gateway:
+            for number in range(MAX_LINES + 5):
+                assert await post(gateway, event(f"evt-{number}"), {}) == 202
+                assert await post(gateway, b"no JSON", {}) == 400
+                assert await post(gateway, event(f"signed-{number}", occurred=100 - number)) == 200
+    outcomes = [line["outcome"] for line in lines if line["event"] == "webhook" and "outcome" in line]
+    assert [outcomes.count(each) for each in ("hint", "malformed")] == [MAX_LINES, MAX_LINES]
+    assert outcomes.count("applied") == MAX_LINES + 5, "the sender has signed them, and each is another result"
+    assert [line["not_logged"] for line in lines if "not_logged" in line] == [{"hint": 5, "malformed": 5}]
 
 
 async def test_a_final_push_is_as_young_as_its_arrival(vendor: ScriptedVendor) -> None:
