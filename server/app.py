@@ -18,7 +18,6 @@ from .cancelling.cancellation import SETTLED_BY
 from .cancelling.in_progress import CancelsInProgress
 from .cancelling.settled import Settled
 from .concurrency_limit import ConcurrencyLimit
-from .files import BrokenFileError
 from .observability.access_log import AccessLog
 from .observability.certificate_dates import CertificateDates
 from .observability.log_level import LogLevel
@@ -32,7 +31,7 @@ from .reading.batch import Batches
 from .reading.result_cache import ResultCache, is_answer
 from .reading.results import Results
 from .reading.vendor_reads import SOURCES
-from .reloading import FileWatcher, Reloading, Watched
+from .reloading import FileWatcher, Watched
 from .rpc.caller_limits import CallerLimits
 from .rpc.callers import SETTING as CALLERS
 from .rpc.callers import AnyCertificate, Callers
@@ -48,15 +47,10 @@ from .rpc.service import SERVICE, CallRequestService
 from .rpc.thread_priority import let_threads_yield
 from .settings import Address, CannotListenError, Settings, SettingsError, needs_extra, parse_address
 from .vendor_api.client import VendorClient
-from .vendor_api.credential_files import CLIENT_ID, CLIENT_SECRET, CredentialFiles
-from .vendor_api.exchange import MAX_BYTES, OPERATIONS, OUTCOMES
+from .vendor_api.exchange import OPERATIONS, OUTCOMES
 from .vendor_api.mapping import UNREADABLE_FIELDS
-from .vendor_api.proxy import Proxy
+from .vendor_api.opening import open_vendor
 from .vendor_api.quirks import Observations, Quirk
-from .vendor_api.rate_limit import RateLimiter
-from .vendor_api.tls_files import TlsFiles
-from .vendor_api.token_endpoint import Credentials, TokenRequest
-from .vendor_api.transport import Http1Transport
 from .watching.ended import CAUSES
 from .watching.pace import Pace
 from .watching.poll_limit import PollLimit
@@ -142,7 +136,7 @@ class Gateway:
             self._handshakes.on_failure = metrics.handshake_failed
         self._dates = CertificateDates(metrics.certificates_end)
         stack.callback(self._dates.close)
-        vendor = await self._vendor(stack, metrics)
+        vendor = await self._open_vendor(stack, metrics)
         if settings.workers == 1:
             listen, server_group = stack.enter_context(reserved_port(settings.listen)), DEFAULT_SERVERS
         else:
@@ -359,69 +353,13 @@ class Gateway:
         self.reloads.append(partial(callers.refresh, force=True))
         return callers
 
-    async def _vendor(self, stack: AsyncExitStack, metrics: Metrics) -> VendorClient:
+    async def _open_vendor(self, stack: AsyncExitStack, metrics: Metrics) -> VendorClient:
         settings = await stack.enter_async_context(with_vendor(self._settings))
-        url, client_id, secret = settings.vendor_url, settings.vendor_client_id, settings.vendor_client_secret
-        assert url is not None
-        assert client_id is not None
-        assert secret is not None
         if self._settings.vendor_url is None:
-            self.sandbox_url = url
-        tls = TlsFiles(settings.vendor_ca, settings.vendor_certificate, settings.vendor_key)
-        initial = Credentials(client_id, secret.get_secret_value())
-        credentials = CredentialFiles(settings.secret_files(CLIENT_ID, CLIENT_SECRET), initial)
-        try:
-            tls_files = Reloading(tls.paths, tls.load)
-            credential_files = Reloading(credentials.paths, credentials.load)
-        except BrokenFileError as error:
-            raise SettingsError([str(error)]) from None
-        proxy = Proxy.from_url(settings.vendor_proxy.get_secret_value()) if settings.vendor_proxy else None
-        token_url = settings.vendor_token_url or url.rstrip("/") + settings.vendor_token_path
-        transports = [
-            Http1Transport(
-                origin,
-                tls_files.value,
-                max_connections,
-                MAX_BYTES,
-                max_age=settings.vendor_max_connection_age,
-                proxy=proxy,
-            )
-            for origin, max_connections in (
-                (url, settings.vendor_max_connections),
-                (url, settings.max_cancels),
-                (token_url, 1),
-            )
-        ]
-        reads, reserved, tokens = [await stack.enter_async_context(transport) for transport in transports]
-        client = VendorClient(
-            reads,
-            reserved,
-            tokens,
-            url,
-            TokenRequest(token_url, settings.vendor_token_method, settings.vendor_token_auth),
-            credential_files.value,
-            cancel_path=settings.vendor_cancel_path,
-            connect_timeout=settings.vendor_connect_timeout,
-            attempt_timeout=settings.vendor_timeout,
-            rate_limiter=RateLimiter(self._settings.vendor_max_calls_per_second),
-            observer=metrics,
-        )
-        stack.push_async_callback(client.aclose)
-
-        def renew_tls(context: ssl.SSLContext) -> None:
-            for transport in transports:
-                transport.renew(context)
-            self._dates.note(tls.certificates)
-
-        self._dates.note(tls.certificates)
-
-        watched: list[Watched[Any]] = []
-        if tls.paths:
-            watched.append(Watched(tls.settings, tls_files, renew_tls))
-        if credentials.paths:
-            watched.append(Watched(credentials.settings, credential_files, client.renew_credentials))
-        await self._watch_files(stack, watched, metrics)
-        return client
+            self.sandbox_url = settings.vendor_url
+        vendor = await stack.enter_async_context(open_vendor(settings, metrics, self._dates.note))
+        await self._watch_files(stack, vendor.files, metrics)
+        return vendor.client
 
     async def _watch_files(self, stack: AsyncExitStack, watched: list[Watched[Any]], metrics: Metrics) -> None:
         """Has the files read again when they change, and by `reload`."""

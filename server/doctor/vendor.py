@@ -9,10 +9,8 @@ from urllib.parse import urlsplit
 from ..files import BrokenFileError
 from ..process.embedded_sandbox import with_vendor
 from ..settings import Settings
+from ..vendor_api.opening import VendorSettings
 from ..vendor_api.probe import Step, StepFailedError, Tried, Vendor
-from ..vendor_api.proxy import Proxy
-from ..vendor_api.tls_files import TlsFiles
-from ..vendor_api.token_endpoint import Credentials, TokenRequest
 from .advice import advice_for_step, advice_for_token
 from .finding import Finding
 
@@ -47,17 +45,13 @@ async def check_vendor(settings: Settings) -> AsyncIterator[Finding]:
 
 def _vendor(settings: Settings) -> Vendor:
     """Raises BrokenFileError."""
-    url, client_id, secret = settings.vendor_url, settings.vendor_client_id, settings.vendor_client_secret
-    assert url is not None
-    assert client_id is not None
-    assert secret is not None
-    token_url = settings.vendor_token_url or url.rstrip("/") + settings.vendor_token_path
+    vendor = VendorSettings.of(settings)
     return Vendor(
-        url,
-        TokenRequest(token_url, settings.vendor_token_method, settings.vendor_token_auth),
-        Credentials(client_id, secret.get_secret_value()),
-        TlsFiles(settings.vendor_ca, settings.vendor_certificate, settings.vendor_key).load(),
-        Proxy.from_url(settings.vendor_proxy.get_secret_value()) if settings.vendor_proxy else None,
+        vendor.url,
+        vendor.token_request,
+        vendor.credentials,
+        vendor.tls.load(),
+        vendor.proxy,
         settings.vendor_connect_timeout,
         settings.vendor_timeout,
     )
