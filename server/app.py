@@ -65,8 +65,8 @@ CLOSE_MARGIN = 0.5
 """Seconds of GRACE that are left to close what remains after the calls."""
 MIN_TRACES_SECONDS, MAX_TRACES_SECONDS = 0.15, 1.0
 """Seconds at the end for traces that are not sent yet: a part of CLOSE_MARGIN, and what is left of GRACE."""
-REPLY_MARGIN = 0.2
-"""The last seconds of calls, in which cancels that must end are answered with what is known of them."""
+CANCEL_MARGIN = 0.2
+"""Seconds by which cancels end before other calls, so that each still answers whether it took effect, or may have."""
 
 
 KNOWN_LABELS = KnownLabels(
@@ -125,7 +125,7 @@ class Gateway:
 
     async def __aexit__(self, *error: object) -> None:
         # First, for the calls that a drain left: a second signal breaks it off.
-        self._stack.push_async_callback(self._end_calls, REPLY_MARGIN)
+        self._stack.push_async_callback(self._end_calls, CANCEL_MARGIN)
         await self._stack.aclose()
 
     async def _start(self, stack: AsyncExitStack) -> None:
@@ -147,9 +147,9 @@ class Gateway:
         self._server = server = ServerGroup(server_group, options)
         stack.callback(metrics.flush)
         stack.callback(self._access_log.flush)
-        callers = await self._callers(stack, metrics)
+        callers = await self._open_callers(stack, metrics)
         limits = CallerLimits(enforce=settings.caller_limits == "enforce", exceeded=metrics.caller_limited)
-        tracing = self._trace(stack, metrics)
+        tracing = self._open_tracing(stack, metrics)
         self._interceptor = Interceptor(server, metrics, self._access_log, callers, limits, tracing)
         server.set_unknown_method_handler(self._interceptor.refuse_unknown_method)
         interceptor: Any = self._interceptor  # the generated code takes a grpc.Server
@@ -157,7 +157,7 @@ class Gateway:
         await stack.enter_async_context(cache)
         reading = ConcurrencyLimit(settings.max_reads, metrics.in_flight("read"))
         results = Results(vendor, cache, reading, metrics)
-        shared = await self._share(stack, results, metrics)
+        shared = await self._open_state(stack, results, metrics)
         await stack.enter_async_context(results)
         cancelling = ConcurrencyLimit(settings.max_cancels, metrics.in_flight("cancel"))
 
@@ -166,7 +166,7 @@ class Gateway:
             self._access_log.cancel_settled(*settled)
 
         self._cancellations = CancelsInProgress(vendor, cancelling, results.invalidate, cancel_settled)
-        self._watches = self._watch(results, metrics)
+        self._watches = self._open_watches(results, metrics)
         batches = Batches(results, metrics.batch_items_asked, metrics.batch_item_failed)
         service = CallRequestService(results, self._cancellations, batches, self._watches)
         add_CallRequestServiceServicer_to_server(service, interceptor)
@@ -206,26 +206,26 @@ class Gateway:
         grace = settings.grace - min(CLOSE_MARGIN, settings.grace / 10)
         self._ready = False
         self._health.set_serving(False)
-        await asyncio.sleep(0 if quick else min(settings.drain_delay, grace - REPLY_MARGIN))
+        await asyncio.sleep(0 if quick else min(settings.drain_delay, grace - CANCEL_MARGIN))
         await self._end_calls(max(grace - (time.monotonic() - begun), 0))
 
     async def _end_calls(self, seconds: float) -> None:
-        """Accepts no more calls. Calls in progress have so many seconds, and cancels REPLY_MARGIN less.
+        """Accepts no more calls. Calls in progress have so many seconds, and cancels CANCEL_MARGIN less.
 
         The server cuts off what is left with UNAVAILABLE, which would be wrong for a cancel that may have been sent.
         """
-        until = time.monotonic() + seconds - REPLY_MARGIN
+        until = time.monotonic() + seconds - CANCEL_MARGIN
         self._health.end_watches()
         self._interceptor.requests.hurry()
         self._watches.drain()
-        self._cancellations.end_by(seconds - REPLY_MARGIN)
+        self._cancellations.end_by(seconds - CANCEL_MARGIN)
         async with asyncio.TaskGroup() as group:
             stopping = group.create_task(self._server.stop(seconds, self._interceptor.open_calls.settled))
             # Until then a call that was just taken may begin a cancel.
-            await asyncio.wait({stopping}, timeout=max(seconds - REPLY_MARGIN, 0))
+            await asyncio.wait({stopping}, timeout=max(seconds - CANCEL_MARGIN, 0))
             await self._cancellations.finish(until - time.monotonic())
 
-    def _watch(self, results: Results, metrics: Metrics) -> Watches:
+    def _open_watches(self, results: Results, metrics: Metrics) -> Watches:
         settings = self._settings
         # Polls leave half of the reads in flight to callers, and are no more than the vendor takes in a second: no
         # caller's read waits for long behind them.
@@ -263,8 +263,8 @@ class Gateway:
             names = "GATEWAY_LISTEN" + (", GATEWAY_TLS_CERTIFICATE, GATEWAY_TLS_KEY" if settings.tls_key else "")
             raise CannotListenError([f"{names}: cannot listen on {settings.listen}; is the port taken?"]) from None
 
-    def _trace(self, stack: AsyncExitStack, metrics: Metrics) -> "Tracing | None":
-        """Traces calls, if the settings name a collector for that."""
+    def _open_tracing(self, stack: AsyncExitStack, metrics: Metrics) -> "Tracing | None":
+        """Traces calls if the settings name a collector."""
         endpoint = self._settings.otlp_endpoint
         if endpoint is None:
             return None
@@ -281,8 +281,8 @@ class Gateway:
         stack.push_async_callback(close)
         return tracing
 
-    async def _share(self, stack: AsyncExitStack, results: Results, metrics: Metrics) -> "SharedResults | None":
-        """Has the results read through what several processes share, if the settings name an engine for that."""
+    async def _open_state(self, stack: AsyncExitStack, results: Results, metrics: Metrics) -> "SharedResults | None":
+        """Has results shared with other processes if the settings name an engine."""
         url = self._settings.state_url
         if url is None or url.get_secret_value() == "memory://":
             return None
@@ -334,7 +334,7 @@ class Gateway:
         stack.push_async_callback(operations.aclose)
         self.metrics_address = await operations.start(parse_address(settings.metrics_listen))
 
-    async def _callers(self, stack: AsyncExitStack, metrics: Metrics) -> Callers | AnyCertificate | None:
+    async def _open_callers(self, stack: AsyncExitStack, metrics: Metrics) -> Callers | AnyCertificate | None:
         settings, certificates = self._settings, None
         if settings.tls_client_ca is not None:
             from .rpc.peer_certificates import PeerCertificates
