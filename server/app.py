@@ -287,13 +287,18 @@ class Gateway:
         if url is None or url.get_secret_value() == "memory://":
             return None
         try:
+            from .state.ca_file import SETTING as STATE_CA
             from .state.opening import open_state  # its libraries are an extra
         except ImportError:
             raise SettingsError([needs_extra("GATEWAY_STATE_URL", "state")]) from None
         metrics.state_up(False)
         state = await stack.enter_async_context(open_state(self._settings, results, metrics.state_up, is_answer))
         results.share(state.results)
-        self._dates.note({"GATEWAY_STATE_CA": self._settings.state_ca})
+        if state.ca is not None:
+            certificates = {STATE_CA: self._settings.state_ca}
+            self._dates.note(certificates)
+            changed = Watched(STATE_CA, state.ca, lambda _: self._dates.note(certificates))
+            await self._watch_files(stack, [changed], metrics)
         return state.results
 
     async def _open_webhook(
@@ -301,7 +306,7 @@ class Gateway:
     ) -> None:
         if self._settings.webhook_listen is None:
             return
-        from .webhook.opening import open_webhook, tls_files  # a gateway without it has no use for its modules
+        from .webhook.opening import open_webhook  # a gateway without it has no use for its modules
 
         def observed(observations: Observations) -> None:
             metrics.vendor_reply(observations.quirks, [field for field, _ in observations.unrecognized])
@@ -309,16 +314,7 @@ class Gateway:
         webhook = open_webhook(self._settings, results, shared, observed, metrics.webhook_taken)
         stack.push_async_callback(webhook.aclose)
         self.webhook_address = await webhook.start()
-        files = tls_files(self._settings)
-        if files is not None and webhook.tls is not None:
-            certificates = files.certificates
-
-            def renew_tls(context: ssl.SSLContext) -> None:
-                webhook.renew_tls(context)
-                self._dates.note(certificates)
-
-            self._dates.note(certificates)
-            await self._watch_files(stack, [Watched(files.settings, webhook.tls, renew_tls)], metrics)
+        await self._watch_files(stack, webhook.watched(self._dates.note), metrics)
         get_log().info("webhook", address=self.webhook_address)
 
     async def _open_operations(self, stack: AsyncExitStack, metrics: Metrics) -> None:
@@ -363,6 +359,8 @@ class Gateway:
 
     async def _watch_files(self, stack: AsyncExitStack, watched: list[Watched[Any]], metrics: Metrics) -> None:
         """Has the files read again when they change, and by `reload`."""
+        if not watched:
+            return
         for each in watched:
             metrics.watches_files(each.settings)
         watcher = await stack.enter_async_context(FileWatcher(watched, metrics))

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from server.deadline import Deadline
+from server.state.ca_file import ca_file
 from server.state.connecting import client_factory, parse_state_url
 from server.state.encryption import Encryption
 from server.state.shared_state import SharedState
@@ -47,7 +48,7 @@ class Replica:
     def __init__(
         self, url: str, vendor: CountingVendor, keys: list[bytes], final_max_age: float, ca: Path | None = None
     ) -> None:
-        make = client_factory(parse_state_url(url), ca)
+        make = client_factory(parse_state_url(url), ca_file(ca))
         self.messages: list[Message] = []
         self.gaps = 0
         self.state = SharedState(make, Encryption(keys), final_max_age, self, lambda up: None)

@@ -13,9 +13,10 @@ def check_webhook(settings: Settings) -> list[Finding]:
     from ..webhook.opening import sender_rules  # a gateway without it has no use for its modules
 
     try:
-        rules, _, tls = sender_rules(settings)
+        files, _, tls = sender_rules(settings)
     except SettingsError as error:
         return [Finding.failed(CHECK, line) for line in error.lines]
+    rules = files.value
     ways = [
         *([f"signatures (secrets: {len(rules.secrets)})"] if rules.secrets else []),
         *([f"tokens ({len(rules.tokens)})"] if rules.tokens else []),

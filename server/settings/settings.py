@@ -10,7 +10,7 @@ from pydantic_core import ErrorDetails
 from pydantic_settings import BaseSettings, EnvSettingsSource, PydanticBaseSettingsSource, SettingsConfigDict
 from pydantic_settings import SettingsError as SourceError
 
-from ..files import read_file, why_not_readable
+from ..files import BrokenFileError, read_file, why_not_readable, why_unreadable
 from .addresses import Address, SettingsError, parse_address
 from .names import unreadable_secrets, unused_names
 from .values import (
@@ -248,9 +248,14 @@ _OF_A_VENDOR = (
 """Whoever sets one of these means a vendor, not the sandbox."""
 
 
-def read_secret(path: Path) -> str:
-    """Reads a file of secrets_dir as at the start. Raises ValueError, OSError."""
-    return clean_secret(read_file(path).decode())
+def read_secret(name: str, path: Path) -> str:
+    """Reads a file of secrets_dir as at the start. name: of its setting's field. Raises BrokenFileError."""
+    try:
+        return clean_secret(read_file(path).decode())
+    except OSError as error:
+        raise BrokenFileError(f"{PREFIX}{name.upper()}: {why_unreadable(error)}") from None
+    except ValueError:  # its text may hold bytes of the file
+        raise BrokenFileError(f"{PREFIX}{name.upper()}: is empty or not UTF-8") from None
 
 
 def defaults() -> str:

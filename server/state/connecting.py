@@ -3,7 +3,6 @@
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 from urllib.parse import unquote, urlsplit
 
@@ -14,6 +13,7 @@ from redis.asyncio.sentinel import Sentinel, SentinelConnectionPool
 from redis.backoff import NoBackoff
 from redis.maint_notifications import MaintNotificationsConfig
 
+from ..reloading import Reloading
 from ..settings import Address
 
 TIMEOUT = 0.5
@@ -108,12 +108,12 @@ _OPTIONS: dict[str, Any] = {
 }
 
 
-def client_factory(url: StateUrl, ca: Path | None) -> Callable[[], Client]:
-    """Returns what makes a client with connections of its own. ca: a private CA; None: the system's."""
+def client_factory(url: StateUrl, ca: Reloading[str] | None) -> Callable[[], Client]:
+    """Returns what makes a client with connections of its own. ca: by ca_file; a client trusts what it holds then."""
     options: dict[str, Any] = {"username": url.username, "password": url.password, **_OPTIONS}
-    tls = _tls(url, ca)
 
     def make() -> Client:
+        tls = _tls(url, ca)
         if url.kind == "unix":
             return Redis(unix_socket_path=url.path, **options)
         if url.kind == "cluster":
@@ -129,13 +129,13 @@ def client_factory(url: StateUrl, ca: Path | None) -> Callable[[], Client]:
     return make
 
 
-def sentinel_clients(url: StateUrl, ca: Path | None) -> list[Client]:
+def sentinel_clients(url: StateUrl, ca: Reloading[str] | None) -> list[Client]:
     """A client of each sentinel, in the order of the URL."""
     return [Redis(host=host, port=port, decode_responses=True, **_OPTIONS, **_tls(url, ca)) for host, port in url.nodes]
 
 
-def _tls(url: StateUrl, ca: Path | None) -> dict[str, Any]:
-    return {"ssl": True, "ssl_ca_certs": None if ca is None else str(ca)} if url.tls else {}
+def _tls(url: StateUrl, ca: Reloading[str] | None) -> dict[str, Any]:
+    return {"ssl": True, "ssl_ca_data": None if ca is None else ca.value} if url.tls else {}
 
 
 def server_of(client: Client) -> str:

@@ -2,7 +2,9 @@
 
 from collections.abc import Callable
 
+from ..files import BrokenFileError
 from ..settings import PREFIX, Settings, SettingsError
+from .ca_file import ca_file
 from .connecting import client_factory, parse_state_url
 from .encryption import Encryption, parse_keys
 from .shared_state import Listener, SharedState, any_answer
@@ -19,7 +21,7 @@ def open_state(
     listener: receives what other processes publish. up_changed: receives whether the engine is up. is_answer: whether
     bytes are the serialized answer for a call request.
     """
-    lines, url, keys = [], None, []
+    lines, url, keys, ca = [], None, [], None
     try:
         url = parse_state_url(settings.state_url.get_secret_value() if settings.state_url else "")
     except ValueError as error:
@@ -33,7 +35,11 @@ def open_state(
             f"{PREFIX}STATE_KEYS: needed beyond loopback, since results hold guests' data; "
             f"or {PREFIX}STATE_ALLOW_UNENCRYPTED=true"
         )
+    try:
+        ca = ca_file(settings.state_ca)
+    except BrokenFileError as error:
+        lines.append(str(error))
     if lines or url is None:
         raise SettingsError(lines)
-    make_client = client_factory(url, settings.state_ca)
-    return SharedState(make_client, Encryption(keys), settings.final_max_age, listener, up_changed, is_answer)
+    make_client = client_factory(url, ca)
+    return SharedState(make_client, Encryption(keys), settings.final_max_age, listener, up_changed, is_answer, ca)

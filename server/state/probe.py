@@ -8,6 +8,7 @@ from typing import Any
 from redis.exceptions import AuthenticationError, NoPermissionError, OutOfMemoryError, ReadOnlyError, RedisError
 
 from ..settings import Settings
+from .ca_file import ca_file
 from .connecting import StateUrl, client_factory, parse_state_url
 from .connection import FAILURES
 from .encryption import parse_keys
@@ -58,7 +59,7 @@ async def ask_engine(settings: Settings) -> EngineFacts:
     url = parse_state_url(settings.state_url.get_secret_value())
     keys = parse_keys(settings.state_keys.get_secret_value()) if settings.state_keys else []
     view = await _ask_sentinels(url, settings) if url.kind == "sentinel" else None
-    client = client_factory(url, settings.state_ca)()
+    client = client_factory(url, ca_file(settings.state_ca))()
     try:
         async with asyncio.timeout(TIMEOUT):
             await client.ping()
@@ -88,7 +89,7 @@ async def ask_engine(settings: Settings) -> EngineFacts:
 
 async def _ask_sentinels(url: StateUrl, settings: Settings) -> SentinelView:
     """Raises EngineFailedError when they are of no use."""
-    view = await ask_sentinels(url, settings.state_ca)
+    view = await ask_sentinels(url, ca_file(settings.state_ca))
     if view is None:
         raise EngineFailedError("no sentinel answers", "compare their addresses and ports, and the CA")
     if view.master is None:

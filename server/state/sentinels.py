@@ -4,11 +4,11 @@ import asyncio
 from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 from redis.exceptions import ResponseError
 
+from ..reloading import Reloading
 from ..settings import Address
 from .connecting import StateUrl, sentinel_clients
 from .connection import FAILURES
@@ -34,7 +34,7 @@ class SentinelView:
     silent: tuple[Address, ...]
 
 
-async def ask_sentinels(url: StateUrl, ca: Path | None) -> SentinelView | None:
+async def ask_sentinels(url: StateUrl, ca: Reloading[str] | None) -> SentinelView | None:
     """Asks all of them at once, and takes the first answer in the order of the URL. None: no sentinel answers."""
     clients = sentinel_clients(url, ca)
     replies = await asyncio.gather(*(_ask(client, url.service) for client in clients))

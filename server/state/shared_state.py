@@ -4,6 +4,7 @@ from collections.abc import Callable
 from contextlib import AsyncExitStack
 from typing import Protocol, Self
 
+from ..reloading import Reloading
 from .connecting import Client
 from .encryption import Encryption
 from .engine import Engine
@@ -31,7 +32,7 @@ class SharedState:
     """`async with SharedState(…) as state`: from then on `results` shares, as long as the engine is up.
 
     make_client: makes a client of the engine. up_changed: receives whether the engine is up, for metrics. is_answer:
-    whether bytes are the serialized answer for a call request.
+    whether bytes are the serialized answer for a call request. ca: the file that clients are made by, to be read again.
     """
 
     def __init__(
@@ -42,8 +43,10 @@ class SharedState:
         listener: Listener,
         up_changed: Callable[[bool], None],
         is_answer: Callable[[str, bytes], bool] = any_answer,
+        ca: Reloading[str] | None = None,
     ) -> None:
         self._listener = listener
+        self.ca = ca
         self.engine = Engine(make_client, self._returned, up_changed)
         self.results = SharedResults(self.engine, encryption, final_max_age, is_answer)
         self.subscriber = Subscriber(make_client, self._received, self._missed, self._channel_changed)

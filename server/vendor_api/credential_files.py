@@ -3,8 +3,7 @@
 from collections.abc import Mapping
 from pathlib import Path
 
-from ..files import BrokenFileError, why_unreadable
-from ..settings import read_secret
+from ..settings import PREFIX, read_secret
 from .token_endpoint import Credentials
 
 CLIENT_ID, CLIENT_SECRET = "vendor_client_id", "vendor_client_secret"
@@ -20,7 +19,7 @@ class CredentialFiles:
     @property
     def settings(self) -> str:
         """The names of the settings that have files."""
-        return ", ".join(map(_setting, self._paths))
+        return ", ".join(f"{PREFIX}{name.upper()}" for name in self._paths)
 
     @property
     def paths(self) -> list[Path]:
@@ -28,18 +27,5 @@ class CredentialFiles:
 
     def load(self) -> Credentials:
         """Raises BrokenFileError."""
-        values = self._initial | {name: _read(name, path) for name, path in self._paths.items()}
+        values = self._initial | {name: read_secret(name, path) for name, path in self._paths.items()}
         return Credentials(values[CLIENT_ID], values[CLIENT_SECRET])
-
-
-def _read(name: str, path: Path) -> str:
-    try:
-        return read_secret(path)
-    except OSError as error:
-        raise BrokenFileError(f"{_setting(name)}: {why_unreadable(error)}") from None
-    except ValueError:  # its text may hold bytes of the file
-        raise BrokenFileError(f"{_setting(name)}: is empty or not UTF-8") from None
-
-
-def _setting(name: str) -> str:
-    return f"GATEWAY_{name.upper()}"

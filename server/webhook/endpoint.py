@@ -11,7 +11,7 @@ from ..observability.http_port import HttpPort
 from ..settings import Address
 from .outcomes import MALFORMED, STATUS_BY_OUTCOME, TOO_LARGE, UNAVAILABLE, UNKNOWN_SENDER
 from .pushes import Pushes
-from .senders import Senders, UnknownSenderError
+from .senders import SenderRules, Senders, UnknownSenderError
 from .sources import Sources
 
 PATH = "/webhooks/call-request-completed"
@@ -49,6 +49,10 @@ class Webhook:
     def renew_tls(self, tls: ssl.SSLContext) -> None:
         """Has new connections use it, where the port has TLS."""
         self._port.renew_tls(tls)
+
+    def renew_senders(self, rules: SenderRules) -> None:
+        """Knows senders by these rules from now on."""
+        self._senders = Senders(rules)
 
     async def aclose(self) -> None:
         """Ends it with all its connections."""

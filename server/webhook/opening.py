@@ -1,21 +1,23 @@
 """From settings to a webhook."""
 
 import ssl
-from collections.abc import Callable
-from typing import TYPE_CHECKING
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 from ..files import BrokenFileError
 from ..observability.line_limit import LineLimit
 from ..observability.logs import get_log
 from ..reading.results import Results
-from ..reloading import Reloading
+from ..reloading import Reloading, Watched
 from ..settings import PREFIX, Settings, SettingsError, parse_address
 from ..vendor_api.quirks import Observations
 from .endpoint import Webhook
 from .hints import Hints
 from .outcomes import APPLIED
 from .pushes import Pushes
-from .senders import SenderRules, Senders, parse_secrets
+from .sender_files import SenderFiles
+from .senders import SenderRules, Senders
 from .sources import Network, Sources, parse_networks
 from .stores import LocalStore, SharedStore
 from .tls_files import CLIENT_CA, PAIR, WebhookTlsFiles
@@ -29,31 +31,52 @@ MAX_LINES = 20
 
 
 class OpenedWebhook:
-    """A webhook of these settings: start it, and end it with `aclose`. tls: of its port; None: plaintext."""
+    """A webhook of these settings: start it, and end it with `aclose`.
+
+    rules: the ways to know senders. tls: of its port; None: plaintext. lines: bounds those about pushes.
+    """
 
     def __init__(
         self,
         webhook: Webhook,
         hints: Hints,
+        rules: Reloading[SenderRules],
         tls: Reloading[ssl.SSLContext] | None,
         lines: LineLimit,
         settings: Settings,
     ) -> None:
         self._webhook = webhook
         self._hints = hints
-        self.tls = tls
+        self._rules = rules
+        self._tls = tls
         self._lines = lines
         self._settings = settings
 
     async def start(self) -> str:
         """Listens; returns the address. Raises SettingsError."""
         address = parse_address(self._settings.webhook_listen)
-        tls = None if self.tls is None else self.tls.value
+        tls = None if self._tls is None else self._tls.value
         return str(await self._webhook.start(address, tls, shared=self._settings.workers > 1))
 
-    def renew_tls(self, tls: ssl.SSLContext) -> None:
-        """Has new connections use it."""
-        self._webhook.renew_tls(tls)
+    def watched(self, note_dates: Callable[[Mapping[str, Path | None]], None]) -> list[Watched[Any]]:
+        """The files that are to be read again when they change.
+
+        note_dates: receives the files of certificates by their settings, now and whenever they were read again.
+        """
+        found: list[Watched[Any]] = []
+        senders, tls = SenderFiles(self._settings), tls_files(self._settings)
+        if senders.paths:
+            found.append(Watched(senders.settings, self._rules, self._webhook.renew_senders))
+        if tls is not None and self._tls is not None:
+            certificates = tls.certificates
+
+            def renew(context: ssl.SSLContext) -> None:
+                self._webhook.renew_tls(context)
+                note_dates(certificates)
+
+            note_dates(certificates)
+            found.append(Watched(tls.settings, self._tls, renew))
+        return found
 
     async def aclose(self) -> None:
         """Takes nothing any more, and reads nothing again."""
@@ -82,11 +105,13 @@ def open_webhook(
 
     hints = Hints(results.read)
     pushes = Pushes(LocalStore(results) if shared is None else SharedStore(shared), hints, observed)
-    webhook = Webhook(Senders(rules), sources, pushes, taken)
-    return OpenedWebhook(webhook, hints, tls, lines, settings)
+    webhook = Webhook(Senders(rules.value), sources, pushes, taken)
+    return OpenedWebhook(webhook, hints, rules, tls, lines, settings)
 
 
-def sender_rules(settings: Settings) -> tuple[SenderRules, Sources, Reloading[ssl.SSLContext] | None]:
+def sender_rules(
+    settings: Settings,
+) -> tuple[Reloading[SenderRules], Sources, Reloading[ssl.SSLContext] | None]:
     """Returns the ways to know senders, where they may be, and TLS of the port; None for plaintext.
 
     Raises SettingsError, a line for each wrong setting.
@@ -95,41 +120,24 @@ def sender_rules(settings: Settings) -> tuple[SenderRules, Sources, Reloading[ss
     rules = _rules(settings, lines)
     networks = _networks("WEBHOOK_SOURCES", settings.webhook_sources, lines)
     proxies = _networks("WEBHOOK_TRUSTED_PROXIES", settings.webhook_trusted_proxies, lines)
-    if not rules.know_anybody and not lines:
+    if rules is not None and not rules.value.know_anybody and not lines:
         lines.append(
             f"{PREFIX}WEBHOOK_SECRETS: needed, or another way to know senders ({PREFIX}WEBHOOK_TOKENS, "
             f"{PREFIX}WEBHOOK_BASIC, {PREFIX}WEBHOOK_TLS_CLIENT_CA), or {PREFIX}WEBHOOK_ALLOW_UNSIGNED=true"
         )
     tls = _tls(settings, lines)
-    if lines:
+    if lines or rules is None:
         raise SettingsError(lines)
     return rules, Sources(networks, proxies), tls
 
 
-def _rules(settings: Settings, lines: list[str]) -> SenderRules:
-    secrets: list[str] = []
+def _rules(settings: Settings, lines: list[str]) -> Reloading[SenderRules] | None:
+    files = SenderFiles(settings)
     try:
-        secrets = parse_secrets(settings.webhook_secrets.get_secret_value()) if settings.webhook_secrets else []
-    except ValueError as error:
-        lines.append(f"{PREFIX}WEBHOOK_SECRETS: {error}")
-    tokens = settings.webhook_tokens.get_secret_value().split(",") if settings.webhook_tokens else []
-    if any(len(token.strip()) < MIN_TOKEN for token in tokens):
-        lines.append(f"{PREFIX}WEBHOOK_TOKENS: must be tokens of at least {MIN_TOKEN} characters, comma-separated")
-    basic = settings.webhook_basic.get_secret_value() if settings.webhook_basic else None
-    if basic is not None and not all(basic.partition(":")):
-        lines.append(f"{PREFIX}WEBHOOK_BASIC: must be user:password")
-    return SenderRules(
-        secrets,
-        [token.strip() for token in tokens],
-        settings.webhook_token_header,
-        basic,
-        certificate=settings.webhook_tls_client_ca is not None,
-        unsigned=settings.webhook_allow_unsigned,
-    )
-
-
-MIN_TOKEN = 16
-"""Characters of a token at least: a shorter one can be guessed."""
+        return Reloading(files.paths, files.load)
+    except BrokenFileError as error:
+        lines += str(error).split("\n")
+        return None
 
 
 def _networks(name: str, value: str | None, lines: list[str]) -> list[Network]:

