@@ -11,6 +11,7 @@ import time
 from typing import Any
 
 from server.observability.access_log import AccessLog
+from server.observability.call_metrics import Method
 from server.observability.metrics import Metrics
 from server.observability.tracing import Tracing
 from server.rpc.intercepted_call import CallEnvironment, InterceptedCall
@@ -18,7 +19,7 @@ from server.rpc.open_calls import OpenCalls
 from testkit.collector import collecting
 
 CALLS, TURNS = 5000, 40
-_LABEL = ("unary", "callrequest.v1.CallRequestService", "GetCallRequestResult")
+_METHOD = Method("unary", "callrequest.v1.CallRequestService", "GetCallRequestResult")
 
 
 class _Context:
@@ -36,7 +37,7 @@ def _seconds(environment: CallEnvironment) -> float:
     context: Any = _Context()
     begun = time.perf_counter()
     for _ in range(CALLS):
-        call = InterceptedCall(environment, None, _LABEL, "read", context)
+        call = InterceptedCall(environment, None, _METHOD, "read", context)
         call.read_metadata()
         call.ended("OK")
     return (time.perf_counter() - begun) / CALLS
@@ -53,7 +54,7 @@ async def _main() -> None:
         took: dict[str, list[float]] = {kind: [] for kind in kinds}
         for _ in range(TURNS):
             for kind, tracing in kinds.items():
-                environment = CallEnvironment(metrics, log, None, OpenCalls(), tracing)
+                environment = CallEnvironment(metrics.calls, log, None, OpenCalls(), tracing)
                 if kind == "all":
                     await asyncio.sleep(0.2)  # for the collector
                 took[kind].append(contextvars.copy_context().run(_seconds, environment))

@@ -134,7 +134,7 @@ class Gateway:
         metrics = Metrics(KNOWN_LABELS, self._lines_lost)
         if self._handshakes is not None:
             self._handshakes.on_failure = metrics.handshake_failed
-        self._dates = CertificateDates(metrics.certificates_end)
+        self._dates = CertificateDates(metrics.files.certificates_end)
         stack.callback(self._dates.close)
         vendor = await self._open_vendor(stack, metrics)
         if settings.workers == 1:
@@ -148,9 +148,9 @@ class Gateway:
         stack.callback(metrics.flush)
         stack.callback(self._access_log.flush)
         callers = await self._open_callers(stack, metrics)
-        limits = CallerLimits(enforce=settings.caller_limits == "enforce", exceeded=metrics.caller_limited)
+        limits = CallerLimits(enforce=settings.caller_limits == "enforce", exceeded=metrics.calls.caller_limited)
         tracing = self._open_tracing(stack, metrics)
-        self._interceptor = Interceptor(server, metrics, self._access_log, callers, limits, tracing)
+        self._interceptor = Interceptor(server, metrics.calls, self._access_log, callers, limits, tracing)
         server.set_unknown_method_handler(self._interceptor.refuse_unknown_method)
         interceptor: Any = self._interceptor  # the generated code takes a grpc.Server
         cache = ResultCache(settings.default_max_age, settings.final_max_age, settings.cache_bytes)
@@ -253,8 +253,10 @@ class Gateway:
         if settings.tls_key is not None and settings.tls_certificate is not None:
             from .rpc.certificates import Certificates
 
-            certificates = Certificates(settings.tls_certificate, settings.tls_key, settings.tls_client_ca, metrics)
-            metrics.watches_files(certificates.settings)
+            certificates = Certificates(
+                settings.tls_certificate, settings.tls_key, settings.tls_client_ca, metrics.files
+            )
+            metrics.files.begin(certificates.settings)
             self.reloads.append(partial(certificates.refresh, force=True))
             credentials = certificates.credentials
         try:
@@ -342,10 +344,10 @@ class Gateway:
         def loaded(rules: Rules) -> None:
             for caller in rules.callers:
                 if caller.max_per_second is not None:
-                    metrics.caller_limited(caller.name, 0)
+                    metrics.calls.begin_caller(caller.name)
 
-        callers = await stack.enter_async_context(Callers(settings.callers, certificates, loaded, metrics))
-        metrics.watches_files(CALLERS)
+        callers = await stack.enter_async_context(Callers(settings.callers, certificates, loaded, metrics.files))
+        metrics.files.begin(CALLERS)
         self.reloads.append(partial(callers.refresh, force=True))
         return callers
 
@@ -362,6 +364,6 @@ class Gateway:
         if not watched:
             return
         for each in watched:
-            metrics.watches_files(each.settings)
-        watcher = await stack.enter_async_context(FileWatcher(watched, metrics))
+            metrics.files.begin(each.settings)
+        watcher = await stack.enter_async_context(FileWatcher(watched, metrics.files))
         self.reloads.append(watcher.reload)

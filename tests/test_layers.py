@@ -108,7 +108,10 @@ KNOWN_IN = {
     "httptools": {"vendor_api.http1"},
     "aiohappyeyeballs": {"vendor_api.connector"},
     "opentelemetry": {"observability.tracing"},
-    "prometheus_client": {"observability.metrics", "observability.vendor_gauges", "observability.worker_metrics"},
+    "prometheus_client": {
+        *("observability.call_metrics", "observability.file_metrics", "observability.metrics"),
+        *("observability.vendor_gauges", "observability.worker_metrics"),
+    },
     "pydantic": {"settings", "commands"},
     "pydantic_settings": {"settings"},
     "redis": {"state"},

@@ -1,11 +1,10 @@
 """The Prometheus metrics. Labels are bounded: methods, codes and rows of tables, never what somebody sent."""
 
 import platform
-import time
 from collections.abc import Callable, Collection
 from dataclasses import dataclass
+from typing import Literal
 
-from google.rpc import code_pb2
 from prometheus_client import (
     CollectorRegistry,
     Counter,
@@ -16,20 +15,14 @@ from prometheus_client import (
     generate_latest,
 )
 
-from callrequest.v1.error_reason_pb2 import ErrorReason
-
 from .. import __version__
+from .call_metrics import REASONS, SECONDS, CallMetrics
 from .deferred import Deferred
+from .file_metrics import FileMetrics
 from .samples import Samples
 from .vendor_gauges import VendorGauges
 
-_SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0)
-_METHOD = ("grpc_type", "grpc_service", "grpc_method")
-
-
-CODES = tuple(code_pb2.Code.keys())
 POLL_OUTCOMES = ("read", "failed")
-REASONS = tuple(name.removeprefix("ERROR_REASON_") for name in ErrorReason.keys()[1:])
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,7 +47,7 @@ class KnownLabels:
 
 
 class Metrics:
-    """Counts calls (named as in go-grpc-middleware) and what happens at the vendor, in batches.
+    """Counts what happens, in batches. calls, files, vendor: what is counted of those.
 
     known: what begins at 0. lines_lost: returns how many lines of the log were lost so far.
     """
@@ -64,20 +57,24 @@ class Metrics:
         self._deferred = Deferred(then=self._count_lost_lines)
         disable_created_metrics()  # type: ignore[no-untyped-call]  # a second series for each, which no one reads
         self._registry = CollectorRegistry()
-        self._handled = self._counter("grpc_server_handled", "Calls ended, by status code.", *_METHOD, "grpc_code")
-        self._handling = self._histogram("grpc_server_handling_seconds", "How long calls took.", *_METHOD)
-        self._failures = self._counter(
-            "grpc_server_failures", "Calls failed, by ErrorReason.", "grpc_service", "grpc_method", "reason"
+        self.calls = CallMetrics(self._registry, self._deferred)
+        self.files = FileMetrics(self._registry)
+        self.vendor = VendorGauges(self._registry)
+        self._in_flight = self._gauge("calls_in_flight", "Calls being served.", "livesum", "kind")
+        self._watchers = self._gauge("watchers", "Watches being served.", "livesum")
+        self._cached_entries = self._gauge("result_cache_entries", "Results that are cached.", "livesum")
+        self._cached_bytes = self._gauge(
+            "result_cache_bytes", "The memory of cached results, which GATEWAY_CACHE_BYTES bounds.", "livesum"
         )
-        self._in_flight = Gauge(
-            "calls_in_flight", "Calls being served.", ("kind",), registry=self._registry, multiprocess_mode="livesum"
-        )
-        self._vendor = self._histogram(
+        self._state_up: Gauge | None = None  # without an engine there is no series: 0 is an engine that is down
+        self._state_is_up = False
+        self._vendor_requests = Histogram(
             "vendor_request_seconds",
             "Requests to the vendor; operation: result, cancel, token; outcome: 429, the class of another HTTP status, "
             "or what became of the connection.",
-            "operation",
-            "outcome",
+            ("operation", "outcome"),
+            buckets=SECONDS,
+            registry=self._registry,
         )
         self._quirks = self._counter("vendor_quirks", "Replies with a quirk, by its number.", "quirk")
         self._unrecognized = self._counter(
@@ -86,69 +83,20 @@ class Metrics:
         self._reads = self._counter("result_reads", "Reads, by where the answer came from.", "source")
         self._retries = self._counter("result_retries", "Reads tried again at the vendor.")
         self._cancellations = self._counter("cancellations", "Cancels, by what settled them.", "settled_by")
-        self._watchers = Gauge(
-            "watchers", "Watches being served.", registry=self._registry, multiprocess_mode="livesum"
-        )
         self._watches_ended = self._counter("watches_ended", "Watches ended, by what ended them.", "cause")
         self._polls = self._counter("watch_polls", "Reads for watches, by whether they brought a reading.", "outcome")
         self._items = self._counter("batch_items", "Different ids of batches.")
         self._items_failed = self._counter(
             "batch_items_failed", "Items of batches that are errors, by ErrorReason.", "reason"
         )
-        self._by_caller = self._counter(
-            "grpc_server_calls_by_caller", "Calls ended, by who called.", "caller", "grpc_method", "grpc_code"
-        )
-
         self._handshakes_failed = self._counter(
             "tls_handshakes_failed", "TLS handshakes with clients that failed, by the reason.", "reason"
         )
-        self._rate_limited = self._counter(
-            "caller_rate_limited", "Calls above their caller's max_per_second, refused or not.", "caller"
-        )
         self._pushes = self._counter("webhook_pushes", "Requests to the webhook, by what became of them.", "outcome")
-        self._state_up: Gauge | None = None  # without an engine there is no series: 0 is an engine that is down
-        self._state_is_up = False
-        self._reloads = self._counter("file_reloads", "Changed files, by what became of them.", "settings", "outcome")
-        self._files_good = Gauge(
-            "file_reload_success",
-            "1 if the files were good when they were read last, 0 while older contents hold.",
-            ("settings",),
-            registry=self._registry,
-            multiprocess_mode="livemin",
-        )
-        self._files_read_at = Gauge(
-            "file_reload_success_timestamp_seconds",
-            "When the files were last read and good.",
-            ("settings",),
-            registry=self._registry,
-            multiprocess_mode="livemin",
-        )
-        self._certificate_ends = Gauge(
-            "certificate_expiry_timestamp_seconds",
-            "When the first of the certificates of these settings ends.",
-            ("settings",),
-            registry=self._registry,
-            multiprocess_mode="livemin",
-        )
-
-        self._cached = [
-            Gauge(name, documentation, registry=self._registry, multiprocess_mode="livesum")
-            for name, documentation in (
-                ("result_cache_entries", "Results that are cached."),
-                ("result_cache_bytes", "The memory of cached results, which GATEWAY_CACHE_BYTES bounds."),
-            )
-        ]
-        self.vendor = VendorGauges(self._registry)
-        self._calls: dict[tuple[tuple[str, str, str], str | None, str], tuple[Counter, Histogram, Counter | None]] = {}
         self._spans_dropped = self._counter("trace_spans_dropped", "Spans of traces that were not sent.")
         self._lost = self._counter("log_lines_lost", "Lines of the log that were not written.")
-        Gauge(
-            "build_info",
-            "The gateway's version and Python's; always 1.",
-            ("version", "python"),
-            registry=self._registry,
-            multiprocess_mode="max",
-        ).labels(__version__, platform.python_version()).set(1)
+        build = self._gauge("build_info", "The gateway's version and Python's; always 1.", "max", "version", "python")
+        build.labels(__version__, platform.python_version()).set(1)
         ProcessCollector(registry=self._registry)
         self._begin(known or KnownLabels())
 
@@ -166,51 +114,15 @@ class Metrics:
         ):
             for value in values:
                 counter.labels(value)
-        self._requests = {request: self._vendor.labels(*request) for request in known.requests}
+        self._requests = {request: self._vendor_requests.labels(*request) for request in known.requests}
         self._sources = {source: self._reads.labels(source) for source in known.sources}
-
-    def begin_method(self, method: tuple[str, str, str]) -> None:
-        """Begins the series of a method at 0. method: its type, service and name."""
-        self._handling.labels(*method)
-        for code in CODES:
-            self._handled.labels(*method, code)
-        for reason in REASONS:
-            self._failures.labels(*method[1:], reason)
 
     def _counter(self, name: str, documentation: str, *labels: str) -> Counter:
         return Counter(name, documentation, labels, registry=self._registry)
 
-    def _histogram(self, name: str, documentation: str, *labels: str) -> Histogram:
-        return Histogram(name, documentation, labels, buckets=_SECONDS, registry=self._registry)
-
-    def call_ended(
-        self, method: tuple[str, str, str], caller: str | None, code: str, reason: str | None, seconds: float
-    ) -> None:
-        """Counts a call. method: its type, service and name. reason: its ErrorReason's name, if it failed with one.
-
-        caller: a name of the callers' file, or one for all that have none there; None: not counted by caller.
-        """
-        self._deferred.defer(self._count_call, method, caller, code, reason, seconds)
-
-    def _count_call(
-        self, method: tuple[str, str, str], caller: str | None, code: str, reason: str | None, seconds: float
-    ) -> None:
-        key = (method, caller, code)
-        counters = self._calls.get(key)
-        if counters is None:  # finding them by their labels takes longer than counting
-            by_caller = None if caller is None else self._by_caller.labels(caller, method[2], code)
-            counters = self._calls[key] = (
-                self._handled.labels(*method, code),
-                self._handling.labels(*method),
-                by_caller,
-            )
-        handled, handling, by_caller = counters
-        handled.inc()
-        handling.observe(seconds)
-        if by_caller is not None:
-            by_caller.inc()
-        if reason is not None:
-            self._failures.labels(*method[1:], reason).inc()
+    def _gauge(self, name: str, documentation: str, mode: Literal["livesum", "livemin", "max"], *labels: str) -> Gauge:
+        """mode: how the values of several workers become one."""
+        return Gauge(name, documentation, labels, registry=self._registry, multiprocess_mode=mode)
 
     def _count_lost_lines(self) -> None:
         lost = self._lines_lost()
@@ -226,10 +138,6 @@ class Metrics:
         """Counts spans of traces that were not sent, in any thread."""
         self._spans_dropped.inc(spans)
 
-    def caller_limited(self, caller: str, calls: int = 1) -> None:
-        """Counts calls above the rate of a caller of the file; 0 calls: begins its series."""
-        self._rate_limited.labels(caller).inc(calls)
-
     def vendor_request(self, operation: str, outcome: str, seconds: float) -> None:
         """Counts a request to the vendor."""
         self._deferred.defer(self._count_request, operation, outcome, seconds)
@@ -237,7 +145,7 @@ class Metrics:
     def _count_request(self, operation: str, outcome: str, seconds: float) -> None:
         histogram = self._requests.get((operation, outcome))
         if histogram is None:
-            histogram = self._requests[operation, outcome] = self._vendor.labels(operation, outcome)
+            histogram = self._requests[operation, outcome] = self._vendor_requests.labels(operation, outcome)
         histogram.observe(seconds)
         if operation != "token":  # that may be another host's
             self.vendor.request_ended(outcome)
@@ -274,11 +182,8 @@ class Metrics:
     def state_up(self, is_up: bool) -> None:
         """Notes whether the shared state is up. The series begin with the first call."""
         if self._state_up is None:
-            self._state_up = Gauge(
-                "state_up",
-                "1 while results are shared with other processes, 0 while the engine is down.",
-                registry=self._registry,
-                multiprocess_mode="livemin",
+            self._state_up = self._gauge(
+                "state_up", "1 while results are shared with other processes, 0 while the engine is down.", "livemin"
             )
             self._state_losses = self._counter("state_losses", "Times that the engine was up, and then was not.")
         if self._state_is_up and not is_up:
@@ -290,9 +195,9 @@ class Metrics:
         """Counts the end of a watch. cause: one of watching.ended.CAUSES."""
         self._watches_ended.labels(cause).inc()
 
-    def watch_polled(self, has_reading: bool) -> None:
-        """Counts a read for watches. has_reading: it brought a reading, or ended them for good."""
-        self._polls.labels(POLL_OUTCOMES[not has_reading]).inc()
+    def watch_polled(self, success: bool) -> None:
+        """Counts a read for watches. success: it brought a reading, or a failure that ends watches."""
+        self._polls.labels("read" if success else "failed").inc()
 
     def webhook_taken(self, outcome: str) -> None:
         """Counts a push. outcome: one of webhook.outcomes.OUTCOMES."""
@@ -309,24 +214,6 @@ class Metrics:
     def watchers(self) -> Callable[[int], None]:
         """Returns a function that sets the number of watches."""
         return self._deferred_gauge(self._watchers)
-
-    def watches_files(self, settings: str) -> None:
-        """Counts readings of changed files of these settings, from 0."""
-        for outcome in ("loaded", "broken"):
-            self._reloads.labels(settings, outcome)
-        self._files_good.labels(settings).set(1)
-        self._files_read_at.labels(settings).set(time.time())
-
-    def files_reloaded(self, settings: str, *, success: bool) -> None:
-        """Counts that changed files were read again. settings: the names of those that name the files."""
-        self._reloads.labels(settings, "loaded" if success else "broken").inc()
-        self._files_good.labels(settings).set(success)
-        if success:
-            self._files_read_at.labels(settings).set(time.time())
-
-    def certificates_end(self, settings: str, ends: float) -> None:
-        """Sets when the first certificate of these settings ends, in seconds since 1970."""
-        self._certificate_ends.labels(settings).set(ends)
 
     def in_flight(self, kind: str) -> Callable[[int], None]:
         """Returns a function that sets the number of calls in flight of a kind."""
@@ -354,8 +241,8 @@ class Metrics:
 
     def cached(self, entries: int, size: int) -> None:
         """Sets how many results are cached, and their bytes."""
-        for gauge, value in zip(self._cached, (entries, size), strict=True):
-            gauge.set(value)
+        self._cached_entries.set(entries)
+        self._cached_bytes.set(size)
 
     def samples(self) -> Samples:
         """All of it, to be read by name."""

@@ -13,8 +13,8 @@ from callrequest.v1 import error_reason_pb2 as reasons
 from ..errors import GatewayError
 from ..observability import spans
 from ..observability.access_log import AccessLog
+from ..observability.call_metrics import CallMetrics, Method
 from ..observability.logs import describe, get_log
-from ..observability.metrics import Metrics
 from ..request_ids import REQUEST_ID, TRACEPARENT, RequestIds, begin_request
 from ..validation import is_call_request_id
 from .caller_limits import CallerLimits
@@ -43,7 +43,7 @@ _OVERHEAD = 32  # bytes that HTTP/2 adds to the size of each header (RFC 9113, 6
 class CallEnvironment:
     """What all calls need. limits: None: no caller has a limit. tracing: None: no call is traced."""
 
-    metrics: Metrics
+    metrics: CallMetrics
     access_log: AccessLog
     limits: CallerLimits | None
     open_calls: OpenCalls
@@ -67,8 +67,8 @@ class InterceptedCall:
         "_context",
         "_environment",
         "_ids",
-        "_label",
         "_metadata",
+        "_method",
         "_needs",
         "_span",
         "_unary",
@@ -79,17 +79,17 @@ class InterceptedCall:
         self,
         environment: CallEnvironment,
         callers: Callers | AnyCertificate | None,
-        label: tuple[str, str, str],
+        method: Method,
         needs: str | None,
         context: Context,
     ) -> None:
         self._environment = environment
         self._callers = callers
-        self._label = label
+        self._method = method
         self._needs = needs
         self._context = context
         self._caller = ANONYMOUS if callers is None else UNKNOWN
-        self._unary = label[0] == "unary"
+        self._unary = method.kind == "unary"
         self._begun = time.perf_counter()
         self._ids = _NO_IDS
         self._span: CallSpan | None = None
@@ -120,7 +120,7 @@ class InterceptedCall:
         self._ids = ids = begin_request(request_ids, traceparents)
         tracing = self._environment.tracing
         if tracing is not None and self._needs is not None:
-            self._span = span = tracing.begin_call(_method_of(self._label), ids.traceparent)
+            self._span = span = tracing.begin_call(_span_name(self._method), ids.traceparent)
             if span is not None:
                 spans.begin(span)
                 self._ids = ids = ids._replace(trace_id=span.trace_id)
@@ -175,7 +175,7 @@ class InterceptedCall:
             self.ended("CANCELLED")
         # A CancelledError that nobody asked for would leave the caller waiting until its deadline (grpc#29248).
         elif isinstance(error, Exception | asyncio.CancelledError):
-            get_log().error("unexpected", method=self._label[2], **describe(error))
+            get_log().error("unexpected", method=self._method.name, **describe(error))
             await self._abort(GatewayError(reasons.ERROR_REASON_INTERNAL))
 
     async def _abort(self, error: GatewayError) -> NoReturn:
@@ -191,9 +191,9 @@ class InterceptedCall:
         now, to = time.perf_counter(), self._environment
         seconds, to.open_calls.ended_at = now - self._begun, now
         to.open_calls.unary -= self._unary
-        to.metrics.call_ended(self._label, None if self._needs is None else self._caller, code, reason, seconds)
+        to.metrics.ended(self._method, None if self._needs is None else self._caller, code, reason, seconds)
         to.access_log.ended(
-            self._label[2],
+            self._method.name,
             code,
             reason,
             seconds,
@@ -216,9 +216,9 @@ class InterceptedCall:
         return attributes
 
 
-def _method_of(label: tuple[str, str, str]) -> str:
+def _span_name(method: Method) -> str:
     """A method's name in traces."""
-    return "_OTHER" if label[1] == "unknown" else f"{label[1]}/{label[2]}"
+    return "_OTHER" if method.service == "unknown" else f"{method.service}/{method.name}"
 
 
 def _trailers(ids: RequestIds) -> tuple[tuple[str, str | bytes], ...]:

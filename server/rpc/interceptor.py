@@ -19,7 +19,7 @@ from google.protobuf.message import DecodeError
 
 from ..errors import invalid
 from ..observability.access_log import AccessLog
-from ..observability.metrics import Metrics
+from ..observability.call_metrics import CallMetrics, Method
 from .caller_limits import CallerLimits
 from .callers import PERMISSION_BY_METHOD, AnyCertificate, Callers
 from .intercepted_call import CallEnvironment, InterceptedCall
@@ -34,14 +34,14 @@ if TYPE_CHECKING:
 Handler: TypeAlias = "grpc.RpcMethodHandler[Any, Any]"
 Context: TypeAlias = "grpc.aio.ServicerContext[Any, Any]"
 
-_TYPES = {  # by (request_streaming, response_streaming)
+_KINDS = {  # by (request_streaming, response_streaming)
     (False, False): "unary",
     (True, False): "client_stream",
     (False, True): "server_stream",
     (True, True): "bidi_stream",
 }
 _PROBES = ("grpc.health.", "grpc.reflection.")  # open to all; logged at debug only: they come all day
-_UNKNOWN_METHOD = ("unary", "unknown", "unknown")  # in logs and metrics, which never hold what a caller sent
+_UNKNOWN_METHOD = Method("unary", "unknown", "unknown")  # in logs and metrics, which never hold what a caller sent
 
 
 class Interceptor:
@@ -54,7 +54,7 @@ class Interceptor:
     def __init__(
         self,
         server: grpc.aio.Server | ServerGroup,
-        metrics: Metrics,
+        metrics: CallMetrics,
         access_log: AccessLog,
         callers: Callers | AnyCertificate | None = None,
         limits: CallerLimits | None = None,
@@ -78,7 +78,7 @@ class Interceptor:
         thousand reads, as it would among generic handlers.
         """
         for name, handler in handlers.items():
-            self._metrics.begin_method((_TYPES[handler.request_streaming, handler.response_streaming], service, name))
+            self._metrics.begin_method(_method(service, name, handler))
         wrapped = {name: self._intercepted(service, name, handler) for name, handler in handlers.items()}
         self._server.add_registered_method_handlers(service, wrapped)
 
@@ -94,12 +94,11 @@ class Interceptor:
         raise end
 
     def _intercepted(self, service: str, name: str, handler: Handler) -> Handler:
-        label = (_TYPES[handler.request_streaming, handler.response_streaming], service, name)
-        probe = service.startswith(_PROBES)
+        method, is_probe = _method(service, name, handler), service.startswith(_PROBES)
         begin = (
-            partial(InterceptedCall, self._environment, None, label, None)
-            if probe
-            else partial(InterceptedCall, self._environment, self._callers, label, PERMISSION_BY_METHOD.get(name, ""))
+            partial(InterceptedCall, self._environment, None, method, None)
+            if is_probe
+            else partial(InterceptedCall, self._environment, self._callers, method, PERMISSION_BY_METHOD.get(name, ""))
         )
         requests, decode, write = self.requests, _decoder(handler), _writer(handler)
         behaviour: Any = handler.unary_unary or handler.unary_stream or handler.stream_unary or handler.stream_stream
@@ -147,6 +146,10 @@ class Interceptor:
         if handler.response_streaming:
             return grpc.stream_stream_rpc_method_handler(streaming, response_serializer=write)
         return grpc.stream_unary_rpc_method_handler(single)
+
+
+def _method(service: str, name: str, handler: Handler) -> Method:
+    return Method(_KINDS[handler.request_streaming, handler.response_streaming], service, name)
 
 
 def _decoder(handler: Handler) -> Callable[[bytes], Any]:

@@ -53,7 +53,7 @@ class Watches:
         max_per_connection: int,
         connection_life: float,
         ended: WatchObserver,
-        polled: Callable[[bool], None] = lambda has_reading: None,
+        polled: Callable[[bool], None] = lambda success: None,
     ) -> None:
         self._read = read
         self._pace = pace

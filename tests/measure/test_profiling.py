@@ -101,7 +101,7 @@ ENDED = f"{CALL};InterceptedCall.ended (server/rpc/intercepted_call.py)"
             id="validation for log",
         ),
         pytest.param(
-            f"{ENDED};Metrics.call_ended (server/observability/metrics.py);inc (prometheus_client/metrics.py)",
+            f"{ENDED};CallMetrics.ended (server/observability/call_metrics.py);inc (prometheus_client/metrics.py)",
             METRICS,
             id="metrics",
         ),

@@ -5,6 +5,7 @@ import json
 
 import pytest
 
+from server.observability.call_metrics import Method
 from server.observability.debounce import DELAY
 from server.observability.deferred import Deferred
 from server.observability.metrics import Metrics
@@ -53,7 +54,7 @@ async def test_a_scrape_has_what_was_counted_just_before() -> None:
     in_flight = metrics.in_flight("read")
     for number in (1, 2, 1):
         in_flight(number)
-    metrics.call_ended(("unary", "a.Service", "Method"), "web", "OK", None, 0.01)
+    metrics.calls.ended(Method("unary", "a.Service", "Method"), "web", "OK", None, 0.01)
     metrics.vendor_request("result", "2xx", 0.01)
     metrics.read("vendor")
     scraped = metrics.exposition().decode()

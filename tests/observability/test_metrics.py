@@ -15,7 +15,8 @@ from callrequest.v1.call_request_service_pb2 import DESCRIPTOR
 from callrequest.v1.error_reason_pb2 import ErrorReason
 from server import __version__
 from server.app import KNOWN_LABELS, Gateway
-from server.observability.metrics import CODES, Metrics
+from server.observability.call_metrics import CODES
+from server.observability.metrics import Metrics
 from server.observability.worker_metrics import AggregatedMetrics
 from server.vendor_api.exchange import OUTCOMES
 from testkit.gateway import metrics_of

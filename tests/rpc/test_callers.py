@@ -132,7 +132,7 @@ async def answering(file: Path) -> AsyncIterator[tuple[grpc.aio.Channel, Metrics
     metrics = Metrics()
     async with Callers(file, None) as callers:
         server = grpc.aio.server()
-        interceptor: Any = Interceptor(server, metrics, AccessLog("info", None), callers)
+        interceptor: Any = Interceptor(server, metrics.calls, AccessLog("info", None), callers)
         add_CallRequestServiceServicer_to_server(servicer(_answering, _answering_for_ever), interceptor)
         new = grpc.unary_unary_rpc_method_handler(_echo, _same, _same)
         interceptor.add_registered_method_handlers("some.New", {"Method": new})

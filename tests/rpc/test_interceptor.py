@@ -50,7 +50,7 @@ def _servicer(handler: Handler) -> Any:
 async def server_of(handler: Handler, metrics: Metrics) -> AsyncIterator[str]:
     """The address of a server whose handlers do what a test says, behind the real interceptor."""
     server = grpc.aio.server()
-    interceptor: Any = Interceptor(server, metrics, AccessLog("info", None))
+    interceptor: Any = Interceptor(server, metrics.calls, AccessLog("info", None))
     add_CallRequestServiceServicer_to_server(_servicer(handler), interceptor)
     port = server.add_insecure_port("127.0.0.1:0")
     await server.start()

@@ -55,7 +55,7 @@ def listeners(port: int) -> int:
 async def started(server_group: int, address: Address) -> AsyncIterator[tuple[ServerGroup, Address]]:
     """ServerGroup that serve slow answers, and where."""
     server = ServerGroup(server_group, ())
-    interceptor: Any = Interceptor(server, Metrics(), AccessLog("error", None))
+    interceptor: Any = Interceptor(server, Metrics().calls, AccessLog("error", None))
     add_CallRequestServiceServicer_to_server(servicer(lambda method: _slow, lambda method: _slow), interceptor)
     try:
         listens = server.listen(address, None)

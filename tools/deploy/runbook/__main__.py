@@ -18,7 +18,7 @@ from typing import Any
 
 from server.cancelling.cancellation import SETTLED_BY
 from server.observability.access_log import AccessLog
-from server.observability.metrics import REASONS
+from server.observability.call_metrics import REASONS
 from testkit.certificate_authority import Pki
 from testkit.gateway_process import serving
 from testkit.http2_connection import connected
