@@ -2,7 +2,6 @@
 
 import asyncio
 import math
-import ssl
 import time
 from collections.abc import Callable
 from contextlib import AsyncExitStack
@@ -16,7 +15,6 @@ from callrequest.v1.call_request_service_pb2_grpc import add_CallRequestServiceS
 
 from .cancelling.cancellation import SETTLED_BY
 from .cancelling.in_progress import CancelsInProgress
-from .cancelling.settled import Settled
 from .concurrency_limit import ConcurrencyLimit
 from .observability.access_log import AccessLog
 from .observability.certificate_dates import CertificateDates
@@ -24,6 +22,7 @@ from .observability.log_level import LogLevel
 from .observability.logs import describe, get_log
 from .observability.metrics import KnownLabels, Metrics
 from .observability.sampling import Sampling
+from .observability.settled_cancel import SettledCancel
 from .process.embedded_sandbox import with_vendor
 from .process.memory_trim import MemoryTrim
 from .process.port import reserved_port
@@ -161,9 +160,9 @@ class Gateway:
         await stack.enter_async_context(results)
         cancelling = ConcurrencyLimit(settings.max_cancels, metrics.in_flight("cancel"))
 
-        def cancel_settled(settled: Settled) -> None:
+        def cancel_settled(settled: SettledCancel) -> None:
             metrics.cancellation_settled(settled.settled_by)
-            self._access_log.cancel_settled(*settled)
+            self._access_log.cancel_settled(settled)
 
         self._cancellations = CancelsInProgress(vendor, cancelling, results.invalidate, cancel_settled)
         self._watches = self._open_watches(results, metrics)

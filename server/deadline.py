@@ -41,6 +41,10 @@ class Deadline:
         left = max(self.remaining(), 0)
         return Deadline(now() + max(left * share, min(left, at_least)))
 
+    def copy(self) -> "Deadline":
+        """The same moment, to be moved on its own."""
+        return Deadline(self._at)
+
     def earlier(self, seconds: float) -> "Deadline":
         """The moment so long before this one."""
         return Deadline(self._at - seconds)

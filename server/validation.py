@@ -21,7 +21,7 @@ def is_call_request_id(value: str) -> bool:
 
 
 def check_call_request_id(value: str, field: str = "call_request_id") -> str:
-    """Gives the id. Raises INVALID_REQUEST."""
+    """Returns the id. Raises INVALID_REQUEST."""
     if not is_call_request_id(value):
         raise invalid(field, "Must be exactly 16 characters of A-Z, a-z and 0-9.")
     return value
@@ -42,9 +42,9 @@ def check_number_of_ids(number: int) -> None:
 
 
 def check_duration(value: Duration, field: str) -> float:
-    """Gives the seconds of a duration, 0 or more. Raises INVALID_REQUEST."""
+    """Returns the seconds of a duration, 0 or more. Raises INVALID_REQUEST."""
     if value.seconds < 0 or value.nanos < 0:
         raise invalid(field, "Must not be negative.")
     if value.seconds > _MAX_SECONDS or value.nanos >= _NANOS:
-        raise invalid(field, "Is no valid google.protobuf.Duration.")
+        raise invalid(field, "Is not a valid google.protobuf.Duration.")
     return value.seconds + value.nanos / _NANOS

@@ -11,11 +11,12 @@ from ..concurrency_limit import ConcurrencyLimit
 from ..deadline import Deadline, now
 from ..errors import deadline_exceeded
 from ..observability import spans
+from ..observability.settled_cancel import SettledCancel
 from ..observability.spans import Span
 from ..vendor_api.client import VendorClient
 from .cancellation import Cancel
 from .failures import not_cancelled
-from .settled import Settled
+from .settled import settled_cancel
 
 REPLY_MARGIN = 0.02
 """Seconds by which a cancel ends before its caller's deadline or the gateway's end, so that its own answer arrives."""
@@ -52,7 +53,7 @@ class CancelsInProgress:
         vendor: VendorClient,
         in_flight: ConcurrencyLimit,
         changed: Callable[[str], None],
-        settled: Callable[[Settled], None],
+        settled: Callable[[SettledCancel], None],
         jitter: Callable[[float, float], float] = random.uniform,
     ) -> None:
         self._vendor = vendor
@@ -136,7 +137,7 @@ class CancelsInProgress:
             self._changed(call_request_id)
         finally:
             seconds = now() - flight.begun_at
-            self._settled(Settled.of(call_request_id, flight.cancel, flight.task, seconds, flight.callers_left))
+            self._settled(settled_cancel(call_request_id, flight.cancel, flight.task, seconds, flight.callers_left))
 
 
 async def _settle(cancel: Cancel, span: Span | None) -> Cancellation:

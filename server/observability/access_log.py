@@ -12,6 +12,7 @@ from typing import Any
 from ..validation import ID_LENGTH, is_call_request_id
 from .line_limit import LineLimit
 from .logs import LEVELS, LineSink, get_log
+from .settled_cancel import SettledCancel
 
 FOR_OPERATORS = frozenset({"INTERNAL", "UNAVAILABLE", "UNKNOWN"})
 """Codes that are logged as warnings: the gateway or the vendor is at fault."""
@@ -84,26 +85,15 @@ class AccessLog:
         """Logs now what is left to say of strangers' calls."""
         self._strangers.flush()
 
-    def cancel_settled(
-        self,
-        call_request_id: str,
-        settled_by: str,
-        outcome: str | None,
-        reason: str | None,
-        posts: int,
-        readings: int,
-        seconds: float,
-        callers_left: int,
-    ) -> None:
-        """Logs how a cancel ended, whoever waited for it; as a warning when it is in doubt. Parameters: see Settled."""
-        level = "warning" if settled_by == IN_DOUBT else "info"
+    def cancel_settled(self, settled: SettledCancel) -> None:
+        """Logs how a cancel ended, whoever waited for it; as a warning when it is in doubt."""
+        level = "warning" if settled.settled_by == IN_DOUBT else "info"
         if level not in self._enabled:
             return
-        parts = (call_request_id, settled_by, outcome, reason, posts, readings, seconds, callers_left)
         if self._sink is None:
-            getattr(get_log(), level)("cancel_settled", **_cancel_fields(*parts))
+            getattr(get_log(), level)("cancel_settled", **settled.fields())
         else:
-            self._sink.add(_cancel_line, time.time(), level, parts)
+            self._sink.add(_cancel_line, time.time(), level, settled)
 
     def watch_ended(self, call_request_id: str, cause: str, messages: int, seconds: float) -> None:
         """Logs how a watch ended. cause: one of watching.ended.CAUSES. messages: how many were sent."""
@@ -121,29 +111,8 @@ class AccessLog:
             self._sink.add(_event_line, time.time(), "info", "watch_ended", fields)
 
 
-def _cancel_line(at: float, level: str, parts: tuple[Any, ...]) -> str:
-    return _event_line(at, level, "cancel_settled", _cancel_fields(*parts))
-
-
-def _cancel_fields(
-    call_request_id: str,
-    settled_by: str,
-    outcome: str | None,
-    reason: str | None,
-    posts: int,
-    readings: int,
-    seconds: float,
-    callers_left: int,
-) -> dict[str, Any]:
-    return {
-        "call_request_id": call_request_id,
-        "settled_by": settled_by,
-        **({"reason": reason} if outcome is None else {"outcome": outcome}),
-        "posts": posts,
-        "readings": readings,
-        "seconds": round(seconds, 3),
-        "callers_left": callers_left,
-    }
+def _cancel_line(at: float, level: str, settled: SettledCancel) -> str:
+    return _event_line(at, level, "cancel_settled", settled.fields())
 
 
 def _event_line(at: float, level: str, event: str, fields: dict[str, Any]) -> str:

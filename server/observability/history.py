@@ -10,9 +10,9 @@ from .logs import describe, get_log
 from .samples import Key, Samples
 
 EVERY = 60.0
-"""Seconds between two looks."""
+"""Seconds between two records."""
 RECENT, DAY = 10 * EVERY, 86_400.0
-"""Seconds: looks of the last while are kept; of the day, one in so many seconds."""
+"""Seconds: every record of the last RECENT is kept, and of the last DAY one in each RECENT."""
 
 KEPT = (
     *("vendor_quirks_total", "vendor_unrecognized_values_total"),
@@ -23,7 +23,7 @@ KEPT = (
 """The counters of which something is kept."""
 
 
-class Look(NamedTuple):
+class Record(NamedTuple):
     """What had been counted at a moment of the event loop's clock. Zeros are left out: most samples are 0."""
 
     at: float
@@ -31,51 +31,51 @@ class Look(NamedTuple):
 
 
 class History:
-    """Looks at what is counted from `start` on, until `aclose`. take: returns what is counted now."""
+    """Records what is counted, from `start` until `aclose`. take: returns what is counted now."""
 
     def __init__(self, take: Callable[[], Samples]) -> None:
         self._take = take
-        self._recent: deque[Look] = deque(maxlen=round(RECENT / EVERY) + 1)
-        self._day: deque[Look] = deque(maxlen=round(DAY / RECENT) + 1)
-        self._keys: dict[Key, Key] = {}  # each key once, however many looks have it
-        self._looking: asyncio.Task[None] | None = None
+        self._recent: deque[Record] = deque(maxlen=round(RECENT / EVERY) + 1)
+        self._day: deque[Record] = deque(maxlen=round(DAY / RECENT) + 1)
+        self._keys: dict[Key, Key] = {}  # each key once, however many records have it
+        self._recording: asyncio.Task[None] | None = None
 
     def __len__(self) -> int:
         return len(self._recent) + len(self._day)
 
     def start(self) -> None:
-        """Begins to look."""
-        self._looking = asyncio.create_task(self._look_on(), name="history")
+        """Begins to record."""
+        self._recording = asyncio.create_task(self._run(), name="history")
 
     async def aclose(self) -> None:
-        """Looks no more."""
-        if self._looking is not None:
-            self._looking.cancel()
+        """Ends it."""
+        if self._recording is not None:
+            self._recording.cancel()
             with suppress(asyncio.CancelledError):
-                await self._looking
+                await self._recording
 
     def during(self, seconds: float, now: Samples) -> tuple[Samples, float]:
         """What was counted in the last while, and how long it was: shorter after a start, up to RECENT longer else."""
         moment = asyncio.get_running_loop().time()
-        looks = [look for look in (*self._day, *self._recent) if moment - look.at <= seconds + EVERY]
-        if not looks:
+        records = [each for each in (*self._day, *self._recent) if moment - each.at <= seconds + EVERY]
+        if not records:
             return now, 0.0
-        oldest = min(looks, key=lambda look: look.at)
+        oldest = min(records, key=lambda each: each.at)
         return now.since(oldest.samples), moment - oldest.at
 
-    def look(self) -> None:
-        """Keeps what is counted now."""
+    def record(self) -> None:
+        """Records what is counted now."""
         moment, values = asyncio.get_running_loop().time(), self._take().values
         kept = {self._keys.setdefault(key, key): value for key, value in values.items() if value and key[0] in KEPT}
-        look = Look(moment, Samples(kept))
-        self._recent.append(look)
+        record = Record(moment, Samples(kept))
+        self._recent.append(record)
         if not self._day or moment - self._day[-1].at >= RECENT - EVERY / 2:
-            self._day.append(look)
+            self._day.append(record)
 
-    async def _look_on(self) -> None:
+    async def _run(self) -> None:
         while True:
             try:
-                self.look()
+                self.record()
             except Exception as error:
                 get_log().error("unexpected", **describe(error))
             await asyncio.sleep(EVERY)

@@ -1,4 +1,4 @@
-"""What changes with time alone, looked at once a second: the token, what the vendor asked for, and the cache."""
+"""What changes with time alone, sampled once a second: the token, what the vendor asked for, and the cache."""
 
 import asyncio
 import time
@@ -10,7 +10,7 @@ from .logs import describe, get_log
 from .metrics import Metrics
 
 EVERY = 1.0
-"""Seconds between two looks."""
+"""Seconds between two samples."""
 
 
 class Vendor(Protocol):
@@ -43,16 +43,16 @@ class Sampling:
         self._cache = cache
 
     async def __aenter__(self) -> Self:
-        self.look()
-        self._looking = asyncio.create_task(self._look_on(), name="sampling")
+        self.sample()
+        self._sampling = asyncio.create_task(self._run(), name="sampling")
         return self
 
     async def __aexit__(self, *error: object) -> None:
-        self._looking.cancel()
+        self._sampling.cancel()
         with suppress(asyncio.CancelledError):
-            await self._looking
+            await self._sampling
 
-    def look(self) -> None:
+    def sample(self) -> None:
         """Sets the gauges now."""
         times, ahead = self._vendor.token_times(), time.time() - asyncio.get_running_loop().time()
         issued, expires = (0.0, 0.0) if times is None else (times[0] + ahead, times[1] + ahead)
@@ -60,10 +60,10 @@ class Sampling:
         self._metrics.vendor.set_held(throttled=self._reads.is_throttled(), retry_after=self._reads.retry_after_left())
         self._metrics.cached(len(self._cache), self._cache.bytes())
 
-    async def _look_on(self) -> None:
+    async def _run(self) -> None:
         while True:
             await asyncio.sleep(EVERY)
             try:
-                self.look()
+                self.sample()
             except Exception as error:
                 get_log().error("unexpected", **describe(error))

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Self
 
 INTERVAL, MAX_INTERVAL = 5.0, 30.0
-"""Seconds between two looks at the memory; the longer the more trims in a row have returned too little."""
+"""Seconds between two checks of the memory: longer after each trim in a row that has returned too little."""
 GROWTH_BYTES = 32 << 20
 """Memory is trimmed while the process holds so much more than at its least."""
 
@@ -37,16 +37,16 @@ class MemoryTrim:
         trim = glibc_trim()
         if trim is None:
             return
-        looks = Looks()
+        schedule = TrimSchedule()
         with suppress(OSError):
             while True:
-                if looks.has_grown(resident_bytes()):
+                if schedule.has_grown(resident_bytes()):
                     await asyncio.to_thread(trim)
-                await asyncio.sleep(looks.next_after(resident_bytes()))
+                await asyncio.sleep(schedule.next_after(resident_bytes()))
 
 
-class Looks:
-    """When to trim, and when to look again."""
+class TrimSchedule:
+    """When to trim, and when to check again."""
 
     def __init__(self) -> None:
         self._least: int | None = None
@@ -59,7 +59,7 @@ class Looks:
         return resident > self._least + GROWTH_BYTES
 
     def next_after(self, resident: int) -> float:
-        """Returns the seconds to the next look: more after each trim in a row that did not return what had grown."""
+        """Returns the seconds until the next check: more after each trim in a row that has returned too little."""
         self._interval = min(self._interval * 2, MAX_INTERVAL) if self.has_grown(resident) else INTERVAL
         return self._interval
 

@@ -32,7 +32,7 @@ def is_installed() -> bool:
 class OwnEngine:
     """A Valkey in that folder: `with OwnEngine(folder) as engine`, its address is `engine.url`.
 
-    Call `look` from time to time: it starts the engine again when it has ended.
+    Call `restart_if_ended` from time to time.
     """
 
     def __init__(self, folder: Path) -> None:
@@ -58,7 +58,7 @@ class OwnEngine:
             self._process.kill()
             self._process.wait()
 
-    def look(self) -> None:
+    def restart_if_ended(self) -> None:
         """Starts the engine again if it has ended. Its workers go on by themselves meanwhile."""
         if self._process is not None and (code := self._process.poll()) is not None:
             get_log().error("the workers' engine ended", exit=code)

@@ -136,7 +136,7 @@ class Supervisor:
             await asyncio.sleep(CHECK_INTERVAL)
             was_paused = time.monotonic() - checked_at > PAUSED_AFTER
             if self._engine is not None:
-                self._engine.look()
+                self._engine.restart_if_ended()
             for process in self._processes:
                 self._receive(process)
                 if was_paused:

@@ -21,7 +21,7 @@ class _Flight:
     __slots__ = ("deadline", "references", "span", "task", "waiting")
 
     def __init__(self, deadline: Deadline) -> None:
-        self.deadline = deadline.earlier(0)
+        self.deadline = deadline.copy()
         self.waiting: set[asyncio.Future[Reading]] = set()
         self.references = 0
         self.span = spans.child("read")

@@ -292,7 +292,7 @@ def load_settings(workers: str | None = None) -> Settings:
     """Reads the environment and the files of GATEWAY_SECRETS_DIR. workers: instead of theirs. Raises SettingsError."""
     secrets = os.environ.get(f"{PREFIX}SECRETS_DIR") or None
     if secrets and not Path(secrets).is_dir():
-        raise SettingsError([f"{PREFIX}SECRETS_DIR: is no directory"])
+        raise SettingsError([f"{PREFIX}SECRETS_DIR: is not a directory"])
     if secrets and (lines := unreadable_secrets(Path(secrets), _NAMES)):
         raise SettingsError(lines)
     try:

@@ -12,7 +12,7 @@ from pydantic import AfterValidator, BeforeValidator, Field, SecretStr
 from .addresses import Address, parse_address
 
 
-def _no_address(value: str) -> str:
+def _address_or_empty(value: str) -> str:
     if value:
         parse_address(value)
     return value
@@ -112,7 +112,7 @@ def is_plain_http_beyond_loopback(url: str) -> bool:
 Listen = Annotated[str, AfterValidator(lambda value: str(parse_address(value)))]
 BaseUrl = Annotated[str, AfterValidator(_base_url)]
 CollectorUrl = Annotated[str, AfterValidator(_collector_url)]
-ListenOrOff = Annotated[str, AfterValidator(_no_address)]
+ListenOrOff = Annotated[str, AfterValidator(_address_or_empty)]
 ProxyUrl = Annotated[SecretStr, BeforeValidator(_clean), AfterValidator(_proxy_url)]
 Secret = Annotated[SecretStr, BeforeValidator(_clean)]
 UrlPath = Annotated[str, AfterValidator(_path)]

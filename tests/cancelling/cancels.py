@@ -10,10 +10,10 @@ from callrequest.v1 import call_request_pb2 as results
 from callrequest.v1 import cancellation_pb2 as pb
 from callrequest.v1.cancellation_pb2 import CancellationOutcome
 from server.cancelling.in_progress import CancelsInProgress
-from server.cancelling.settled import Settled
 from server.concurrency_limit import ConcurrencyLimit
 from server.deadline import Deadline, now
 from server.errors import GatewayError
+from server.observability.settled_cancel import SettledCancel
 from testkit.scripted_vendor import RESULT_ID
 from testkit.vendor_client import vendor_client
 
@@ -40,7 +40,7 @@ class Cancelling:
             changed(call_request_id)
             self.changed.append(call_request_id)
 
-        self.settled: list[Settled] = []
+        self.settled: list[SettledCancel] = []
         self.changed: list[str] = []
         self.numbers: list[int] = []
         self.in_progress = CancelsInProgress(

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import httpx
 import pytest
 
-from server.cancelling.settled import Settled
+from server.observability.settled_cancel import SettledCancel
 from testkit.played_vendor import PlayedVendor, Reply, after, cut, hangs, not_sent, raises, reply
 from testkit.scripted_vendor import cancelled, failed, with_status
 from testkit.virtual_time import run
@@ -202,7 +202,7 @@ STEPS = {
 }
 
 
-async def _settle(case: Case) -> tuple[Ended, PlayedVendor, Settled]:
+async def _settle(case: Case) -> tuple[Ended, PlayedVendor, SettledCancel]:
     vendor = PlayedVendor()
     vendor.answer("cancel", *case.cancel)
     vendor.answer("result", *case.result)

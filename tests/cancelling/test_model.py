@@ -9,10 +9,10 @@ import pytest
 from callrequest.v1 import error_reason_pb2 as reasons
 from callrequest.v1.error_reason_pb2 import ErrorReason
 from server.cancelling.in_progress import CancelsInProgress
-from server.cancelling.settled import Settled
 from server.concurrency_limit import ConcurrencyLimit
 from server.deadline import Deadline, now
 from server.errors import GatewayError
+from server.observability.settled_cancel import SettledCancel
 from testkit.scripted_vendor import RESULT_ID
 from testkit.vendor_client import vendor_client
 from testkit.virtual_time import run
@@ -44,7 +44,7 @@ class History:
     def __init__(self, seed: int) -> None:
         self.dice = random.Random(seed)
         self.vendor = ModelVendor(self.dice)
-        self.settled: list[Settled] = []
+        self.settled: list[SettledCancel] = []
         self.changed: list[str] = []
         self.numbers = [0]
         self.answers: list[str] = []

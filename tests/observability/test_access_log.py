@@ -8,6 +8,7 @@ import pytest
 
 from server.observability.access_log import AccessLog
 from server.observability.logs import configure_logs
+from server.observability.settled_cancel import SettledCancel
 from testkit.logs import Lines
 
 ID = "77b2c4d5e6f7g890"
@@ -72,8 +73,8 @@ async def test_a_cancels_line_is_as_structlog_would_write_it(cancel: tuple[Any, 
     """All its fields are among those that may be logged; outcome or reason, never both; doubt is a warning."""
     own, other = Lines(), Lines()
     configure_logs("debug", console=False, sink=other)
-    AccessLog("info", own).cancel_settled(*cancel)
-    AccessLog("info", None).cancel_settled(*cancel)
+    AccessLog("info", own).cancel_settled(SettledCancel(*cancel))
+    AccessLog("info", None).cancel_settled(SettledCancel(*cancel))
     made, expected = json.loads(own.getvalue()), json.loads(other.getvalue())
     assert len(made.pop("time")) == len(expected.pop("time"))
     assert made == expected

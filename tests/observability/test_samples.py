@@ -55,7 +55,7 @@ def test_the_last_day_and_the_last_minutes_are_what_was_counted_in_them() -> Non
         history = History(lambda: Samples.of(registry.collect()))
         minutes = round(2 * DAY / EVERY)
         for _ in range(minutes):
-            history.look()
+            history.record()
             counter.labels("Q01").inc()
             await asyncio.sleep(EVERY)
         now = Samples.of(registry.collect())

@@ -4,23 +4,23 @@ import sys
 
 import pytest
 
-from server.process.memory_trim import GROWTH_BYTES, INTERVAL, MAX_INTERVAL, Looks, glibc_trim, resident_bytes
+from server.process.memory_trim import GROWTH_BYTES, INTERVAL, MAX_INTERVAL, TrimSchedule, glibc_trim, resident_bytes
 
 MB = 1 << 20
 
 
 def test_memory_is_trimmed_while_it_has_grown() -> None:
     """By more than GROWTH_BYTES since its least, whenever that was. The figures are MB."""
-    looks = Looks()
+    schedule = TrimSchedule()
     assert GROWTH_BYTES == 32 * MB
-    seen = [looks.has_grown(each * MB) for each in (80, 112, 113, 60, 93, 92)]
+    seen = [schedule.has_grown(each * MB) for each in (80, 112, 113, 60, 93, 92)]
     assert seen == [False, False, True, False, True, False]
 
 
 def test_what_is_in_use_is_looked_at_ever_more_seldom() -> None:
     """A trim that returns nothing costs time; as soon as one returns what had grown, looks are frequent again."""
-    looks = Looks()
-    pauses = [looks.next_after(each * MB) for each in (80, 500, 500, 500, 500, 90, 500)]
+    schedule = TrimSchedule()
+    pauses = [schedule.next_after(each * MB) for each in (80, 500, 500, 500, 500, 90, 500)]
     assert pauses == [INTERVAL, 10, 20, MAX_INTERVAL, MAX_INTERVAL, INTERVAL, 10]
 
 

@@ -19,6 +19,7 @@ from typing import Any
 from server.cancelling.cancellation import SETTLED_BY
 from server.observability.access_log import AccessLog
 from server.observability.call_metrics import REASONS
+from server.observability.settled_cancel import SettledCancel
 from testkit.certificate_authority import Pki
 from testkit.gateway_process import serving
 from testkit.http2_connection import connected
@@ -53,7 +54,8 @@ def log() -> str:
     for reason in REASONS:
         access.ended("GetCallRequestResult", "INTERNAL", reason, 0.01, ID, "billing", probe=False)
     for settled_by in SETTLED_BY:
-        access.cancel_settled(ID, settled_by, None, "CANCELLATION_OUTCOME_UNKNOWN", 1, 3, 2.0, 0)
+        settled = SettledCancel(ID, settled_by, None, "CANCELLATION_OUTCOME_UNKNOWN", 1, 3, 2.0, 0)
+        access.cancel_settled(settled)
     return lines.text + "".join(f'{{"event":"{text}"}}\n' for text in sorted(set(_texts())))
 
 
