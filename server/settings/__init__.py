@@ -1,8 +1,10 @@
 """The settings: the only reader of the environment."""
 
-from .addresses import Address, CannotListenError, SettingsError, cannot_listen, needs_extra, parse_address
+from .addresses import Address, CannotListenError, cannot_listen, parse_address
+from .display import defaults, shown
 from .environment import let_grpc_report_handshakes, tune_grpc, wants_no_color
-from .settings import PREFIX, Settings, defaults, load_settings, own_address, read_secret, shown, unused_settings
+from .errors import SettingsError, needs_extra
+from .settings import PREFIX, Settings, load_settings, own_address, read_secret, unused_settings
 
 __all__ = [
     "PREFIX",

@@ -1,4 +1,4 @@
-"""Addresses to listen on, and what is wrong with settings."""
+"""Addresses to listen on."""
 
 import errno
 import os
@@ -6,24 +6,7 @@ import re
 import socket
 from ipaddress import IPv4Address, IPv6Address, ip_address
 
-
-class SettingsError(Exception):
-    """Settings are wrong or missing: one line for each, naming it; of values none but an address to listen on."""
-
-    def __init__(self, lines: list[str]) -> None:
-        self.lines = lines
-        super().__init__("; ".join(lines))
-
-
-def needs_extra(name: str, extra: str) -> str:
-    """The line for a setting whose libraries are not installed.
-
-    Of a wheel, not of a name: whoever registers the name in a public index would be run.
-    """
-    return (
-        f"{name}: needs the extra `{extra}`: pip install '<the wheel>[{extra}]', "
-        "or in a clone: .venv/bin/pip install -r requirements/image.txt"
-    )
+from .errors import SettingsError
 
 
 class CannotListenError(SettingsError):

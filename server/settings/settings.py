@@ -2,8 +2,9 @@
 
 import os
 import re
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Annotated, Any, Literal, NamedTuple, Self
+from typing import Annotated, Any, Literal, Self
 
 from pydantic import Field, ModelWrapValidatorHandler, SecretStr, ValidationError, model_validator
 from pydantic_core import ErrorDetails
@@ -11,7 +12,8 @@ from pydantic_settings import BaseSettings, EnvSettingsSource, PydanticBaseSetti
 from pydantic_settings import SettingsError as SourceError
 
 from ..files import BrokenFileError, read_file, why_not_readable, why_unreadable
-from .addresses import Address, SettingsError, parse_address
+from .addresses import Address, parse_address
+from .errors import SettingsError
 from .names import unreadable_secrets, unused_names
 from .values import (
     BaseUrl,
@@ -138,54 +140,68 @@ class Settings(BaseSettings):
     @model_validator(mode="after")
     def _fit_together(self) -> Self:
         lines = [
-            f"{PREFIX}{name.upper()}: needed, since {PREFIX}VENDOR_URL is set"
-            for name in ("vendor_client_id", "vendor_client_secret")
-            if self.vendor_url and getattr(self, name) is None
-        ]
-        lines += [
-            f"{PREFIX}{name.upper()}: must be https; http is for loopback, or with {PREFIX}VENDOR_ALLOW_HTTP=true"
-            for name in ("vendor_url", "vendor_token_url")
-            if (url := getattr(self, name)) and is_plain_http_beyond_loopback(url) and not self.vendor_allow_http
-        ]
-        if self.vendor_token_auth == "body" and self.vendor_token_method == "GET":  # noqa: S105
-            lines.append(f"{PREFIX}VENDOR_TOKEN_AUTH: body needs {PREFIX}VENDOR_TOKEN_METHOD=POST")
-        if (self.vendor_certificate is None) != (self.vendor_key is None):
-            lines.append(f"{PREFIX}VENDOR_CERTIFICATE, {PREFIX}VENDOR_KEY: set both or neither")
-        if (self.tls_certificate is None) != (self.tls_key is None):
-            lines.append(f"{PREFIX}TLS_CERTIFICATE, {PREFIX}TLS_KEY: set both or neither")
-        if self.tls_client_ca is not None and self.tls_key is None:
-            lines.append(f"{PREFIX}TLS_CLIENT_CA: needs {PREFIX}TLS_CERTIFICATE and {PREFIX}TLS_KEY")
-        if self.tls_key is None and not self.allow_plaintext and not parse_address(self.listen).is_loopback:
-            lines.append(
-                f"{PREFIX}LISTEN: beyond loopback it needs {PREFIX}TLS_CERTIFICATE and {PREFIX}TLS_KEY, "
-                f"or {PREFIX}ALLOW_PLAINTEXT=true"
-            )
-        credentials = [name for name in _OF_A_VENDOR if getattr(self, name) is not None]
-        if self.vendor_url is None and credentials and not self.allow_sandbox:
-            # Whoever has credentials means the vendor: its address was forgotten, or its name is misspelt.
-            names = " and ".join(PREFIX + name.upper() for name in credentials)
-            lines.append(f"{PREFIX}VENDOR_URL: needed beside {names}; for the sandbox {PREFIX}ALLOW_SANDBOX=true")
-        elif self.vendor_url is None and not self.allow_sandbox and not parse_address(self.listen).is_loopback:
-            # A forgotten setting must not make others believe in results that the sandbox made up.
-            lines.append(f"{PREFIX}VENDOR_URL: needed beyond loopback, or {PREFIX}ALLOW_SANDBOX=true")
-        if self.vendor_url is None and not (self.allow_sandbox or parse_address(self.sandbox_listen).is_loopback):
-            lines.append(
-                f"{PREFIX}SANDBOX_LISTEN: beyond loopback it needs {PREFIX}ALLOW_SANDBOX=true, "
-                f"unless {PREFIX}VENDOR_URL is set"
-            )
-        lines += self._shared_ports()
-        if self.drain_delay and self.drain_delay >= self.grace:
-            lines.append(
-                f"{PREFIX}DRAIN_DELAY, {PREFIX}GRACE: the delay, 5 unless set, must be shorter: it is a part of GRACE"
-            )
-        lines += [
-            f"{PREFIX}{name.upper()}: {why}"
-            for name in _FILES
-            if (path := getattr(self, name)) is not None and (why := why_not_readable(path)) is not None
+            *self._wrong_vendor(),
+            *self._wrong_tls(),
+            *self._wrong_sandbox(),
+            *self._shared_ports(),
+            *self._wrong_drain(),
+            *self._unreadable_files(),
         ]
         if lines:
             raise SettingsError(lines)
         return self
+
+    def _wrong_vendor(self) -> Iterator[str]:
+        for name in ("vendor_client_id", "vendor_client_secret"):
+            if self.vendor_url and getattr(self, name) is None:
+                yield f"{PREFIX}{name.upper()}: needed, since {PREFIX}VENDOR_URL is set"
+        for name in ("vendor_url", "vendor_token_url"):
+            if (url := getattr(self, name)) and is_plain_http_beyond_loopback(url) and not self.vendor_allow_http:
+                yield (
+                    f"{PREFIX}{name.upper()}: must be https; "
+                    f"http is for loopback, or with {PREFIX}VENDOR_ALLOW_HTTP=true"
+                )
+        if self.vendor_token_auth == "body" and self.vendor_token_method == "GET":  # noqa: S105
+            yield f"{PREFIX}VENDOR_TOKEN_AUTH: body needs {PREFIX}VENDOR_TOKEN_METHOD=POST"
+        if (self.vendor_certificate is None) != (self.vendor_key is None):
+            yield f"{PREFIX}VENDOR_CERTIFICATE, {PREFIX}VENDOR_KEY: set both or neither"
+
+    def _wrong_tls(self) -> Iterator[str]:
+        if (self.tls_certificate is None) != (self.tls_key is None):
+            yield f"{PREFIX}TLS_CERTIFICATE, {PREFIX}TLS_KEY: set both or neither"
+        if self.tls_client_ca is not None and self.tls_key is None:
+            yield f"{PREFIX}TLS_CLIENT_CA: needs {PREFIX}TLS_CERTIFICATE and {PREFIX}TLS_KEY"
+        if self.tls_key is None and not self.allow_plaintext and not parse_address(self.listen).is_loopback:
+            yield (
+                f"{PREFIX}LISTEN: beyond loopback it needs {PREFIX}TLS_CERTIFICATE and {PREFIX}TLS_KEY, "
+                f"or {PREFIX}ALLOW_PLAINTEXT=true"
+            )
+
+    def _wrong_sandbox(self) -> Iterator[str]:
+        """Lines for a sandbox that would play the vendor where a vendor was meant, or for others than this machine."""
+        if self.vendor_url is not None or self.allow_sandbox:
+            return
+        if credentials := [name for name in _OF_A_VENDOR if getattr(self, name) is not None]:
+            # Whoever has credentials means the vendor: its address was forgotten, or its name is misspelt.
+            names = " and ".join(PREFIX + name.upper() for name in credentials)
+            yield f"{PREFIX}VENDOR_URL: needed beside {names}; for the sandbox {PREFIX}ALLOW_SANDBOX=true"
+        elif not parse_address(self.listen).is_loopback:
+            # A forgotten setting must not make others believe in results that the sandbox made up.
+            yield f"{PREFIX}VENDOR_URL: needed beyond loopback, or {PREFIX}ALLOW_SANDBOX=true"
+        if not parse_address(self.sandbox_listen).is_loopback:
+            yield (
+                f"{PREFIX}SANDBOX_LISTEN: beyond loopback it needs {PREFIX}ALLOW_SANDBOX=true, "
+                f"unless {PREFIX}VENDOR_URL is set"
+            )
+
+    def _wrong_drain(self) -> Iterator[str]:
+        if self.drain_delay and self.drain_delay >= self.grace:
+            yield f"{PREFIX}DRAIN_DELAY, {PREFIX}GRACE: the delay, 5 unless set, must be shorter: it is a part of GRACE"
+
+    def _unreadable_files(self) -> Iterator[str]:
+        for name in _FILES:
+            if (path := getattr(self, name)) is not None and (why := why_not_readable(path)) is not None:
+                yield f"{PREFIX}{name.upper()}: {why}"
 
     @model_validator(mode="wrap")
     @classmethod
@@ -203,17 +219,15 @@ class Settings(BaseSettings):
             lines += [line for line in error.lines if not any(re.search(rf"{name}\b", line) for name in wrong)]
         raise SettingsError(lines)
 
-    def _shared_ports(self) -> list[str]:
+    def _shared_ports(self) -> Iterator[str]:
         """A line for each address to listen on that another one holds already."""
         found: dict[str, Address] = {}
-        lines = []
         for name, address in self.listened().items():
             other = next((known for known, each in found.items() if each.overlaps(address)), None)
             if other is not None:
                 unless = f", unless {PREFIX}VENDOR_URL is set" if name == "sandbox_listen" else ""
-                lines.append(f"{PREFIX}{name.upper()}: has the port of {PREFIX}{other.upper()}{unless}")
+                yield f"{PREFIX}{name.upper()}: has the port of {PREFIX}{other.upper()}{unless}"
             found[name] = address
-        return lines
 
     def listened(self) -> dict[str, Address]:
         """The addresses to listen on, by their fields; the sandbox's only where it plays the vendor."""
@@ -256,36 +270,6 @@ def read_secret(name: str, path: Path) -> str:
         raise BrokenFileError(f"{PREFIX}{name.upper()}: {why_unreadable(error)}") from None
     except ValueError:  # its text may hold bytes of the file
         raise BrokenFileError(f"{PREFIX}{name.upper()}: is empty or not UTF-8") from None
-
-
-def defaults() -> str:
-    """Each setting as a line, `  GATEWAY_GRACE=30.0`; one without a default ends at the equals sign."""
-    values = {name: field.default for name, field in Settings.model_fields.items()}
-    texts = {name: "" if value is None else str(value) for name, value in values.items()}
-    return "\n".join(f"  {PREFIX}{name.upper()}={_WORDS.get(text, text)}" for name, text in texts.items())
-
-
-class ShownSetting(NamedTuple):
-    """A setting for people to read. value: `set` for a secret that is set, empty without a value."""
-
-    name: str
-    value: str
-    is_default: bool
-
-
-def shown(settings: Settings) -> list[ShownSetting]:
-    """Returns all settings, as they hold, without secrets and credentials."""
-    found = []
-    for name, field in Settings.model_fields.items():
-        value = getattr(settings, name)
-        is_secret = isinstance(value, SecretStr) or name in _CREDENTIALS
-        text = "" if value is None else "set" if is_secret else str(value)
-        found.append(ShownSetting(PREFIX + name.upper(), _WORDS.get(text, text), value == field.default))
-    return found
-
-
-_CREDENTIALS = {"vendor_client_id"}
-_WORDS = {"True": "true", "False": "false"}
 
 
 def load_settings(workers: str | None = None) -> Settings:
