@@ -2,7 +2,7 @@
 
 
 class SettingsError(Exception):
-    """Settings are wrong or missing: a line for each, which names it. No line holds a value but an address to listen on."""
+    """Settings are wrong or missing: a line for each, which names it, and of values holds an address at most."""
 
     def __init__(self, lines: list[str]) -> None:
         self.lines = lines
