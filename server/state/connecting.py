@@ -15,6 +15,7 @@ from redis.maint_notifications import MaintNotificationsConfig
 
 from ..reloading import Reloading
 from ..settings import Address
+from .bounded_parser import connect_bounded
 
 TIMEOUT = 0.5
 """Seconds for a reply. Less is too little for a busy event loop; redis-py's defaults wait for a minute."""
@@ -106,32 +107,42 @@ _OPTIONS: dict[str, Any] = {
     "maint_notifications_config": MaintNotificationsConfig(enabled=False),
     "client_name": "call-request-gateway",
 }
+_BOUNDED: dict[str, Any] = {"redis_connect_func": connect_bounded}
 
 
 def client_factory(url: StateUrl, ca: Reloading[str] | None) -> Callable[[], Client]:
     """Returns what makes a client with connections of its own. ca: by ca_file; a client trusts what it holds then."""
     options: dict[str, Any] = {"username": url.username, "password": url.password, **_OPTIONS}
+    bounded = {**options, **_BOUNDED}
 
     def make() -> Client:
         tls = _tls(url, ca)
         if url.kind == "unix":
-            return Redis(unix_socket_path=url.path, **options)
+            return Redis(unix_socket_path=url.path, **bounded)
         if url.kind == "cluster":
             nodes = [ClusterNode(host, port) for host, port in url.nodes]
-            return RedisCluster(startup_nodes=nodes, **options, **tls)
+            return _bounded(RedisCluster(startup_nodes=nodes, **options, **tls))
         if url.kind == "sentinel":
-            sentinel_options = {**_OPTIONS, **tls, "username": None, "password": None}
+            sentinel_options = {**_OPTIONS, **_BOUNDED, **tls, "username": None, "password": None}
             sentinel = Sentinel(list(url.nodes), sentinel_kwargs=sentinel_options)  # type: ignore[no-untyped-call]
-            return sentinel.master_for(url.service, redis_class=_Master, db=url.db, **options, **tls)
+            return sentinel.master_for(url.service, redis_class=_Master, db=url.db, **bounded, **tls)
         ((host, port),) = url.nodes
-        return Redis(host=host, port=port, db=url.db, **options, **tls)
+        return Redis(host=host, port=port, db=url.db, **bounded, **tls)
 
     return make
 
 
 def sentinel_clients(url: StateUrl, ca: Reloading[str] | None) -> list[Client]:
     """A client of each sentinel, in the order of the URL."""
-    return [Redis(host=host, port=port, decode_responses=True, **_OPTIONS, **_tls(url, ca)) for host, port in url.nodes]
+    options = {**_OPTIONS, **_BOUNDED, **_tls(url, ca)}
+    return [Redis(host=host, port=port, decode_responses=True, **options) for host, port in url.nodes]
+
+
+def _bounded(client: RedisCluster) -> RedisCluster:
+    """Has its connections bound their replies. The client takes no redis_connect_func, and hands these on to them."""
+    for options in (client.connection_kwargs, *(node.connection_kwargs for node in client.startup_nodes)):
+        options.update(_BOUNDED)
+    return client
 
 
 def _tls(url: StateUrl, ca: Reloading[str] | None) -> dict[str, Any]:

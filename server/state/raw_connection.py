@@ -25,6 +25,7 @@ from redis.exceptions import (
     ResponseError,
 )
 
+from .bounded_parser import MAX_REPLY_BYTES
 from .connecting import Client
 
 Command = tuple[bytes | str | int, ...]
@@ -51,6 +52,7 @@ class RawConnection:
         assert writer is not None
         self._reader, self._writer, self._can_read = reader, writer, connection.can_read
         self._parser = hiredis.Reader(replyError=_error_of, notEnoughData=_INCOMPLETE)
+        self._unfinished = 0  # bytes since the last whole reply
 
     async def send(self, commands: Iterable[Command]) -> None:
         """Sends commands with one write. Raises OSError, RuntimeError."""
@@ -61,7 +63,7 @@ class RawConnection:
     async def receive(self) -> list[Any]:
         """Waits for more to come, and returns the replies that are complete now, errors among them: maybe none.
 
-        Raises OSError, RuntimeError; hiredis.ProtocolError for what is no reply.
+        Raises OSError, RuntimeError; hiredis.ProtocolError for what is no reply; RedisError for one without an end.
         """
         received = await self._reader.read(_READ_BYTES)
         if not received:
@@ -70,6 +72,9 @@ class RawConnection:
         replies: list[Any] = []
         while (reply := self._parser.gets()) is not _INCOMPLETE:
             replies.append(reply)
+        self._unfinished = 0 if replies else self._unfinished + len(received)
+        if self._unfinished > MAX_REPLY_BYTES:
+            raise RedisError
         return replies
 
     async def has_unread(self) -> bool:
