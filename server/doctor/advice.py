@@ -1,6 +1,7 @@
 """What to do about a step to the vendor that failed, and about a token that was not issued."""
 
-from ..vendor_api.probe import CLOSED, StepFailedError, Tried, Vendor
+from ..vendor_api.explanations import CLOSED
+from ..vendor_api.probe import Attempt, StepFailedError, VendorProbe
 
 _NO_WAY_ON = "it cannot reach the vendor: compare GATEWAY_VENDOR_URL, and the proxy's own network"
 _OTHER_LOGIN = "it wants other credentials: compare user and password in GATEWAY_VENDOR_PROXY"
@@ -15,7 +16,7 @@ PROXY_REFUSALS = {
 }
 
 
-def advice_for_step(failed: StepFailedError, vendor: Vendor) -> str:
+def advice_for_step(failed: StepFailedError, vendor: VendorProbe) -> str:
     """What failed on the way to the vendor, and what to do."""
     if failed.step == "proxy":
         assert vendor.proxy is not None
@@ -27,7 +28,7 @@ def advice_for_step(failed: StepFailedError, vendor: Vendor) -> str:
     return f"{failed.why}{f'; {failed.certificate}' if failed.certificate else ''}: {_tls_advice(failed.why)}"
 
 
-def _advice_without_connection(failed: StepFailedError, vendor: Vendor) -> str:
+def _advice_without_connection(failed: StepFailedError, vendor: VendorProbe) -> str:
     if failed.why == CLOSED:
         by = "" if vendor.proxy is None else ", behind the proxy"
         return (
@@ -65,31 +66,31 @@ def _tls_advice(why: str) -> str:
     return next((text for part, text in TLS_CHECKS.items() if part in why), "see docs/vendor-connection.md, TLS")
 
 
-def advice_for_token(tried: Tried) -> str:
+def advice_for_token(attempt: Attempt) -> str:
     """How the token endpoint answered, and what to do."""
-    if tried.status is None:
-        if "ALERT" in tried.broken:
-            return f"{tried.broken}: {_tls_advice(tried.broken)}"
+    if attempt.status is None:
+        if "ALERT" in attempt.broken:
+            return f"{attempt.broken}: {_tls_advice(attempt.broken)}"
         return (
-            f"no reply: {tried.broken}: compare GATEWAY_VENDOR_URL, GATEWAY_VENDOR_TOKEN_URL; "
+            f"no reply: {attempt.broken}: compare GATEWAY_VENDOR_URL, GATEWAY_VENDOR_TOKEN_URL; "
             "a vendor that refuses our GATEWAY_VENDOR_CERTIFICATE may end connections so"
         )
-    answered = f"HTTP {tried.status}"
-    if tried.failure is not None and tried.failure.reason_name == "VENDOR_REJECTED_CREDENTIALS":
+    answered = f"HTTP {attempt.status}"
+    if attempt.failure is not None and attempt.failure.reason_name == "VENDOR_REJECTED_CREDENTIALS":
         return (
             f"{answered}: the vendor refuses the credentials: compare GATEWAY_VENDOR_CLIENT_ID, "
             "GATEWAY_VENDOR_CLIENT_SECRET and GATEWAY_VENDOR_TOKEN_AUTH; a secret may have expired"
         )
-    if 300 <= tried.status <= 399:
+    if 300 <= attempt.status <= 399:
         return f"{answered}: a redirect, which is not followed: set GATEWAY_VENDOR_TOKEN_URL to where it leads"
-    if 200 <= tried.status <= 299:
+    if 200 <= attempt.status <= 299:
         return (
             f"{answered} without a token that can be used (a bearer token of at most 8192 ASCII characters without "
             "blanks): compare GATEWAY_VENDOR_TOKEN_PATH, GATEWAY_VENDOR_TOKEN_URL"
         )
-    if tried.status == 429:
+    if attempt.status == 429:
         return f"{answered}: too many token requests: wait"
-    if 400 <= tried.status <= 499:
+    if 400 <= attempt.status <= 499:
         return (
             f"{answered}: compare GATEWAY_VENDOR_TOKEN_PATH, GATEWAY_VENDOR_TOKEN_URL, GATEWAY_VENDOR_TOKEN_METHOD, "
             "GATEWAY_VENDOR_TOKEN_AUTH"

@@ -10,7 +10,7 @@ from ..files import BrokenFileError
 from ..process.embedded_sandbox import with_vendor
 from ..settings import Settings
 from ..vendor_api.opening import VendorSettings
-from ..vendor_api.probe import Step, StepFailedError, Tried, Vendor
+from ..vendor_api.probe import Attempt, Step, StepFailedError, VendorProbe
 from .advice import advice_for_step, advice_for_token
 from .finding import Finding
 
@@ -39,14 +39,14 @@ async def check_vendor(settings: Settings) -> AsyncIterator[Finding]:
                 async for finding in _reach(vendor, url):
                     reached = reached and finding.state != "failed"
                     yield finding
-        async for finding in _ask(vendor, of_vendor.vendor_connect_timeout, reached=reached):
+        async for finding in _ask(vendor, reached=reached):
             yield finding
 
 
-def _vendor(settings: Settings) -> Vendor:
+def _vendor(settings: Settings) -> VendorProbe:
     """Raises BrokenFileError."""
     vendor = VendorSettings.of(settings)
-    return Vendor(
+    return VendorProbe(
         vendor.url,
         vendor.token_request,
         vendor.credentials,
@@ -57,7 +57,7 @@ def _vendor(settings: Settings) -> Vendor:
     )
 
 
-async def _reach(vendor: Vendor, url: str) -> AsyncIterator[Finding]:
+async def _reach(vendor: VendorProbe, url: str) -> AsyncIterator[Finding]:
     name = await _name(vendor, url)
     yield name
     host, is_https = urlsplit(url).netloc, urlsplit(url).scheme == "https"
@@ -85,7 +85,7 @@ async def _reach(vendor: Vendor, url: str) -> AsyncIterator[Finding]:
             assert_never(step)
 
 
-async def _name(vendor: Vendor, url: str) -> Finding:
+async def _name(vendor: VendorProbe, url: str) -> Finding:
     """The addresses of the name that this machine resolves: the vendor's, or the proxy's."""
     host, setting = urlsplit(url).hostname or "", "GATEWAY_VENDOR_URL"
     if vendor.proxy is not None:
@@ -110,21 +110,21 @@ async def _name(vendor: Vendor, url: str) -> Finding:
     return Finding.ok("name", f"{host}: {'; '.join(listed)}")
 
 
-async def _ask(vendor: Vendor, connect_timeout: float, *, reached: bool) -> AsyncIterator[Finding]:
+async def _ask(vendor: VendorProbe, *, reached: bool) -> AsyncIterator[Finding]:
     if not reached:
         for check in ("token", "clock", "read"):
             yield Finding.skipped(check, "the vendor was not reached")
         return
-    tried = await vendor.fetch_token()
-    if tried.token is not None:
-        yield Finding.ok("token", f"for {tried.token.lifetime:g} s")
+    attempt = await vendor.fetch_token()
+    if attempt.token is not None:
+        yield Finding.ok("token", f"for {attempt.token.lifetime:g} s")
     else:
-        yield Finding.failed("token", advice_for_token(tried))
-    yield _clock(tried.skew)
-    if tried.token is None:
+        yield Finding.failed("token", advice_for_token(attempt))
+    yield _clock(attempt.skew)
+    if attempt.token is None:
         yield Finding.skipped("read", "there is no token")
     else:
-        yield _read(await vendor.read(UNKNOWN_ID, tried.token))
+        yield _read(await vendor.read(UNKNOWN_ID, attempt.token))
 
 
 def _clock(skew: float | None) -> Finding:
@@ -136,13 +136,13 @@ def _clock(skew: float | None) -> Finding:
     return Finding.failed("clock", f"{abs(skew):.0f} s {ahead} the vendor's: set this machine's clock (NTP)")
 
 
-def _read(tried: Tried) -> Finding:
-    reason = None if tried.failure is None else tried.failure.reason_name
+def _read(attempt: Attempt) -> Finding:
+    reason = None if attempt.failure is None else attempt.failure.reason_name
     if reason in (None, "CALL_REQUEST_NOT_FOUND"):
         return Finding.ok(
             "read", "a call request that does not exist: CALL_REQUEST_NOT_FOUND" if reason else "answered"
         )
-    answered = tried.broken or f"HTTP {tried.status}"
+    answered = attempt.broken or f"HTTP {attempt.status}"
     advice = {
         "VENDOR_REJECTED_CREDENTIALS": "the vendor refuses the token that it has issued: ask it for the right to read",
         "VENDOR_MALFORMED_RESPONSE": "not the vendor's API: compare GATEWAY_VENDOR_URL; is a page in front?",

@@ -5,38 +5,29 @@ What is returned or raised holds no secret, no token and nothing of a reply but 
 
 import asyncio
 import math
-import os
-import socket
 import ssl
 import time
 from collections.abc import Collection
 from contextlib import suppress
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from typing import Any, Literal
 
 import httpx
-from cryptography import x509
 
 from ..deadline import Deadline
 from ..errors import GatewayError
 from .client import VendorClient
 from .connector import Connector
 from .exchange import MAX_BYTES, Exchanges, Outages
+from .explanations import describe_certificate, explain_failure
 from .faults import http_date
-from .proxy import Proxy, ProxyRefused
+from .proxy import Proxy
 from .rate_limit import RateLimiter
 from .token import Token
 from .token_endpoint import Credentials, TokenEndpoint, TokenRequest
 from .transport import Http1Transport
 
-CLOSED = "the other side closed the connection"
-"""Why there was no reply, or no end of TLS's handshake."""
-
 Step = Literal["proxy", "connection", "tls"]
-
-MAX_SHOWN = 200
-"""Characters of a certificate's names that are shown."""
 
 
 class StepFailedError(Exception):
@@ -53,10 +44,11 @@ class StepFailedError(Exception):
 
 
 @dataclass(frozen=True, slots=True)
-class Tried:
+class Attempt:
     """How a request ended. failure: why there is no usable answer; None: there is one. status: None without a reply.
 
-    skew: seconds by which this machine's clock is ahead of the Date of the reply; None without one.
+    broken: why there was no reply; empty with one. skew: seconds by which this machine's clock is ahead of the reply's
+    Date; None without one.
     """
 
     failure: GatewayError | None
@@ -67,8 +59,8 @@ class Tried:
 
 
 @dataclass(frozen=True, slots=True)
-class Vendor:
-    """How the vendor is reached."""
+class VendorProbe:
+    """Tries the vendor, as these settings reach it."""
 
     url: str
     token_request: TokenRequest
@@ -86,11 +78,11 @@ class Vendor:
         try:
             return await self._handshake(url, self.tls)
         except httpx.ProxyError as error:
-            raise StepFailedError("proxy", _why(error, self.connect_timeout)) from None
+            raise StepFailedError("proxy", explain_failure(error, self.connect_timeout)) from None
         except httpx.TransportError as error:
             if not isinstance(error.__cause__, ssl.SSLError):
-                raise StepFailedError("connection", _why(error, self.connect_timeout)) from None
-            why, certificate = _why(error, self.connect_timeout), ""
+                raise StepFailedError("connection", explain_failure(error, self.connect_timeout)) from None
+            why, certificate = explain_failure(error, self.connect_timeout), ""
             if isinstance(error.__cause__, ssl.SSLCertVerificationError):
                 # A second connection only to read which certificate that was: nothing is sent on it.
                 with suppress(httpx.TransportError):
@@ -103,7 +95,7 @@ class Vendor:
         made.transport.abort()
         return made.described
 
-    async def fetch_token(self) -> Tried:
+    async def fetch_token(self) -> Attempt:
         """Requests a token, as the gateway does."""
         async with self._recorder(self.token_request.url) as recorder:
             exchanges = Exchanges(recorder, self.connect_timeout, _Unobserved(), Outages())
@@ -111,10 +103,10 @@ class Vendor:
             try:
                 token = await endpoint.fetch()
             except GatewayError as error:
-                return recorder.tried(error)
-            return recorder.tried(None, token)
+                return recorder.attempt(error)
+            return recorder.attempt(None, token)
 
-    async def read(self, call_request_id: str, token: Token) -> Tried:
+    async def read(self, call_request_id: str, token: Token) -> Attempt:
         """Reads a call request with that token."""
         async with self._recorder(self.url) as recorder:
             client = VendorClient(
@@ -133,10 +125,10 @@ class Vendor:
             try:
                 await client.read_result(call_request_id, Deadline.after(self.timeout))
             except GatewayError as error:
-                return recorder.tried(error)
+                return recorder.attempt(error)
             finally:
                 await client.aclose()
-            return recorder.tried(None)
+            return recorder.attempt(None)
 
     def _recorder(self, origin: str) -> "_Recorder":
         return _Recorder(Http1Transport(origin, self.tls, 1, MAX_BYTES, max_age=math.inf, proxy=self.proxy))
@@ -151,7 +143,7 @@ class _Greeting(asyncio.Protocol):
         self.transport = transport
         secured: Any = transport.get_extra_info("ssl_object")
         if secured is not None:
-            self.described = f"{secured.version()}, {_described(secured.getpeercert(binary_form=True))}"
+            self.described = f"{secured.version()}, {describe_certificate(secured.getpeercert(binary_form=True))}"
 
 
 class _Recorder(httpx.AsyncBaseTransport):
@@ -168,7 +160,7 @@ class _Recorder(httpx.AsyncBaseTransport):
         try:
             response = await self._transport.handle_async_request(request)
         except httpx.TransportError as error:
-            self._broken = _why(error, request.extensions["timeout"]["read"])
+            self._broken = explain_failure(error, request.extensions["timeout"]["read"])
             raise
         self._status = response.status_code
         self._skew = _skew(response.headers.get("date", ""))
@@ -177,9 +169,9 @@ class _Recorder(httpx.AsyncBaseTransport):
     async def aclose(self) -> None:
         await self._transport.aclose()
 
-    def tried(self, failure: GatewayError | None, token: Token | None = None) -> Tried:
+    def attempt(self, failure: GatewayError | None, token: Token | None = None) -> Attempt:
         """How it ended."""
-        return Tried(failure, self._status, self._broken, self._skew, token)
+        return Attempt(failure, self._status, self._broken, self._skew, token)
 
 
 class _Known(httpx.AsyncBaseTransport):
@@ -197,55 +189,11 @@ class _Unobserved:
     def vendor_reply(self, quirks: Collection[str], unrecognized_fields: Collection[str]) -> None: ...
 
 
-def _why(error: httpx.TransportError, seconds: float) -> str:
-    """Why there was no connection, or no reply, in constant texts: of OpenSSL's, of the system's, of ours."""
-    cause = error.__cause__ or error
-    if isinstance(cause, ProxyRefused):
-        return cause.cause
-    if isinstance(cause, ssl.SSLCertVerificationError):
-        return f"{cause.verify_message} ({cause.verify_code})"
-    if isinstance(cause, ssl.SSLError):
-        return cause.reason or "TLS failed"
-    if isinstance(cause, TimeoutError | httpx.TimeoutException):
-        return f"no answer within {seconds:.3g} s"
-    if isinstance(cause, httpx.RemoteProtocolError):
-        return "a reply that is not HTTP"
-    if isinstance(cause, socket.gaierror | UnicodeError):
-        return "the name cannot be resolved"
-    if isinstance(cause, ConnectionError | httpx.ReadError | httpx.WriteError) and not getattr(cause, "errno", None):
-        return CLOSED
-    if isinstance(cause, OSError) and cause.errno:
-        return os.strerror(cause.errno).lower()
-    return type(cause).__name__
-
-
 def _unverified() -> ssl.SSLContext:
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     context.check_hostname = False
     context.verify_mode = ssl.CERT_NONE
     return context
-
-
-def _described(der: bytes | None) -> str:
-    """A certificate by its names, its issuer and its end."""
-    try:
-        certificate = x509.load_der_x509_certificate(der or b"")
-        subject, issuer = certificate.subject.rfc4514_string(), certificate.issuer.rfc4514_string()
-        ends = certificate.not_valid_after_utc
-    except ValueError:
-        return "a certificate that cannot be read"
-    try:
-        san = certificate.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
-        names = ", ".join(san.get_values_for_type(x509.DNSName))
-    except (x509.ExtensionNotFound, ValueError):
-        names = ""
-    days = math.floor((ends - datetime.now(UTC)).total_seconds() / 86_400)
-    until = f"{days} days left" if days >= 0 else f"ended {ends:%Y-%m-%d}"
-    return f"certificate of {_shown(names or subject)}, issued by {_shown(issuer)}, {until}"
-
-
-def _shown(text: str) -> str:
-    return "".join(each if each.isprintable() else "?" for each in text[:MAX_SHOWN])
 
 
 def _skew(date: str) -> float | None:
