@@ -10,12 +10,12 @@ import pytest
 from testkit.server_process import ROOT, clean_environment
 
 
-def _make(folder: Path, *arguments: str) -> "subprocess.CompletedProcess[str]":
+def _make(folder: Path, *arguments: str, **environment: str) -> "subprocess.CompletedProcess[str]":
     shutil.copy(ROOT / "Makefile", folder)
     return subprocess.run(
         ["make", "--no-print-directory", *arguments],
         cwd=folder,
-        env=clean_environment(),
+        env=clean_environment() | environment,
         capture_output=True,
         text=True,
         timeout=50,
@@ -49,6 +49,12 @@ def test_running_needs_the_runtimes_lock_alone(tmp_path: Path) -> None:
     assert re.search(announced, planned)
     assert "requirements/runtime.txt" in planned
     assert "requirements/dev.txt" not in planned
+
+
+def test_what_python_compiles_is_kept_whatever_the_shell_says(tmp_path: Path) -> None:
+    """The gateway is started by the hundred: to compile it takes as much CPU as the rest of a start."""
+    printed = _make(tmp_path, "--eval=shown: ; @printenv PYTHONDONTWRITEBYTECODE", "shown", PYTHONDONTWRITEBYTECODE="1")
+    assert printed.stdout == "\n"
 
 
 def test_clean_removes_all_that_git_ignores(tmp_path: Path) -> None:
