@@ -80,23 +80,26 @@ class SharedResults:
         if self._changes.is_unsent(call_request_id):
             self._changes.send(call_request_id)  # again
             return OwnResult(await ask_vendor(), 0)
-        token, asked, ignored = secrets.token_urlsafe(12), 0, ""
+        token, came, asked, ignored = secrets.token_urlsafe(12), 0, 0, ""
         while True:
             with self._waiting.message(call_request_id) as message:  # from now on: it may come before TAKE's reply
                 try:
-                    taken = checked(await self._take(call_request_id, max_age, final_max_age, asked, token, ignored))
+                    taken = checked(
+                        await self._take(call_request_id, max_age, final_max_age, asked, token, ignored, came)
+                    )
                 except EngineError:
                     return OwnResult(await ask_vendor(), 0)
                 kind, moment = taken[0], int(taken[1])
                 # Should its clock have been set back, what it stores from now on is from after the outage all the same.
                 self._not_before = min(self._not_before, moment)
+                came = came or moment
                 if kind == b"wait":
                     # Who waits for a read that began before it came takes part in it, as within one process.
                     asked = min(asked or moment, int(taken[2]))
                     await self._until(message, max(int(taken[3]), 0) / 1000, deadline)
                     continue
             if kind == b"value":
-                result = self._trusted(call_request_id, taken, waited=asked > 0)
+                result = self._trusted(call_request_id, taken, asked_since=came if asked else 0)
                 if result is not None:
                     return result
                 ignored = taken[2].decode()
@@ -112,10 +115,10 @@ class SharedResults:
         if self._changes.is_unsent(call_request_id):
             return None
         try:
-            taken = checked(await self._take(call_request_id, 0, 0, ANY_TIME, secrets.token_urlsafe(12), ""))
+            taken = checked(await self._take(call_request_id, 0, 0, ANY_TIME, secrets.token_urlsafe(12), "", 0))
         except EngineError:
             return None
-        result = self._trusted(call_request_id, taken, waited=True) if taken[0] == b"value" else None
+        result = self._trusted(call_request_id, taken) if taken[0] == b"value" else None
         is_young = result is not None and (result.final or now() - result.read_at <= max_age)
         return result if is_young else None
 
@@ -146,7 +149,14 @@ class SharedResults:
         await self._changes.send_unsent()  # of meanwhile
 
     def _take(
-        self, call_request_id: str, max_age: float, final_max_age: float, asked: int, token: str, ignored: str
+        self,
+        call_request_id: str,
+        max_age: float,
+        final_max_age: float,
+        asked: int,
+        token: str,
+        ignored: str,
+        came: int,
     ) -> "asyncio.Future[list[bytes]]":
         return self._engine.run(
             TAKE,
@@ -158,6 +168,7 @@ class SharedResults:
             milliseconds(LEASE),
             ignored,
             milliseconds(EPOCH_LIFETIME),
+            came,
         )
 
     async def _read_and_store(
@@ -165,6 +176,7 @@ class SharedResults:
     ) -> OwnResult[Read]:
         """token: of the lease; empty without one."""
         result, lease, changes = keys_of(call_request_id)
+        began_at = now()
         if token:
             self._leases.hold(lease, token)
         try:
@@ -195,6 +207,7 @@ class SharedResults:
                 lifetime(self._final_max_age if reading.final else 0),
                 CHANNEL,
                 call_request_id,
+                t + milliseconds(now() - began_at),
             )
         return OwnResult(reading, t)
 
@@ -208,9 +221,12 @@ class SharedResults:
             async with asyncio.timeout(min(min(lease_left, poll) + jitter, deadline.remaining())):
                 await message
 
-    def _trusted(self, call_request_id: str, taken: list[bytes], *, waited: bool) -> SharedResult | None:
-        """The result; None when it cannot be read, or is from before an outage and may have changed since."""
-        _, moment, t, final, stored, arrived = taken
+    def _trusted(self, call_request_id: str, taken: list[bytes], asked_since: int = 0) -> SharedResult | None:
+        """The result; None when it cannot be read, or is from before an outage and may have changed since.
+
+        asked_since: the time of the first TAKE of a caller that waited, in ms; 0: it did not wait.
+        """
+        _, moment, t, final, stored, since, arrived = taken
         answer = self._encryption.decrypt(keys_of(call_request_id)[0].encode(), stored)
         if answer is None or not self._is_answer(call_request_id, answer):
             self._unreadable_log.occurred("unknown key" if answer is None else "no answer")
@@ -219,7 +235,8 @@ class SharedResults:
         self._unreadable.pop(call_request_id, None)
         if final != b"1" and int(t) < self._not_before:
             return None
-        age = max(int(moment) - int(arrived), 0) / 1000
+        age = max(int(moment) - int(since), 0) / 1000
+        waited = 0 < asked_since <= int(arrived)
         return SharedResult(answer, final == b"1", now() - age, int(t), waited)
 
     def _remember_unreadable(self, call_request_id: str) -> None:
@@ -232,9 +249,9 @@ class SharedResults:
         return now() - self._unreadable.get(call_request_id, float("-inf")) < UNREADABLE_FOR
 
 
-_NUMBERS = {b"value": (1, 2, 5), b"lease": (1,), b"fresh": (1,), b"wait": (1, 2, 3)}
+_NUMBERS = {b"value": (1, 2, 5, 6), b"lease": (1,), b"fresh": (1,), b"wait": (1, 2, 3)}
 """Where TAKE's replies have integers, by their kind."""
-_LENGTHS = {b"value": 6, b"lease": 3, b"fresh": 3, b"wait": 4}
+_LENGTHS = {b"value": 7, b"lease": 3, b"fresh": 3, b"wait": 4}
 
 
 def checked(taken: Any) -> list[Any]:

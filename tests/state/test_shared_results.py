@@ -4,11 +4,14 @@ import asyncio
 import time
 
 import pytest
+import redis.asyncio
 
 from callrequest.v1 import error_reason_pb2 as reasons
 from server.deadline import Deadline
 from server.errors import GatewayError
-from server.state.keys import LEASE
+from server.state.encryption import Encryption
+from server.state.keys import CHANNEL, LEASE, keys_of
+from server.state.scripts import NOW, STORE
 from server.state.values import EngineError
 from testkit.engine import EngineProcess
 from testkit.shared_results import ID, KEY, CountingVendor, Read, replica
@@ -25,6 +28,33 @@ async def test_a_cold_herd_asks_the_vendor_once_an_id(valkey: EngineProcess, sec
         answers = await asyncio.gather(*(each.read(id_, max_age=0.2) for id_ in ids for each in (one, other) * 3))
     assert set(vendor.reads.values()) == {1}
     assert set(answers) == {f"{id_} 1".encode() for id_ in ids}
+
+
+@pytest.mark.parametrize(
+    ("late", "reads"),
+    [
+        pytest.param(100, 0, id="the reply came after the reader"),
+        pytest.param(-200, 0, id="the reply was young enough when the reader came"),
+        pytest.param(-1500, 1, id="the reply was too old already, and only its way into the engine was long"),
+    ],
+)
+async def test_what_a_reader_waits_for_is_no_older_than_it_allows(valkey: EngineProcess, late: int, reads: int) -> None:
+    """The holder of a lease may have its reply long before the engine has it. late: ms from the reader's coming."""
+    vendor = CountingVendor()
+    result, lease, epoch = keys_of(ID)
+    async with redis.asyncio.Redis(port=valkey.port) as holder, replica(valkey.url, vendor) as one:
+        began = int(await holder.eval(NOW.text, 1, "cr:now"))
+        await holder.mset({lease: f"holder {began}", epoch: "unchanged"})
+        await holder.pexpire(lease, 20_000)
+        await asyncio.sleep(1.6)
+        came = int(await holder.eval(NOW.text, 1, "cr:now"))
+        reading = asyncio.create_task(one.read(max_age=1))
+        await asyncio.sleep(0.2)
+        stored = Encryption([KEY]).encrypt(result.encode(), b"waited for")
+        reply = ("holder", began, "unchanged", stored, 0, 60_000, CHANNEL, ID, came + late)
+        assert await holder.eval(STORE.text, 3, result, lease, epoch, *reply) == 1
+        assert await reading == (f"{ID} 1".encode() if reads else b"waited for")
+    assert vendor.reads[ID] == reads
 
 
 async def test_a_young_result_serves_everywhere_and_an_old_one_does_not(valkey: EngineProcess) -> None:

@@ -8,14 +8,17 @@
 --       5 lease in ms
 --       6 ignored: the t of a result that the caller could not decrypt or does not trust; empty: none
 --       7 lifetime of the epoch in ms
+--       8 came: the time of the caller's first TAKE in ms; 0: this is it
 -- A result from the future was stored before a failover to a server whose clock is behind: it is not trusted.
 -- A read that begins makes sure that there is an epoch, so that one that is lost before its STORE is noticed there.
 -- A final result that was pushed late is as old as its arrival `a`: what it says cannot change.
--- Returns {"value", now, t, final, v, arrived} · {"lease", now, epoch} · {"fresh", now, epoch} · {"wait", now, begun, pttl}.
+-- What a caller waited for had arrived before it came when its STORE was late: then it serves if it was young enough.
+-- Returns {"value", now, t, final, v, since, arrived}, whose age counts from `since` · {"lease", now, epoch} · {"fresh", now, epoch} · {"wait", now, begun, pttl}.
 local MAX_VALUE_BYTES = 8388608 -- several times the largest reply of the vendor: none of ours is longer
 local time = redis.call('TIME')
 local now = time[1] * 1000 + math.floor(time[2] / 1000)
 local max_age, final_max_age, asked = tonumber(ARGV[1]), tonumber(ARGV[2]), tonumber(ARGV[3])
+local came = tonumber(ARGV[8])
 
 local result = read('HMGET', KEYS[1], 't', 'f', 'v', 'a')
 if result[3] and #result[3] > MAX_VALUE_BYTES then
@@ -24,11 +27,12 @@ if result[3] and #result[3] > MAX_VALUE_BYTES then
 end
 if result[3] and tonumber(result[1]) and result[1] ~= ARGV[6] then
   local t, final = tonumber(result[1]), result[2] == '1'
-  local arrived = math.max(t, final and tonumber(result[4]) or t)
-  local young = now - arrived < (final and final_max_age or max_age)
-  local waited_for = asked > 0 and t >= asked
+  local arrived = math.max(t, tonumber(result[4]) or t)
+  local since = final and arrived or t
+  local young = now - since < (final and final_max_age or max_age)
+  local waited_for = asked > 0 and t >= asked and (final or arrived > came - max_age)
   if (young or waited_for) and (final or t <= now) then
-    return {'value', now, result[1], result[2], result[3], arrived}
+    return {'value', now, result[1], result[2], result[3], since, arrived}
   end
 end
 
