@@ -32,8 +32,8 @@ class Coalescer:
     """Joins the readers of an id in one read.
 
     read: reads a result that is no older than max_age; raises GatewayError. store, fail: receive the reading, or the
-    failure, of each read, unless the read was dropped or a later one has begun. Each reader keeps its own deadline and
-    may leave; the read is cancelled when the last has left.
+    failure, of each read, unless the read was dropped or a later one has begun; a final reading all the same, since it
+    stays true. Each reader keeps its own deadline and may leave; the read is cancelled when the last has left.
     """
 
     def __init__(
@@ -87,7 +87,7 @@ class Coalescer:
     def drop(self, call_request_id: str) -> None:
         """Ends the joining of the read under way, and the storing of what it returns: it may be out of date by then.
 
-        Those who wait still receive it.
+        Those who wait still receive it, and a final result is stored all the same.
         """
         flight = self._latest.pop(call_request_id, None)
         if flight is not None:
@@ -134,7 +134,7 @@ class Coalescer:
         for answer in flight.waiting:  # first: whatever becomes of storing it, nobody waits for ever
             if not answer.done():
                 answer.set_result(reading)
-        if is_latest:
+        if is_latest or reading.final:
             self._store(call_request_id, reading)
 
     def _forget(self, call_request_id: str, flight: _Flight) -> bool:

@@ -35,7 +35,8 @@ class Reading:
     """A result as the vendor sent it at one moment, as the response that callers get.
 
     answer: a GetCallRequestResultResponse, serialized: a fifth of the message's memory, and a cache hit only sends it.
-    final: the result cannot change any more. read_at: on the event loop's clock. refreshed: a read ahead has begun.
+    final: the result cannot change any more. read_at: when it came, on the event loop's clock, as is began_at: when its
+    read began, None where that is the same. refreshed: a read ahead has begun.
     t: when the read began, by the shared state's clock in ms; 0: it is not shared. source: for metrics.
     known: another process had read it before this one asked. occurred_at: of a push, on the event loop's clock.
     """
@@ -48,17 +49,23 @@ class Reading:
     source: str = "vendor"
     known: bool = False
     occurred_at: float | None = None
+    began_at: float | None = None
 
     @classmethod
-    def of(cls, result: pb.CallRequestResult) -> "Reading":
-        """The reading of a result that the vendor has just sent."""
+    def of(cls, result: pb.CallRequestResult, began_at: float | None = None) -> "Reading":
+        """The reading of a result that the vendor has just sent, in a read that began then."""
         answer = GetCallRequestResultResponse(call_request_result=result).SerializeToString()
-        return cls(answer, is_final(result), now())
+        return cls(answer, is_final(result), now(), began_at=began_at)
 
     @property
     def true_since(self) -> float:
-        """Of two results the one with the later of these is the newer one, whichever came first."""
-        return self.read_at if self.occurred_at is None else self.occurred_at
+        """Of two results the one with the later of these is the newer one, whichever came first.
+
+        Of a read it is the beginning, as in what processes share: a slow reply may have been true only then.
+        """
+        if self.occurred_at is not None:
+            return self.occurred_at
+        return self.read_at if self.began_at is None else self.began_at
 
     def result(self) -> pb.CallRequestResult:
         """The result, parsed from the answer."""
@@ -114,13 +121,14 @@ class ResultCache:
         return (self.default_max_age if max_age is None else max_age) > 0
 
     def put(self, call_request_id: str, reading: Reading) -> bool:
-        """Stores a reading in place of an older one. Returns False, and stores nothing, if only that one is final.
+        """Stores a reading in place of an older one. Returns False, and stores nothing, when that one is newer.
 
-        A reading that alone is larger than max_bytes is not stored either, but is the latest.
+        A final one beats one that is not, whatever their times, and never the other way. A reading that alone is larger
+        than max_bytes is not stored either, but is the latest.
         """
         before = self._entries.get(call_request_id)
-        if before is not None and before.final and not reading.final:
-            return False  # of a slow read that began earlier
+        if before is not None and (before.final, before.true_since) > (reading.final, reading.true_since):
+            return False  # of a slow read that began earlier, while another process read or something was pushed
         self.invalidate(call_request_id)
         size = _size(reading)
         if size <= self._max_bytes and self._final_max_age:

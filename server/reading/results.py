@@ -112,10 +112,18 @@ class Results:
                 # Whoever began the read may have been content with an older answer of another process.
                 if not (coalesced and reading.known) or now() - reading.read_at < allowed.of(reading):
                     break
+        reading = self._final_or(call_request_id, reading)
         source = "coalesced" if coalesced else reading.source
         self._metrics.read(source)
         spans.event("answered", {"callrequest.read.source": source})
         return reading
+
+    def _final_or(self, call_request_id: str, reading: Reading) -> Reading:
+        """The final reading that came while this one was being read, by another read or a push; else this one."""
+        known = self._cache.get(call_request_id)
+        if reading.final or known is None or not known.final or known.read_at <= reading.true_since:
+            return reading
+        return known
 
     def replace_older(self, call_request_id: str, reading: Reading) -> bool:
         """Puts a reading that did not come by a read, a webhook's say, in place of an older one, and of what is read.

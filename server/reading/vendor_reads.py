@@ -122,7 +122,7 @@ class VendorReads:
             self._answered(call_request_id, deadline_exceeded(), began_at, probed)
             raise
         self._answered(call_request_id, None, began_at, probed)
-        reading = Reading.of(result)
+        reading = Reading.of(result, began_at)
         self.usual_seconds += (reading.read_at - began_at - self.usual_seconds) / 8
         return reading
 

@@ -173,7 +173,7 @@ def test_a_cancel_ends_a_refresh_that_nobody_waits_for() -> None:
 
 
 def test_a_cancel_passes_a_refresh_that_others_wait_for() -> None:
-    """What it brings is from before the cancel: theirs, and not kept."""
+    """What it brings is from before the cancel: not kept, and not theirs once a final result is known."""
 
     async def passed() -> None:
         vendor = VirtualVendor()
@@ -185,7 +185,7 @@ def test_a_cancel_passes_a_refresh_that_others_wait_for() -> None:
             results.invalidate(RESULT_ID)
             vendor.rule, vendor.seconds = (lambda asked: good(asked, "CANCELLED")), 0.05
             assert await outcome_of(results, RESULT_ID) == "CANCELLED"
-            assert await joined == "IN_PROGRESS"
+            assert await joined == "CANCELLED"
             assert await outcome_of(results, RESULT_ID, max_age=60) == "CANCELLED"
 
     run(passed())

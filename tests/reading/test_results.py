@@ -153,6 +153,27 @@ def test_a_final_result_is_not_undone() -> None:
     assert run(undone()) == ["CANCELLED"]
 
 
+def test_a_final_result_stays_when_a_later_read_has_passed_the_one_that_brought_it() -> None:
+    """Who waits for the later read, too, receives the final result, whatever the vendor answers to that one."""
+
+    async def passed() -> list[str]:
+        vendor, observer = VirtualVendor(lambda asked: good(asked, "CANCELLED"), seconds=0.2), Observed()
+        async with reading_from(vendor) as results:
+            results.observe(observer)
+            first = asyncio.create_task(outcome_of(results, RESULT_ID))
+            await asyncio.sleep(0.1)
+            vendor.rule = good
+            later = [asyncio.create_task(outcome_of(results, RESULT_ID, max_age=0))]
+            assert await first == "CANCELLED"
+            later.append(asyncio.create_task(outcome_of(results, RESULT_ID)))
+            assert await asyncio.gather(*later) == ["CANCELLED", "CANCELLED"]
+            assert await outcome_of(results, RESULT_ID) == "CANCELLED"
+        assert len(vendor.reads) == 2
+        return observer.changes
+
+    assert run(passed()) == ["CANCELLED"]
+
+
 @pytest.mark.parametrize(
     ("seconds", "after"),
     [

@@ -20,10 +20,12 @@ from server.state.keys import CHANNEL
 from testkit.engine import EngineProcess, engine
 from testkit.gateway import connected, metrics_of, started
 from testkit.pushes import PATH, Push, push_settings, signed
-from testkit.scripted_vendor import RESULT_ID, ScriptedVendor, never, send, with_status
+from testkit.scripted_vendor import RESULT_ID, Answer, ScriptedVendor, never, send, with_status
 from testkit.server_process import free_ports
 
 WATCH = WatchCallRequestResultRequest(call_request_id=RESULT_ID)
+GET = GetCallRequestResultRequest(call_request_id=RESULT_ID)
+FRESH = GetCallRequestResultRequest(call_request_id=RESULT_ID, max_age=Duration())
 SHARED = {"default_max_age": 30.0, "final_max_age": 60.0}
 KEEPS_NOTHING = {"default_max_age": 0.0, "final_max_age": 0.0}
 
@@ -90,6 +92,46 @@ async def _watch_there_act_here(vendor: ScriptedVendor, valkey: EngineProcess) -
         await client.CancelCallRequest(CancelCallRequestRequest(call_request_id=RESULT_ID))
         assert (await anext(messages)).call_request_result.status == pb.CALL_REQUEST_STATUS_CANCELLED
         assert [message async for message in messages] == []
+
+
+async def test_a_slow_reply_does_not_undo_what_another_process_has_read_since(vendor: ScriptedVendor) -> None:
+    """A read that began earlier is the older one, whenever its reply came: no watcher sees the result go back."""
+    (port,) = free_ports(1)
+    with engine(port) as valkey:
+        async with (
+            started(vendor.url, state_url=valkey.url, **SHARED) as here,
+            started(vendor.url, state_url=valkey.url, **SHARED) as there,
+            connected(here) as client,
+            connected(there) as other,
+            asyncio.timeout(50),
+        ):
+            await _until_shared(valkey, here, there)
+            messages = aiter(other.WatchCallRequestResult(WATCH))
+            assert (await anext(messages)).call_request_result.status == pb.CALL_REQUEST_STATUS_PENDING_TO_CALL
+            passed = asyncio.Event()
+            vendor.answer("result", _after(passed, send(with_status("PENDING_TO_CALL"))))
+            reads = len(vendor.requests("result"))
+            slow = other.GetCallRequestResult(FRESH)
+            while len(vendor.requests("result")) == reads:  # noqa: ASYNC110
+                await asyncio.sleep(0.02)
+            vendor.answer("result", send(with_status("IN_PROGRESS")))
+            await client.GetCallRequestResult(FRESH)
+            assert (await anext(messages)).call_request_result.status == pb.CALL_REQUEST_STATUS_IN_PROGRESS
+            passed.set()
+            assert (await slow).call_request_result.status == pb.CALL_REQUEST_STATUS_PENDING_TO_CALL
+            known = await other.GetCallRequestResult(GET)
+            assert known.call_request_result.status == pb.CALL_REQUEST_STATUS_IN_PROGRESS
+            vendor.answer("result", send(with_status("CANCELLED")))
+            await client.CancelCallRequest(CancelCallRequestRequest(call_request_id=RESULT_ID))
+            assert [each.call_request_result.status async for each in messages] == [pb.CALL_REQUEST_STATUS_CANCELLED]
+
+
+def _after(event: asyncio.Event, then: Answer) -> Answer:
+    async def answer(writer: asyncio.StreamWriter) -> None:
+        await event.wait()
+        await then(writer)
+
+    return answer
 
 
 @pytest.mark.parametrize("occurred", [pytest.param(90.0, id="90 s ago"), pytest.param(72_000.0, id="20 hours ago")])
