@@ -8,9 +8,17 @@ from typing import NoReturn
 
 import pytest
 
+from testkit.server_process import ROOT
+
 
 def lacking(what: str) -> NoReturn:
     """Skips the test; in CI, where nothing may be skipped, fails it. what: what is missing, and the command."""
     if os.environ.get("CI") == "true":
         pytest.fail(what)
-    pytest.skip(what)
+    pytest.skip(what, allow_module_level=True)
+
+
+def need_clone() -> None:
+    """Skips the test, or the module, in an archive of the source: only git knows which files are the project's."""
+    if not (ROOT / ".git").exists():
+        lacking("no clone of git, which lists the files: git clone")

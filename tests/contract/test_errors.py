@@ -11,6 +11,7 @@ from google.rpc import code_pb2 as codes
 from callrequest.v1.call_request_service_pb2 import DESCRIPTOR
 from callrequest.v1.error_reason_pb2 import ErrorReason
 from server.errors import CATALOGUE, Decision
+from tests.lacking import need_clone
 from tools import contract
 from tools.contract import ROOT
 from tools.contract_version import REPEATED, with_version
@@ -101,6 +102,7 @@ def test_the_version_of_the_contract_stands_in_one_place() -> None:
 
 def test_the_version_is_repeated_nowhere_else() -> None:
     """What names the version without being on the list would be forgotten by the next one."""
+    need_clone()
     number = contract.version()
     tracked = subprocess.run(
         ["git", "grep", "-lF", number, "--", "clients", "contract", "tools", "docs/*.md", "README.md"],

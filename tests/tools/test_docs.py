@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.lacking import need_clone
 from tests.test_layers import LAYERS
 from tools.contract import ROOT
 
@@ -17,6 +18,7 @@ def _files(*patterns: str) -> list[Path]:
     return sorted(ROOT / name for name in listed.stdout.split() if (ROOT / name).is_file())
 
 
+need_clone()
 PAGES = _files("*.md")
 
 

@@ -1,5 +1,6 @@
 """The Makefile's own decisions: when .venv is made again, what is removed."""
 
+import os
 import re
 import shutil
 import subprocess
@@ -8,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from testkit.server_process import ROOT, clean_environment
+from tests.lacking import need_clone
 
 
 def _make(folder: Path, *arguments: str, **environment: str) -> "subprocess.CompletedProcess[str]":
@@ -23,21 +25,74 @@ def _make(folder: Path, *arguments: str, **environment: str) -> "subprocess.Comp
     )
 
 
+_FOLDERS = [
+    pytest.param("clone", id="plain"),
+    pytest.param("a  clone (1) 'of' $HOME & é%", id="with-spaces-and-signs"),
+]
+
+
+def _clone(folder: Path, stamp: str, made_in: str) -> Path:
+    """A clone there, with a .venv that was made in some folder."""
+    (folder / ".venv").mkdir(parents=True)
+    (folder / ".venv/of-before").touch()
+    (folder / ".venv" / stamp).write_text(made_in.format(here=folder))
+    (folder / "requirements").mkdir()
+    for name in ("requirements/runtime.txt", "requirements/dev.txt", "pyproject.toml"):
+        (folder / name).touch()
+        os.utime(folder / name, (0, 0))  # older than what was made of them
+    # In place of a Python, which would take seconds: "makes" a .venv whose python is this script again.
+    (folder / "python").write_text(
+        '#!/bin/sh\n[ "$2" != venv ] || { mkdir -p .venv/bin && cp "$0" .venv/bin/python; }\n'
+    )
+    (folder / "python").chmod(0o755)
+    return folder
+
+
+@pytest.mark.parametrize("name", _FOLDERS)
 @pytest.mark.parametrize(
     ("made_in", "stays"),
     [
         pytest.param("{here}\n", True, id="here"),
         pytest.param("", True, id="of-an-earlier-version"),
         pytest.param("/elsewhere/clone\n", False, id="moved"),
+        pytest.param("{here} before\n", False, id="moved-to-a-shorter-name"),
+        pytest.param("{here}\n{here}\n", False, id="of-two-lines"),
     ],
 )
-@pytest.mark.parametrize("stamp", [".installed", ".installed-run"])
-def test_what_was_made_before_a_move_is_made_again(tmp_path: Path, stamp: str, made_in: str, stays: bool) -> None:
-    """The commands in .venv begin with the path at which they were installed."""
-    (tmp_path / ".venv").mkdir()
-    (tmp_path / ".venv" / stamp).write_text(made_in.format(here=tmp_path))
-    _make(tmp_path, "help")
-    assert (tmp_path / ".venv").exists() is stays
+@pytest.mark.parametrize(
+    ("stamp", "target"), [(".installed", "setup"), (".installed-run", ".venv/.installed-run")], ids=["all", "runtime"]
+)
+def test_what_was_made_before_a_move_is_made_again(
+    tmp_path: Path, name: str, stamp: str, target: str, made_in: str, stays: bool
+) -> None:
+    """The commands in .venv begin with the path at which they were installed; the path may hold any sign."""
+    clone = _clone(tmp_path / name, stamp, made_in)
+    if stamp == ".installed":
+        (clone / ".venv/.installed-run").write_text(made_in.format(here=clone))
+    _make(clone, target, "PYTHON=./python")
+    assert (clone / ".venv/of-before").exists() is stays
+    if not stays:
+        assert (clone / ".venv" / stamp).read_text() == f"{clone}\n"
+        assert "Setting up" not in _make(clone, target, "PYTHON=./python").stdout
+
+
+@pytest.mark.parametrize("arguments", [["help"], ["--dry-run", "run"]], ids=["help", "dry-run"])
+def test_nothing_is_removed_by_looking(tmp_path: Path, arguments: list[str]) -> None:
+    """After a move .venv stays until a target makes it again; a dry run prints that it would be."""
+    clone = _clone(tmp_path / "clone", ".installed-run", "/elsewhere/clone\n")
+    printed = _make(clone, *arguments).stdout
+    assert (clone / ".venv/of-before").exists()
+    assert ("Setting up" in printed) is ("--dry-run" in arguments)
+
+
+def test_an_archive_of_the_source_is_checked_without_git(tmp_path: Path) -> None:
+    """Only the comparison with main is left out, and that is printed."""
+    archive = _clone(tmp_path / "archive", ".installed", "")
+    planned = _make(archive, "--dry-run", "check").stdout
+    assert "buf breaking: skipped, this is no clone of git" in planned
+    assert "--against" not in planned
+    subprocess.run(["git", "init", "--quiet"], cwd=archive, check=True)
+    assert "buf breaking --against '.git#ref=HEAD'" in _make(archive, "--dry-run", "check").stdout
 
 
 def test_running_needs_the_runtimes_lock_alone(tmp_path: Path) -> None:
@@ -59,6 +114,7 @@ def test_what_python_compiles_is_kept_whatever_the_shell_says(tmp_path: Path) ->
 
 def test_clean_removes_all_that_git_ignores(tmp_path: Path) -> None:
     """Each .gitignore names what some target makes; what is not in one stays."""
+    need_clone()
     listed = subprocess.run(["git", "ls-files", "*.gitignore"], cwd=ROOT, capture_output=True, text=True, check=True)
     subprocess.run(["git", "init", "--quiet"], cwd=tmp_path, check=True)
     for name in listed.stdout.split():
