@@ -37,11 +37,11 @@ from .rpc.callers import AnyCertificate, Callers
 from .rpc.callers_file import Rules
 from .rpc.channel_options import channel_options
 from .rpc.core_log import OTHER, REASONS, CoreLog
+from .rpc.grpc_server import GrpcServer
 from .rpc.health import NAME as HEALTH
 from .rpc.health import Health
 from .rpc.interceptor import Interceptor
 from .rpc.reflection import add_reflection
-from .rpc.server_group import DEFAULT_SERVERS, ServerGroup
 from .rpc.service import SERVICE, CallRequestService
 from .rpc.thread_priority import let_threads_yield
 from .settings import Address, CannotListenError, Settings, SettingsError, needs_extra, parse_address
@@ -137,13 +137,10 @@ class Gateway:
         stack.callback(self._dates.close)
         vendor = await self._open_vendor(stack, metrics)
         if settings.workers == 1:
-            listen, server_group = stack.enter_context(reserved_port(settings.listen)), DEFAULT_SERVERS
+            listen = stack.enter_context(reserved_port(settings.listen))
         else:
-            # The supervisor holds the port. With several servers, clients that a worker sends away as it drains would
-            # connect to another server of the same worker, in the moment in which it is closed, too.
-            listen, server_group = parse_address(settings.listen), 1
-        options = channel_options(settings.max_connection_age, settings.max_streams)
-        self._server = server = ServerGroup(server_group, options)
+            listen = parse_address(settings.listen)  # the supervisor holds the port
+        self._server = server = GrpcServer(channel_options(settings.max_connection_age, settings.max_streams))
         stack.callback(metrics.flush)
         stack.callback(self._access_log.flush)
         callers = await self._open_callers(stack, metrics)
@@ -214,8 +211,10 @@ class Gateway:
         The server cuts off what is left with UNAVAILABLE, which would be wrong for a cancel that may have been sent.
         """
         until = time.monotonic() + seconds - CANCEL_MARGIN
-        self._health.end_watches()
         self._interceptor.requests.hurry()
+        await self._interceptor.open_calls.replied(seconds / 2)
+        seconds = until + CANCEL_MARGIN - time.monotonic()
+        self._health.end_watches()
         self._watches.drain()
         self._cancellations.end_by(seconds - CANCEL_MARGIN)
         async with asyncio.TaskGroup() as group:
@@ -247,7 +246,7 @@ class Gateway:
         results.observe(watches)
         return watches
 
-    def _listen(self, server: ServerGroup, listen: Address, metrics: Metrics) -> Address:
+    def _listen(self, server: GrpcServer, listen: Address, metrics: Metrics) -> Address:
         settings, credentials = self._settings, None
         if settings.tls_key is not None and settings.tls_certificate is not None:
             from .rpc.certificates import Certificates
@@ -257,7 +256,7 @@ class Gateway:
             )
             metrics.files.begin(certificates.settings)
             self.reloads.append(partial(certificates.refresh, force=True))
-            credentials = certificates.credentials
+            credentials = certificates.credentials()
         try:
             return server.listen(listen, credentials)
         except RuntimeError:

@@ -25,7 +25,7 @@ MODULES: dict[str, str | None] = {
     "rpc": INTERCEPTOR,
     "rpc.service": LOOK_UP,
     "rpc.aio_server": GRPC,  # it makes the tasks that grpc.aio would make
-    "rpc.server_group": REST,
+    "rpc.grpc_server": REST,
     "rpc.health": REST,
     "rpc.reflection": REST,
     "rpc.thread_priority": REST,

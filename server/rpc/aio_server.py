@@ -3,8 +3,11 @@
 grpc.aio takes in calls by one loop for all methods. That loop waits for the next call of every method at once, and
 begins to wait anew after each call: an eighth of the CPU of a call that is answered from the cache. And it decodes the
 name of a method that is not registered where nothing catches the exception: a name that is not UTF-8 ends the server
-and all its calls (grpcio 1.85). Here each method has a loop of its own, with the handler at hand; one more refuses the
+and all its calls (grpcio 1.85). Here each method has loops of its own, with the handler at hand; one more refuses the
 calls of methods that are not registered without reading their names.
+
+A loop asks the core for its next call only when it has its last, a turn of the event loop later. Several of them take
+in several calls in a turn, which are then served one after the other, with warm caches and fewer changes of threads.
 
 grpc.aio also logs a traceback for each value of metadata that is not UTF-8, although it passes such a value on as
 Latin-1. This server drops that line: what a caller sends is not an error of the gateway's.
@@ -23,6 +26,13 @@ from typing import Any, TypeAlias
 import grpc
 from grpc._cython import cygrpc
 from grpc.aio import _server
+
+INTAKES = 16
+"""How many calls of a method are taken in at once.
+
+More of them save more, and calls that come together wait longer for each other. Beside a vendor that takes 50 ms, 64
+callers at once: 380 µs a call with one, 305 with 8, 265 with 16, 250 with 24, and 52, 54, 56, 57 ms at the median.
+"""
 
 Context: TypeAlias = "grpc.aio.ServicerContext[Any, Any]"
 
@@ -51,12 +61,14 @@ class _Core(cygrpc.AioServer):  # type: ignore[misc]  # it has no types
         super().add_registered_method_handlers(handlers)
         self._handlers |= handlers
 
-    def _make_request_call_future(self, method: bytes | None) -> "asyncio.Task[Any]":
-        """Returns the task that takes in the calls of a method; grpc.aio would have one for its next call.
+    def _make_request_call_future(self, method: bytes | None) -> "asyncio.Future[Any]":
+        """Returns what takes in the calls of a method; grpc.aio would have a task for its next call.
 
-        method: None: all that are not registered. The task raises when the server stops, as grpc.aio expects.
+        method: None: all that are not registered. It raises when the server stops, as grpc.aio expects.
         """
-        return asyncio.create_task(self._refuse_all() if method is None else self._serve_all(method))
+        if method is None:
+            return asyncio.create_task(self._refuse_all())
+        return asyncio.gather(*(self._serve_all(method) for _ in range(INTAKES)))
 
     async def _serve_all(self, method: bytes) -> None:
         loop, name = asyncio.get_running_loop(), method.decode()

@@ -65,13 +65,13 @@ class InterceptedCall:
         "_caller",
         "_callers",
         "_context",
+        "_count",
         "_environment",
         "_ids",
         "_metadata",
         "_method",
         "_needs",
         "_span",
-        "_unary",
         "request",
     )
 
@@ -89,13 +89,14 @@ class InterceptedCall:
         self._needs = needs
         self._context = context
         self._caller = ANONYMOUS if callers is None else UNKNOWN
-        self._unary = method.kind == "unary"
         self._begun = time.perf_counter()
         self._ids = _NO_IDS
         self._span: CallSpan | None = None
         self._metadata: Metadata = ()
         self.request: Any = None
-        environment.open_calls.unary += self._unary
+        open_calls = environment.open_calls
+        self._count = count = open_calls.unary if method.kind == "unary" else open_calls.streaming
+        count.number += 1
 
     def open(self) -> None:
         """Admits the call: its metadata, its caller, and how often that caller calls. Raises what refuses it."""
@@ -190,7 +191,7 @@ class InterceptedCall:
         """Counts and logs it. code: a status code's name; reason: that of an ErrorReason."""
         now, to = time.perf_counter(), self._environment
         seconds, to.open_calls.ended_at = now - self._begun, now
-        to.open_calls.unary -= self._unary
+        self._count.number -= 1
         to.metrics.ended(self._method, None if self._needs is None else self._caller, code, reason, seconds)
         to.access_log.ended(
             self._method.name,

@@ -22,10 +22,10 @@ from ..observability.access_log import AccessLog
 from ..observability.call_metrics import CallMetrics, Method
 from .caller_limits import CallerLimits
 from .callers import PERMISSION_BY_METHOD, AnyCertificate, Callers
+from .grpc_server import GrpcServer
 from .intercepted_call import CallEnvironment, InterceptedCall
 from .open_calls import OpenCalls
 from .request_reader import RequestReader
-from .server_group import ServerGroup
 from .stream import ResponseStream
 
 if TYPE_CHECKING:
@@ -53,7 +53,7 @@ class Interceptor:
 
     def __init__(
         self,
-        server: grpc.aio.Server | ServerGroup,
+        server: grpc.aio.Server | GrpcServer,
         metrics: CallMetrics,
         access_log: AccessLog,
         callers: Callers | AnyCertificate | None = None,

@@ -9,9 +9,8 @@ import pytest
 
 from callrequest.v1.call_request_service_pb2 import GetCallRequestResultRequest
 from server.app import Gateway
-from server.rpc import server_group
 from server.rpc.aio_server import AioServer
-from server.rpc.server_group import ServerGroup
+from server.rpc.grpc_server import GrpcServer
 from server.settings import Address
 from testkit.gateway import connected
 from testkit.gateway_process import serving
@@ -43,7 +42,7 @@ async def test_a_method_that_there_is_not_is_unimplemented(gateway: Gateway, pat
     """However often it is called, and whatever its name: the calls of others go on."""
     port = gateway.address[1]
     async with connected(gateway) as client:
-        assert {await _code_of(port, path) for _ in range(3 * server_group.DEFAULT_SERVERS)} == {UNIMPLEMENTED}
+        assert {await _code_of(port, path) for _ in range(20)} == {UNIMPLEMENTED}
         await client.GetCallRequestResult(GetCallRequestResultRequest(call_request_id=RESULT_ID))
     async with connected(gateway) as client:
         await client.GetCallRequestResult(GetCallRequestResultRequest(call_request_id=RESULT_ID))
@@ -70,7 +69,7 @@ async def test_grpcs_own_server_still_ends_by_such_a_name() -> None:
 
 async def test_a_server_that_ends_by_itself_is_noticed() -> None:
     """`broken` returns; it does so after a stop, too."""
-    broken = ServerGroup(2, (), lambda options: cast("AioServer", grpc.aio.server(options=options)))
+    broken = GrpcServer((), lambda options: cast("AioServer", grpc.aio.server(options=options)))
     _, port = broken.listen(Address(("127.0.0.1", 0)), None)
     await broken.start()
     noticed = asyncio.ensure_future(broken.broken())

@@ -1,8 +1,10 @@
-"""Several servers on one port are one gateway: for its callers, its health and its end."""
+"""The server: its port, how it takes in calls, and its end."""
 
 import asyncio
 import socket
 import threading
+import time
+from collections import Counter
 from collections.abc import AsyncIterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager, suppress
@@ -20,9 +22,11 @@ from callrequest.v1.call_request_service_pb2_grpc import (
 from server.observability.access_log import AccessLog
 from server.observability.metrics import Metrics
 from server.process.port import reserved_port
+from server.rpc.aio_server import INTAKES
+from server.rpc.grpc_server import GrpcServer
 from server.rpc.interceptor import Interceptor
-from server.rpc.server_group import DEFAULT_SERVERS, ServerGroup
 from server.settings import Address, SettingsError
+from testkit.http2_connection import connected
 from testkit.scripted_vendor import RESULT_ID
 from testkit.servicer import servicer
 
@@ -52,11 +56,11 @@ def listeners(port: int) -> int:
 
 
 @asynccontextmanager
-async def started(server_group: int, address: Address) -> AsyncIterator[tuple[ServerGroup, Address]]:
-    """ServerGroup that serve slow answers, and where."""
-    server = ServerGroup(server_group, ())
+async def started(address: Address, answer: Any = _slow) -> AsyncIterator[tuple[GrpcServer, Address]]:
+    """A server whose methods are all `answer`, and where it listens."""
+    server = GrpcServer(())
     interceptor: Any = Interceptor(server, Metrics().calls, AccessLog("error", None))
-    add_CallRequestServiceServicer_to_server(servicer(lambda method: _slow, lambda method: _slow), interceptor)
+    add_CallRequestServiceServicer_to_server(servicer(lambda method: answer, lambda method: answer), interceptor)
     try:
         listens = server.listen(address, None)
         await server.start()
@@ -65,13 +69,10 @@ async def started(server_group: int, address: Address) -> AsyncIterator[tuple[Se
         await server.stop(None)
 
 
-async def test_each_connection_is_served_and_the_end_waits_for_all() -> None:
-    """All servers listen on the port; calls in progress in any of them finish before the end, and no call begins."""
-    async with started(DEFAULT_SERVERS, Address(("127.0.0.1", 0))) as (server, (host, port)):
-        assert listeners(port) == DEFAULT_SERVERS
-        channels = [
-            grpc.aio.insecure_channel(f"{host}:{port}", options=OWN_CONNECTION) for _ in range(4 * DEFAULT_SERVERS)
-        ]
+async def test_the_end_waits_for_the_calls_of_all_connections() -> None:
+    """Calls in progress finish before the end, whatever their connection, and no call begins after it."""
+    async with started(Address(("127.0.0.1", 0))) as (server, (host, port)):
+        channels = [grpc.aio.insecure_channel(f"{host}:{port}", options=OWN_CONNECTION) for _ in range(32)]
         await asyncio.gather(*(channel.channel_ready() for channel in channels))
         clients = [CallRequestServiceStub(channel) for channel in channels]
         calls = [asyncio.ensure_future(client.GetCallRequestResult(GET)) for client in clients]
@@ -85,8 +86,31 @@ async def test_each_connection_is_served_and_the_end_waits_for_all() -> None:
             await channel.close()
 
 
+async def test_calls_of_one_connection_are_taken_in_together() -> None:
+    """INTAKES of them in a turn of the event loop, if so many wait."""
+    loop, begun = asyncio.get_running_loop(), Counter[int]()
+    turn = 0
+
+    def count_turns() -> None:
+        nonlocal turn
+        turn += 1
+        loop.call_soon(count_turns)
+
+    async def answer(request: Any, context: Any) -> Any:
+        begun[turn] += 1
+        if begun.total() == 1:
+            time.sleep(0.5)  # noqa: ASYNC251 (so that the calls of the next turn are all there)
+        return pb.GetCallRequestResultResponse()
+
+    async with started(Address(("127.0.0.1", 0)), answer) as (_, (_, port)), connected(port) as client:
+        loop.call_soon(count_turns)
+        calls = [asyncio.ensure_future(client.read(RESULT_ID, 5)) for _ in range(4 * INTAKES)]
+        assert {(await call).code for call in calls} == {0}
+    assert max(begun.values()) > INTAKES / 2
+
+
 async def test_a_port_is_held_for_one_gateway() -> None:
-    """ServerGroup share the port, and nobody else: neither before they listen nor while they do."""
+    """A server has the port, and nobody else: neither before it listens nor while it does."""
 
     def is_taken(address: Address) -> None:
         with pytest.raises(SettingsError, match="is the port taken"), reserved_port(str(address)):
@@ -96,9 +120,9 @@ async def test_a_port_is_held_for_one_gateway() -> None:
 
     with reserved_port("127.0.0.1:0") as address:
         is_taken(address)
-        async with started(2, address) as (_, listens):
+        async with started(address) as (_, listens):
             assert listens == address
-            assert listeners(address[1]) == 2
+            assert listeners(address[1]) == 1
             is_taken(address)
     with reserved_port(str(address)) as again:
         assert again == address
@@ -153,10 +177,10 @@ def test_a_port_is_held_on_each_address_that_grpc_takes(first: str, second: str)
 
 @with_ipv6
 @pytest.mark.parametrize("host", ["localhost", "0.0.0.0", "::"])
-async def test_lanes_listen_on_what_is_held(host: str) -> None:
-    """What holds the port does not stand in the server_group' own way, on any of several addresses."""
+async def test_a_server_listens_on_what_is_held(host: str) -> None:
+    """What holds the port does not stand in the server's own way, on any of several addresses."""
     with reserved_port(str(Address((host, 0)))) as address:
-        async with started(1, address):
+        async with started(address):
             for each in ("127.0.0.1", "::1"):
                 socket.create_connection((each, address[1]), 1).close()
 
