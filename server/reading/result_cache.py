@@ -37,7 +37,7 @@ class Reading:
     answer: a GetCallRequestResultResponse, serialized: a fifth of the message's memory, and a cache hit only sends it.
     final: the result cannot change any more. read_at: when it came, on the event loop's clock, as is began_at: when its
     read began, None where that is the same. refreshed: a read ahead has begun.
-    t: when the read began, by the shared state's clock in ms; 0: it is not shared. source: for metrics.
+    engine_ms: when the read began, by the engine's clock in ms; 0: it is not shared. source: for metrics.
     known: another process had read it before this one asked. occurred_at: of a push, on the event loop's clock.
     """
 
@@ -45,7 +45,7 @@ class Reading:
     final: bool
     read_at: float
     refreshed: bool = False
-    t: int = 0
+    engine_ms: int = 0
     source: str = "vendor"
     known: bool = False
     occurred_at: float | None = None

@@ -149,11 +149,11 @@ class Results:
             return
         known = self._cache.get(message.call_request_id)
         if known is not None and known.final:
-            if message.kind == "final" and message.t > known.t > 0:  # the vendor has pushed another one
+            if message.kind == "final" and message.engine_ms > known.engine_ms > 0:  # the vendor has pushed another one
                 self._published.published(message.call_request_id, final=True)
             return
         # A push has whole seconds, so that a final one may look older than what it replaces.
-        if known is not None and known.t >= message.t > 0 and message.kind != "final":
+        if known is not None and known.engine_ms >= message.engine_ms > 0 and message.kind != "final":
             return
         if message.kind == "changed":
             self._forget(message.call_request_id)
@@ -196,7 +196,7 @@ class Results:
 
     def _store_fetched(self, call_request_id: str, reading: Reading) -> None:
         known = self._cache.get(call_request_id)
-        if known is not None and (known.final, known.t) >= (reading.final, reading.t):
+        if known is not None and (known.final, known.engine_ms) >= (reading.final, reading.engine_ms):
             return  # it was read since the publication
         self._metrics.read("state")
         self._store(call_request_id, reading)
@@ -218,10 +218,17 @@ class Results:
         )
         if isinstance(result, OwnResult):
             own: Reading = result.reading
-            own.t = result.t
+            own.engine_ms = result.engine_ms
             return own
         return _reading_of(result)
 
 
 def _reading_of(result: SharedResult) -> Reading:
-    return Reading(result.answer, result.final, result.read_at, t=result.t, source="state", known=not result.waited)
+    return Reading(
+        result.answer,
+        result.final,
+        result.read_at,
+        engine_ms=result.engine_ms,
+        source="state",
+        known=not result.waited,
+    )

@@ -6,7 +6,6 @@ import secrets
 from collections import OrderedDict
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
-from typing import Any
 
 from ..deadline import Deadline, now
 from ..errors import deadline_exceeded
@@ -18,6 +17,7 @@ from .keys import CHANNEL, EPOCH_LIFETIME, LEASE, keys_of, lifetime, millisecond
 from .leases import Leases
 from .scripts import NOW, RELEASE, STORE, TAKE
 from .shared_pushes import SharedPushes
+from .take_reply import Begin, Taken, Wait, parse_take_reply
 from .values import EngineError, Message, OwnResult, Read, SharedResult
 from .waiting import Waiting
 
@@ -80,32 +80,27 @@ class SharedResults:
         if self._changes.is_unsent(call_request_id):
             self._changes.send(call_request_id)  # again
             return OwnResult(await ask_vendor(), 0)
-        token, came, asked, ignored = secrets.token_urlsafe(12), 0, 0, ""
+        token, came, asked, ignored = secrets.token_urlsafe(12), 0, 0, b""
         while True:
             with self._waiting.message(call_request_id) as message:  # from now on: it may come before TAKE's reply
                 try:
-                    taken = checked(
-                        await self._take(call_request_id, max_age, final_max_age, asked, token, ignored, came)
-                    )
+                    reply = await self._take(call_request_id, max_age, final_max_age, asked, token, ignored, came)
                 except EngineError:
                     return OwnResult(await ask_vendor(), 0)
-                kind, moment = taken[0], int(taken[1])
                 # Should its clock have been set back, what it stores from now on is from after the outage all the same.
-                self._not_before = min(self._not_before, moment)
-                came = came or moment
-                if kind == b"wait":
+                self._not_before = min(self._not_before, reply.at)
+                came = came or reply.at
+                if isinstance(reply, Wait):
                     # Who waits for a read that began before it came takes part in it, as within one process.
-                    asked = min(asked or moment, int(taken[2]))
-                    await self._until(message, max(int(taken[3]), 0) / 1000, deadline)
+                    asked = min(asked or reply.at, reply.began)
+                    await self._until(message, reply.lease_left / 1000, deadline)
                     continue
-            if kind == b"value":
-                result = self._trusted(call_request_id, taken, asked_since=came if asked else 0)
-                if result is not None:
-                    return result
-                ignored = taken[2].decode()
-                continue
-            leased = token if kind == b"lease" else ""
-            return await self._read_and_store(call_request_id, leased, moment, taken[2], ask_vendor)
+            if isinstance(reply, Begin):
+                return await self._read_and_store(call_request_id, token if reply.has_lease else "", reply, ask_vendor)
+            result = self._trusted(call_request_id, reply, asked_since=came if asked else 0)
+            if result is not None:
+                return result
+            ignored = reply.began
 
     async def known(self, call_request_id: str, max_age: float) -> SharedResult | None:
         """Returns what is known of a call request without asking the vendor: a final result whatever its age.
@@ -115,10 +110,10 @@ class SharedResults:
         if self._changes.is_unsent(call_request_id):
             return None
         try:
-            taken = checked(await self._take(call_request_id, 0, 0, ANY_TIME, secrets.token_urlsafe(12), "", 0))
+            reply = await self._take(call_request_id, 0, 0, ANY_TIME, secrets.token_urlsafe(12), b"", 0)
         except EngineError:
             return None
-        result = self._trusted(call_request_id, taken) if taken[0] == b"value" else None
+        result = self._trusted(call_request_id, reply) if isinstance(reply, Taken) else None
         is_young = result is not None and (result.final or now() - result.read_at <= max_age)
         return result if is_young else None
 
@@ -135,7 +130,7 @@ class SharedResults:
         self._waiting.wake(message.call_request_id)
         if message.kind == "changed":
             return True
-        if self._stored.pop(message.call_request_id, None) == message.t:
+        if self._stored.pop(message.call_request_id, None) == message.engine_ms:
             return False
         return message.kind == "final" or not self._is_unreadable(message.call_request_id)
 
@@ -148,17 +143,17 @@ class SharedResults:
         self._not_before = int(await self._engine.run_now(NOW, "cr:now"))
         await self._changes.send_unsent()  # of meanwhile
 
-    def _take(
+    async def _take(
         self,
         call_request_id: str,
         max_age: float,
         final_max_age: float,
         asked: int,
         token: str,
-        ignored: str,
+        ignored: bytes,
         came: int,
-    ) -> "asyncio.Future[list[bytes]]":
-        return self._engine.run(
+    ) -> Taken | Begin | Wait:
+        reply = await self._engine.run(
             TAKE,
             *keys_of(call_request_id),
             milliseconds(max_age),
@@ -170,12 +165,13 @@ class SharedResults:
             milliseconds(EPOCH_LIFETIME),
             came,
         )
+        return parse_take_reply(reply)
 
     async def _read_and_store(
-        self, call_request_id: str, token: str, t: int, epoch: bytes, ask_vendor: Callable[[], Awaitable[Read]]
+        self, call_request_id: str, token: str, begin: Begin, ask_vendor: Callable[[], Awaitable[Read]]
     ) -> OwnResult[Read]:
         """token: of the lease; empty without one."""
-        result, lease, changes = keys_of(call_request_id)
+        result, lease, epoch = keys_of(call_request_id)
         began_at = now()
         if token:
             self._leases.hold(lease, token)
@@ -190,7 +186,7 @@ class SharedResults:
             if token:
                 self._leases.let_go(token)
         stored = self._encryption.encrypt(result.encode(), reading.answer)
-        self._stored[call_request_id] = t
+        self._stored[call_request_id] = begin.at
         if len(self._stored) > MAX_REMEMBERED:
             self._stored.popitem(last=False)
         with suppress(EngineError):
@@ -198,18 +194,18 @@ class SharedResults:
                 STORE,
                 result,
                 lease,
-                changes,
-                token,
-                t,
                 epoch,
+                token,
+                begin.at,
+                begin.epoch,
                 stored,
                 int(reading.final),
                 lifetime(self._final_max_age if reading.final else 0),
                 CHANNEL,
                 call_request_id,
-                t + milliseconds(now() - began_at),
+                begin.at + milliseconds(now() - began_at),
             )
-        return OwnResult(reading, t)
+        return OwnResult(reading, begin.at)
 
     async def _until(self, message: "asyncio.Future[None]", lease_left: float, deadline: Deadline) -> None:
         """Waits for the message, for the end of the lease, or for a while. Raises DEADLINE_EXCEEDED."""
@@ -221,23 +217,23 @@ class SharedResults:
             async with asyncio.timeout(min(min(lease_left, poll) + jitter, deadline.remaining())):
                 await message
 
-    def _trusted(self, call_request_id: str, taken: list[bytes], asked_since: int = 0) -> SharedResult | None:
+    def _trusted(self, call_request_id: str, taken: Taken, asked_since: int = 0) -> SharedResult | None:
         """The result; None when it cannot be read, or is from before an outage and may have changed since.
 
         asked_since: the time of the first TAKE of a caller that waited, in ms; 0: it did not wait.
         """
-        _, moment, t, final, stored, since, arrived = taken
-        answer = self._encryption.decrypt(keys_of(call_request_id)[0].encode(), stored)
+        answer = self._encryption.decrypt(keys_of(call_request_id)[0].encode(), taken.stored)
         if answer is None or not self._is_answer(call_request_id, answer):
             self._unreadable_log.occurred("unknown key" if answer is None else "no answer")
             self._remember_unreadable(call_request_id)
             return None
         self._unreadable.pop(call_request_id, None)
-        if final != b"1" and int(t) < self._not_before:
+        began = int(taken.began)
+        if not taken.is_final and began < self._not_before:
             return None
-        age = max(int(moment) - int(since), 0) / 1000
-        waited = 0 < asked_since <= int(arrived)
-        return SharedResult(answer, final == b"1", now() - age, int(t), waited)
+        age = max(taken.at - taken.since, 0) / 1000
+        waited = 0 < asked_since <= taken.arrived
+        return SharedResult(answer, taken.is_final, now() - age, began, waited)
 
     def _remember_unreadable(self, call_request_id: str) -> None:
         self._unreadable.pop(call_request_id, None)
@@ -247,21 +243,3 @@ class SharedResults:
 
     def _is_unreadable(self, call_request_id: str) -> bool:
         return now() - self._unreadable.get(call_request_id, float("-inf")) < UNREADABLE_FOR
-
-
-_NUMBERS = {b"value": (1, 2, 5, 6), b"lease": (1,), b"fresh": (1,), b"wait": (1, 2, 3)}
-"""Where TAKE's replies have integers, by their kind."""
-_LENGTHS = {b"value": 7, b"lease": 3, b"fresh": 3, b"wait": 4}
-
-
-def checked(taken: Any) -> list[Any]:
-    """A reply to TAKE. Raises EngineError when it is none that the script sends: something else answers there."""
-    try:
-        kind = taken[0]
-        if len(taken) != _LENGTHS[kind]:
-            raise EngineError
-        for place in _NUMBERS[kind]:
-            int(taken[place])
-    except (TypeError, ValueError, LookupError):
-        raise EngineError from None
-    return list(taken)

@@ -23,22 +23,22 @@ class SharedResult(NamedTuple):
     """A result in the engine. answer: serialized, as callers get it. read_at: on the event loop's clock, in seconds; of
     a final one that was pushed, when the push came.
 
-    t: when the read began, or what was pushed occurred, by the engine's clock in ms. waited: another process was still
-    reading it when this one asked; else it was known already.
+    engine_ms: when the read began, or what was pushed occurred, by the engine's clock in ms. waited: another process
+    was still reading it when this one asked; else it was known already.
     """
 
     answer: bytes
     final: bool
     read_at: float
-    t: int
+    engine_ms: int
     waited: bool
 
 
 class OwnResult(NamedTuple, Generic[Read]):
-    """A result that this process read itself. t: as in SharedResult; 0 when it is not shared."""
+    """A result that this process read itself. engine_ms: as in SharedResult; 0 when it is not shared."""
 
     reading: Read
-    t: int
+    engine_ms: int
 
     @property
     def answer(self) -> bytes:
@@ -47,12 +47,12 @@ class OwnResult(NamedTuple, Generic[Read]):
 
 
 class Message(NamedTuple):
-    """What a process published. t: when the result was read or the change was made, by the engine's clock in ms.
+    """What a process published. engine_ms: when the result was read or the change was made, by the engine's clock.
 
     kind: result, final: a result was stored, which may still change, or cannot; changed: what is known may not be true
     any more; released: a lease ended.
     """
 
     call_request_id: str
-    t: int
+    engine_ms: int
     kind: str

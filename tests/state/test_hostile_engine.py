@@ -10,8 +10,8 @@ from server.state.connecting import client_factory, parse_state_url
 from server.state.engine import PROBE_EVERY, Engine
 from server.state.keys import event_key
 from server.state.scripts import NOW
-from server.state.shared_results import checked
 from server.state.subscriber import Subscriber
+from server.state.take_reply import parse_take_reply
 from server.state.values import EngineError
 from server.state.waiting import Waiting
 from testkit.engine import EngineProcess
@@ -155,7 +155,7 @@ async def test_a_time_that_no_gateway_wrote_holds_nobody_up(valkey: EngineProces
 def test_a_reply_that_the_script_does_not_send_counts_as_none(reply: object) -> None:
     """Something else answers there: a proxy, another version, a transaction."""
     with pytest.raises(EngineError):
-        checked(reply)
+        parse_take_reply(reply)
 
 
 async def test_after_a_cut_nothing_from_before_it_is_given(valkey: EngineProcess) -> None:

@@ -256,7 +256,7 @@ async def test_a_cluster_shares(capsys: pytest.CaptureFixture[str]) -> None:
         async with replica(url, vendor) as one, replica(url, vendor) as other:
             for number, node in enumerate(nodes):  # once the nodes' links are up
                 async with asyncio.timeout(20):
-                    while not all(any(each.t == number for each in to.messages) for to in (one, other)):
+                    while not all(any(each.engine_ms == number for each in to.messages) for to in (one, other)):
                         node.command("PUBLISH", CHANNEL, f"{ID} {number} released")
                         await asyncio.sleep(0.05)
             await everything(one, other)
