@@ -87,10 +87,7 @@ class Gateway:
     Entering raises SettingsError when a setting turns out to be wrong: a port is taken, a file holds no certificate.
 
     lines_lost: returns how many lines of the log were lost, for the metrics. handshakes: reports TLS failures.
-    set_log_level: has the log begin at another level.
-
-    reloads: what SIGHUP calls, in the event loop: each reads the files again that its part of the gateway was made of,
-    and keeps the old contents if the new ones are broken. Parts add theirs as they start.
+    set_log_level: sets the level at which the log begins.
     """
 
     def __init__(
@@ -110,7 +107,7 @@ class Gateway:
         self._health = Health([SERVICE])
         self._ready = False
         self._end_at = 0.0  # on the monotonic clock, once it drains
-        self.reloads: list[Callable[[], None]] = []
+        self._reloads: list[Callable[[], None]] = []  # parts add theirs as they start
         self.address: Address
         self.metrics_address: Address | None = None
         self.webhook_address: str | None = None
@@ -155,13 +152,7 @@ class Gateway:
         results = Results(vendor, cache, reading, metrics)
         shared = await self._open_state(stack, results, metrics)
         await stack.enter_async_context(results)
-        cancelling = ConcurrencyLimit(settings.max_cancels, metrics.in_flight("cancel"))
-
-        def cancel_settled(settled: SettledCancel) -> None:
-            metrics.cancellation_settled(settled.settled_by)
-            self._access_log.cancel_settled(settled)
-
-        self._cancellations = CancelsInProgress(vendor, cancelling, results.invalidate, cancel_settled)
+        self._cancellations = self._open_cancellations(vendor, results, metrics)
         self._watches = self._open_watches(results, metrics)
         batches = Batches(results, metrics.batch_items_asked, metrics.batch_item_failed)
         service = CallRequestService(results, self._cancellations, batches, self._watches)
@@ -180,12 +171,12 @@ class Gateway:
         self._ready = True
 
     async def broken(self) -> None:
-        """Waits until a server of gRPC's has ended by itself: then some of the callers are served no more."""
+        """Waits until gRPC's server has ended by itself: then no caller is served any more."""
         await self._server.broken()
 
     def reload(self) -> None:
-        """Reads again every file that can be replaced while the gateway runs."""
-        for reload in self.reloads:
+        """Reads again every file that can be replaced while the gateway runs; a broken one changes nothing."""
+        for reload in self._reloads:
             try:
                 reload()
             except Exception as error:
@@ -223,6 +214,15 @@ class Gateway:
             await asyncio.wait({stopping}, timeout=max(seconds - CANCEL_MARGIN, 0))
             await self._cancellations.finish(until - time.monotonic())
 
+    def _open_cancellations(self, vendor: VendorClient, results: Results, metrics: Metrics) -> CancelsInProgress:
+        limit = ConcurrencyLimit(self._settings.max_cancels, metrics.in_flight("cancel"))
+
+        def settled(cancel: SettledCancel) -> None:
+            metrics.cancellation_settled(cancel.settled_by)
+            self._access_log.cancel_settled(cancel)
+
+        return CancelsInProgress(vendor, limit, results.invalidate, settled)
+
     def _open_watches(self, results: Results, metrics: Metrics) -> Watches:
         settings = self._settings
         # Polls leave half of the reads in flight to callers, and are no more than the vendor takes in a second: no
@@ -255,7 +255,7 @@ class Gateway:
                 settings.tls_certificate, settings.tls_key, settings.tls_client_ca, metrics.files
             )
             metrics.files.begin(certificates.settings)
-            self.reloads.append(partial(certificates.refresh, force=True))
+            self._reloads.append(partial(certificates.refresh, force=True))
             credentials = certificates.credentials()
         try:
             return server.listen(listen, credentials)
@@ -346,7 +346,7 @@ class Gateway:
 
         callers = await stack.enter_async_context(Callers(settings.callers, certificates, loaded, metrics.files))
         metrics.files.begin(CALLERS)
-        self.reloads.append(partial(callers.refresh, force=True))
+        self._reloads.append(partial(callers.refresh, force=True))
         return callers
 
     async def _open_vendor(self, stack: AsyncExitStack, metrics: Metrics) -> VendorClient:
@@ -364,4 +364,4 @@ class Gateway:
         for each in watched:
             metrics.files.begin(each.settings)
         watcher = await stack.enter_async_context(FileWatcher(watched, metrics.files))
-        self.reloads.append(watcher.reload)
+        self._reloads.append(watcher.reload)

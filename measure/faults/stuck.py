@@ -10,7 +10,8 @@ from contextlib import suppress
 
 from callrequest.v1.call_request_service_pb2 import GetCallRequestResultRequest
 from server.commands.main import main
-from server.rpc.service import CallRequestService, Context
+from server.rpc.context import Context
+from server.rpc.service import CallRequestService
 
 SECRET = "jane.guest@example.com"
 

@@ -90,7 +90,7 @@ async def until_drained(
 ) -> int:
     """Serves until a signal comes, then drains. For a person who pressed Ctrl-C and waits for the prompt: quickly.
 
-    Returns the exit code: 1 when no signal came, but one of gRPC's servers has ended by itself. hurried: waits until
+    Returns the exit code: 1 when no signal came, but gRPC's server has ended by itself. hurried: waits until
     calls need not be finished any more. alone: for one of several workers: whether the others serve on; then it drains
     quickly, too, since its clients find them at the same address.
     """

@@ -8,7 +8,8 @@ import grpc
 
 from ..process.port import CAN_BE_SHARED
 from ..settings import Address
-from .aio_server import AioServer, Context
+from .aio_server import AioServer
+from .context import Context
 
 
 class GrpcServer:

@@ -6,13 +6,14 @@ not read blocks all others, and the drain.
 
 import asyncio
 from collections.abc import AsyncIterator, Iterable
-from typing import Any, TypeAlias
+from typing import Any
 
 import grpc
 from grpc_health.v1 import health_pb2 as pb
 from grpc_health.v1.health_pb2_grpc import HealthServicer
 
-Context: TypeAlias = "grpc.aio.ServicerContext[Any, Any]"
+from .context import Context
+
 Response = pb.HealthCheckResponse
 
 NAME = pb.DESCRIPTOR.services_by_name["Health"].full_name

@@ -21,6 +21,7 @@ from .caller_limits import CallerLimits
 from .callers import AnyCertificate, Callers
 from .callers_file import ANONYMOUS, UNKNOWN, Caller
 from .channel_options import MAX_METADATA_BYTES
+from .context import Context
 from .open_calls import OpenCalls
 from .request_reader import ServerEndsError
 from .status import pushback_of, status_of
@@ -28,7 +29,6 @@ from .status import pushback_of, status_of
 if TYPE_CHECKING:
     from ..observability.tracing import CallSpan, Tracing  # its library is an extra
 
-Context: TypeAlias = "grpc.aio.ServicerContext[Any, Any]"
 Metadata: TypeAlias = Sequence[tuple[str, Any]]
 
 TRACE_ID = "x-trace-id"

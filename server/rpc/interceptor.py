@@ -22,6 +22,7 @@ from ..observability.access_log import AccessLog
 from ..observability.call_metrics import CallMetrics, Method
 from .caller_limits import CallerLimits
 from .callers import PERMISSION_BY_METHOD, AnyCertificate, Callers
+from .context import Context
 from .grpc_server import GrpcServer
 from .intercepted_call import CallEnvironment, InterceptedCall
 from .open_calls import OpenCalls
@@ -32,7 +33,6 @@ if TYPE_CHECKING:
     from ..observability.tracing import Tracing  # its library is an extra
 
 Handler: TypeAlias = "grpc.RpcMethodHandler[Any, Any]"
-Context: TypeAlias = "grpc.aio.ServicerContext[Any, Any]"
 
 _KINDS = {  # by (request_streaming, response_streaming)
     (False, False): "unary",

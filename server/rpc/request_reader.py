@@ -6,15 +6,14 @@ would hold one of its connection's streams for as long as the connection lives, 
 
 import asyncio
 from collections.abc import AsyncIterator
-from typing import Any, TypeAlias
+from typing import Any
 
 import grpc
 
 from callrequest.v1 import error_reason_pb2 as reasons
 
 from ..errors import GatewayError, Violation
-
-Context: TypeAlias = "grpc.aio.ServicerContext[Any, Any]"
+from .context import Context
 
 MAX_SECONDS = 29.0
 """Seconds for one message to arrive whole; with the way to the client the call has ended within 30 s."""

@@ -1,9 +1,5 @@
 """The gRPC service: checks the request, calls a use case, answers. Errors are the interceptor's."""
 
-from typing import Any, TypeAlias
-
-import grpc
-
 from callrequest.v1 import call_request_service_pb2 as pb
 from callrequest.v1.call_request_service_pb2_grpc import CallRequestServiceServicer
 
@@ -13,9 +9,8 @@ from ..reading.batch import Batches
 from ..reading.results import Results
 from ..validation import check_call_request_id, check_duration, check_heartbeat_interval, check_number_of_ids
 from ..watching.watches import Watches
+from .context import Context
 from .stream import ResponseStream
-
-Context: TypeAlias = "grpc.aio.ServicerContext[Any, Any]"
 
 SERVICE = pb.DESCRIPTOR.services_by_name["CallRequestService"].full_name
 

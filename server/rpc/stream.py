@@ -2,11 +2,11 @@
 
 import asyncio
 from collections.abc import Callable
-from typing import Any, TypeAlias
+from typing import Any
 
 import grpc
 
-Context: TypeAlias = "grpc.aio.ServicerContext[Any, Any]"
+from .context import Context
 
 
 class ResponseStream:
