@@ -12,6 +12,7 @@ import yaml
 from server.settings import PREFIX, Settings
 from tools.contract import ROOT
 from tools.deploy.chart import CHART, RULES, SET_BY, camel, descriptions, files, left_over, plain_names, secret_names
+from tools.deploy.chart_check import repeated_keys
 
 VALUES: dict[str, Any] = yaml.safe_load((CHART / "values.yaml").read_text())
 SCHEMA: dict[str, Any] = json.loads((CHART / "values.schema.json").read_text())
@@ -34,16 +35,18 @@ def test_each_setting_has_its_value() -> None:
 
 def test_its_rules_have_what_the_template_replaces_in_that_form_only() -> None:
     """The job, what the objectives' rules join on, and the runbook: one in another form would be every release's."""
-    rules = RULES.read_text()
-    template = (CHART / "templates" / "monitoring.yaml").read_text().replace('\\"', '"')
-    for text, every in (
-        ('job=~".*call-request-gateway.*"', r"job *=[~!]?(?!%\[1\]q)"),  # but for the alert's own, in its texts
-        ('sloth_id="call-request-gateway-', r"sloth_id *="),
-        ("sloth_id: call-request-gateway-", r"sloth_id *:"),
-        ("runbook: docs/runbook.md#", r"runbook\S*:"),
-    ):
-        assert f'replace "{text}"' in template
-        assert rules.count(text) == len(re.findall(every, rules)) > 0
+    rules = json.dumps(yaml.safe_load(RULES.read_text()), separators=(",", ":"))  # as the template has them
+    template = (CHART / "templates" / "monitoring.yaml").read_text()
+    replaced = [json.loads(text) for text in re.findall(r'\| replace ("(?:[^"\\]|\\.)+")', template)]
+    every = (
+        r"job *=[~!]?(?!%\[1\]q)",  # but for the alert's own, in its texts
+        r"sloth_id *=",
+        r"sloth_id\W*:",
+        r'"runbook\w*":',
+    )
+    assert len(replaced) == len(every)
+    for text, pattern in zip(replaced, every, strict=True):
+        assert rules.count(text) == len(re.findall(pattern, rules)) > 0
 
 
 @pytest.mark.parametrize("name", SET_BY)
@@ -78,7 +81,7 @@ def test_a_default_is_within_its_schema(name: str) -> None:
 def test_the_schema_refuses_what_it_does_not_know() -> None:
     """Every object of ours is closed, so that a typo is an error; what is Kubernetes' own is open."""
     of_kubernetes = {"affinity", "tolerations", "valueFrom", "callersFrom", "metricsFrom", "webhookFrom", "extra"}
-    other = {"parentRefs", "global", "valkey"}  # valkey: its chart has a schema of its own
+    other = {"parentRefs", "global"}
     found = {name for name, each in _objects(SCHEMA) if each.get("additionalProperties", True) is True}
     assert found == of_kubernetes | other
 
@@ -124,6 +127,12 @@ def test_the_alerts_know_the_job_that_the_monitor_sets() -> None:
     patterns = set(re.findall(r'job=~"([^"]*)"', RULES.read_text()))
     assert patterns
     assert all(re.fullmatch(pattern, job) for pattern in patterns)
+
+
+def test_a_key_that_is_repeated_in_an_object_is_named() -> None:
+    """At any depth and in any document; the same key in two objects is none."""
+    documents = "a: {b: 1, c: 1}\nb: 2\n---\n- {d: 1, e: {f: 1, g: 2, f: 3}}\n---\n"
+    assert list(repeated_keys(documents)) == ["f is there twice"]
 
 
 def test_it_has_no_secret_of_its_own() -> None:

@@ -45,19 +45,22 @@ SET_BY = {
 SECRET_TOO = ("vendor_client_id",)
 """No secrets, but may be files beside them: replaced together, without a restart."""
 
-_URL = "^https?://[^\\s/?#@]+(/[^\\s?#@]*)?$"
+_PORT = "[1-9][0-9]{0,4}"
+_HOST = "(\\[[^\\s/?#@\\[\\]]+\\]|[^\\s/?#@:\\[\\]]+)"
+_URL = f"^https?://{_HOST}(:{_PORT})?(/[^\\s?#@]*)?$"
 _PATH = "^/[A-Za-z0-9._~/{}-]*$"
 _NUMBER = "^[0-9]+([.][0-9]+)?$"
 _NETWORKS = "^[0-9A-Fa-f.:/, ]*$"
 _PATTERNS = {
     "vendor_url": _URL,
     "vendor_token_url": _URL,
-    "otlp_endpoint": _URL,
+    "otlp_endpoint": f"^https?://{_HOST}:{_PORT}/?$",
+    "vendor_client_id": "^$|\\S",
     "vendor_token_path": _PATH,
     "vendor_cancel_path": _PATH,
     "webhook_sources": _NETWORKS,
     "webhook_trusted_proxies": _NETWORKS,
-    "sandbox_listen": "^.+:[0-9]{1,5}$",
+    "sandbox_listen": f"^\\S+:(0|{_PORT})$",
 }
 """Forms that the gateway checks by code, as far as a pattern can have them."""
 
@@ -136,8 +139,15 @@ def _schema_of_secrets() -> dict[str, Any]:
     }
 
 
+def _schema_of_engine() -> dict[str, Any]:
+    """The engine's chart's own, which Helm heeds only with valkey.enabled: a typo of that very name would hide others."""
+    schema = json.loads((CHART / "charts" / "valkey" / "values.schema.json").read_text())
+    return {key: value for key, value in schema.items() if key not in ("$schema", "title")}
+
+
 def _schema(current: str, texts: dict[str, str]) -> str:
     schema = json.loads(current)
+    schema["properties"]["valkey"] = _schema_of_engine()
     schema["$defs"]["settings"] = _schema_of_settings(texts)
     schema["$defs"]["secrets"] = _schema_of_secrets()
     return json.dumps(schema, indent=2, ensure_ascii=False) + "\n"
@@ -166,8 +176,14 @@ def _values(current: str, texts: dict[str, str]) -> str:
     return _between(text, "secrets", [f"  # {camel(name)}: {{existingSecret: …}}" for name in secret_names()])
 
 
+def _bounds(name: str) -> dict[str, float]:
+    found = _property(name)
+    return {key: found[key] for key in ("minimum", "maximum", "exclusiveMinimum") if key in found}
+
+
 def _template() -> str:
     names = {
+        "bounds": {camel(name): found for name in plain_names() if (found := _bounds(name))},
         "plain": plain_names(),
         "secret": secret_names(),
         "setBy": SET_BY,

@@ -25,11 +25,15 @@ app.kubernetes.io/component: gateway
 {{ .Release.Namespace }}/{{ .Release.Name }}/call-request-gateway
 {{- end }}
 
-{{- define "gateway.labels" -}}
+{{- define "gateway.ownLabels" -}}
 {{ include "gateway.selector" . }}
 app.kubernetes.io/version: {{ .Chart.AppVersion | quote }}
 app.kubernetes.io/managed-by: {{ .Release.Service }}
 helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" | trunc 63 | trimSuffix "-" }}
+{{- end }}
+
+{{- define "gateway.labels" -}}
+{{ include "gateway.ownLabels" . }}
 {{- with .Values.commonLabels }}
 {{ toYaml . }}
 {{- end }}
@@ -41,10 +45,7 @@ metadata:
   name: {{ printf "%s%s" (include "gateway.fullname" .root) (default "" .suffix) | quote }}
   namespace: {{ .root.Release.Namespace | quote }}
   labels:
-    {{- include "gateway.labels" .root | nindent 4 }}
-    {{- with .labels }}
-    {{- toYaml . | nindent 4 }}
-    {{- end }}
+    {{- mergeOverwrite (include "gateway.labels" .root | fromYaml) (default dict .labels) | toYaml | nindent 4 }}
   {{- with .annotations }}
   annotations:
     {{- toYaml . | nindent 4 }}

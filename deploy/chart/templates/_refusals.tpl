@@ -19,6 +19,14 @@
 {{- if and .Values.valkey.enabled (not (regexMatch $dns .Release.Name)) }}
   {{- $lines = append $lines (printf "valkey.enabled: the release's name, %s, cannot name its Service: a-z, 0-9 and -, from a letter on" .Release.Name) }}
 {{- end }}
+{{- $own := include "gateway.ownLabels" . | fromYaml }}
+{{- range $name, $labels := dict "commonLabels" $values.commonLabels "podLabels" $values.podLabels "podMonitor.labels" $values.podMonitor.labels "prometheusRule.labels" $values.prometheusRule.labels "dashboards.labels" $values.dashboards.labels }}
+  {{- range $label, $_ := $labels }}
+    {{- if hasKey $own $label }}
+      {{- $lines = append $lines (printf "%s: %s is the chart's own label" $name $label) }}
+    {{- end }}
+  {{- end }}
+{{- end }}
 
 {{- /* The vendor. */}}
 {{- if $settings.vendorUrl }}
@@ -32,6 +40,12 @@
   {{- end }}
 {{- else if not $sandbox }}
   {{- $lines = append $lines "settings.vendorUrl: needed; for results that the sandbox makes up, settings.allowSandbox=true" }}
+{{- end }}
+{{- range $name := list "vendorUrl" "vendorTokenUrl" "otlpEndpoint" "sandboxListen" }}
+  {{- $port := regexFind "[0-9]+$" (regexFind ":[0-9]+$" (regexFind "^(https?://)?[^/]*" (default "" (get $settings $name)))) }}
+  {{- if gt (int64 $port) 65535 }}
+    {{- $lines = append $lines (printf "settings.%s: there is no port %s" $name $port) }}
+  {{- end }}
 {{- end }}
 {{- range $name := list "vendorUrl" "vendorTokenUrl" }}
   {{- $url := default "" (get $settings $name) }}
@@ -63,6 +77,7 @@
 {{- $seen := dict }}
 {{- range .Values.callers.list }}
   {{- range $identity := concat (list (printf "the name %s" .name)) (kindIs "slice" .certificate | ternary .certificate (list .certificate)) (kindIs "slice" .tokenSha256 | ternary .tokenSha256 (list .tokenSha256)) }}
+    {{- $identity = ternary ($identity | toString | lower) $identity (regexMatch "^[0-9A-Fa-f]{64}$" (toString $identity)) }}
     {{- if and $identity (hasKey $seen $identity) }}
       {{- $lines = append $lines (printf "callers.list: %s occurs twice" $identity) }}
     {{- end }}
@@ -116,8 +131,9 @@
 {{- $cache := include "gateway.setting" (list . "cacheBytes") | float64 }}
 {{- $limit := include "gateway.text" (dig "limits" "memory" "" (default dict .Values.resources)) }}
 {{- if $limit }}
-  {{- $units := dict "k" 1e3 "M" 1e6 "G" 1e9 "T" 1e12 "Ki" 1024.0 "Mi" 1048576.0 "Gi" 1073741824.0 "Ti" 1099511627776.0 }}
-  {{- $bytes := mulf (regexFind "^[0-9.]+" $limit | float64) (default 1.0 (get $units (regexFind "[A-Za-z]+$" $limit))) }}
+  {{- $units := dict "m" 1e-3 "k" 1e3 "M" 1e6 "G" 1e9 "T" 1e12 "P" 1e15 "E" 1e18 "Ki" 1024.0 "Mi" 1048576.0 "Gi" 1073741824.0 "Ti" 1099511627776.0 "Pi" 1125899906842624.0 "Ei" 1152921504606846976.0 }}
+  {{- $unit := regexFind "[A-Za-z]+$" $limit }}
+  {{- $bytes := mulf (trimSuffix $unit $limit | float64) (default 1.0 (get $units $unit)) }}
   {{- if gt (mulf $workers $cache) $bytes }}
     {{- $lines = append $lines (printf "settings.cacheBytes: %.0f bytes in each of %.0f workers are more than resources.limits.memory, %s" $cache $workers $limit) }}
   {{- end }}
@@ -140,6 +156,21 @@
   {{- end }}
 {{- end }}
 
+{{- /* Fractions that --set hands over as texts, of which the schema has no bounds. */}}
+{{- range $name, $bounds := $known.bounds }}
+  {{- $value := get $settings $name }}
+  {{- if and (kindIs "string" $value) $value }}
+    {{- $number := float64 $value }}
+    {{- if and (hasKey $bounds "minimum") (lt $number (float64 $bounds.minimum)) }}
+      {{- $lines = append $lines (printf "settings.%s: %s is below %v" $name $value $bounds.minimum) }}
+    {{- else if and (hasKey $bounds "exclusiveMinimum") (le $number (float64 $bounds.exclusiveMinimum)) }}
+      {{- $lines = append $lines (printf "settings.%s: %s is not above %v" $name $value $bounds.exclusiveMinimum) }}
+    {{- else if and (hasKey $bounds "maximum") (gt $number (float64 $bounds.maximum)) }}
+      {{- $lines = append $lines (printf "settings.%s: %s is above %v" $name $value $bounds.maximum) }}
+    {{- end }}
+  {{- end }}
+{{- end }}
+
 {{- /* Time. */}}
 {{- $delay := include "gateway.setting" (list . "drainDelay") | float64 }}
 {{- $grace := include "gateway.setting" (list . "grace") | float64 }}
@@ -154,10 +185,14 @@
   {{- $min := ne (toString .minAvailable) "" }}
   {{- if and .enabled $max $min }}
     {{- $lines = append $lines "podDisruptionBudget: set one of maxUnavailable and minAvailable" }}
-  {{- else if and .enabled $max (has (toString .maxUnavailable) (list "0" "0%")) }}
+  {{- else if and .enabled $max (not (trimSuffix "%" (toString .maxUnavailable) | int)) }}
     {{- $lines = append $lines "podDisruptionBudget.maxUnavailable: with 0 no node can be drained" }}
-  {{- else if and .enabled $min (or (eq (toString .minAvailable) "100%") (and (not (kindIs "string" .minAvailable)) (ge (int .minAvailable) $least))) }}
-    {{- $lines = append $lines (printf "podDisruptionBudget.minAvailable: %v of %d pods: no node could be drained" .minAvailable $least) }}
+  {{- else if and .enabled $min $least }}
+    {{- $kept := trimSuffix "%" (toString .minAvailable) | float64 }}
+    {{- if kindIs "string" .minAvailable }}{{ $kept = divf (mulf $kept $least) 100.0 | ceil }}{{ end }}
+    {{- if ge (int $kept) $least }}
+      {{- $lines = append $lines (printf "podDisruptionBudget.minAvailable: %v of %d pods: no node could be drained" .minAvailable $least) }}
+    {{- end }}
   {{- end }}
 {{- end }}
 {{- with .Values.autoscaling }}
@@ -168,7 +203,7 @@
     {{- $lines = append $lines "autoscaling.targetCPU: a percentage of resources.requests.cpu, which is missing" }}
   {{- end }}
 {{- end }}
-{{- if and (has (toString .Values.rollout.maxSurge) (list "0" "0%")) (has (toString .Values.rollout.maxUnavailable) (list "0" "0%")) }}
+{{- if not (or (trimSuffix "%" (toString .Values.rollout.maxSurge) | int) (trimSuffix "%" (toString .Values.rollout.maxUnavailable) | int)) }}
   {{- $lines = append $lines "rollout: with maxSurge 0 and maxUnavailable 0 no pod can be replaced" }}
 {{- end }}
 {{- if and .Values.grpcRoute.enabled (not .Values.grpcRoute.parentRefs) }}
@@ -192,8 +227,11 @@
     {{- $lines = append $lines (printf "extraEnv: %s occurs twice" .name) }}
   {{- end }}
   {{- $_ := set $once .name true }}
-  {{- $setting := .name | trimPrefix "GATEWAY_" | lower }}
-  {{- if hasKey $known.setBy $setting }}
+  {{- $name := upper .name }}
+  {{- $setting := ternary ($name | trimPrefix "GATEWAY_" | lower) "" (hasPrefix "GATEWAY_" $name) }}
+  {{- if and $setting (ne .name $name) }}
+    {{- $lines = append $lines (printf "extraEnv: %s: write %s, since the gateway reads both as one setting" .name $name) }}
+  {{- else if hasKey $known.setBy $setting }}
     {{- $lines = append $lines (printf "extraEnv: %s follows from %s, with what belongs to it" .name (get $known.setBy $setting)) }}
   {{- else if and (hasPrefix "GATEWAY_" .name) (not (hasKey $names .name)) }}
     {{- $lines = append $lines (printf "extraEnv: %s is no setting of the gateway" .name) }}

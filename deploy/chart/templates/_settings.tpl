@@ -1,6 +1,88 @@
 {{/* The gateway's settings, written by tools/deploy/chart.py. */}}
 {{- define "gateway.settings" -}}
 {
+  "bounds": {
+    "vendorMaxConnectionAge": {
+      "maximum": 86400,
+      "exclusiveMinimum": 0
+    },
+    "vendorMaxConnections": {
+      "minimum": 1,
+      "maximum": 10000
+    },
+    "vendorConnectTimeout": {
+      "maximum": 30,
+      "exclusiveMinimum": 0
+    },
+    "vendorMaxCallsPerSecond": {
+      "minimum": 0.1,
+      "maximum": 100000
+    },
+    "vendorTimeout": {
+      "maximum": 30,
+      "exclusiveMinimum": 0
+    },
+    "defaultMaxAge": {
+      "minimum": 0,
+      "maximum": 86400
+    },
+    "finalMaxAge": {
+      "minimum": 0,
+      "maximum": 86400
+    },
+    "cacheBytes": {
+      "minimum": 0,
+      "maximum": 17179869184
+    },
+    "ioNiceness": {
+      "minimum": 0,
+      "maximum": 19
+    },
+    "workers": {
+      "minimum": 1,
+      "maximum": 64
+    },
+    "maxReads": {
+      "minimum": 1,
+      "maximum": 100000
+    },
+    "maxCancels": {
+      "minimum": 1,
+      "maximum": 100000
+    },
+    "maxConnectionAge": {
+      "minimum": 1,
+      "maximum": 86400
+    },
+    "maxStreams": {
+      "minimum": 1,
+      "maximum": 100000
+    },
+    "maxWatches": {
+      "minimum": 1,
+      "maximum": 100000
+    },
+    "watchPendingInterval": {
+      "minimum": 0.1,
+      "maximum": 86400
+    },
+    "watchInProgressInterval": {
+      "minimum": 0.1,
+      "maximum": 86400
+    },
+    "drainDelay": {
+      "minimum": 0,
+      "maximum": 86400
+    },
+    "grace": {
+      "minimum": 0,
+      "maximum": 86400
+    },
+    "traceSampleRatio": {
+      "minimum": 0,
+      "maximum": 1
+    }
+  },
   "plain": [
     "sandbox_listen",
     "vendor_url",
