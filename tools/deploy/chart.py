@@ -140,7 +140,7 @@ def _schema_of_secrets() -> dict[str, Any]:
 
 
 def _schema_of_engine() -> dict[str, Any]:
-    """The engine's chart's own, which Helm heeds only with valkey.enabled: a typo of that very name would hide others."""
+    """The engine's chart's own, which Helm heeds only with valkey.enabled: a typo of that name would hide all."""
     schema = json.loads((CHART / "charts" / "valkey" / "values.schema.json").read_text())
     return {key: value for key, value in schema.items() if key not in ("$schema", "title")}
 
