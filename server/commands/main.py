@@ -48,13 +48,9 @@ def main() -> None:
             failure = healthcheck.find_failure(settings)
             write_stderr(f"{failure}\n" if failure else "")
             sys.exit(1 if failure else 0)
-        try:
-            sys.exit(_run(options, settings))
-        except SettingsError as error:
-            raise _all_that_fail(error, settings, options.command) from None
+        sys.exit(_run(options, settings))
     except SettingsError as error:
-        write_stderr("".join(f"{line}\n" for line in error.lines))
-        sys.exit(WRONG_SETTINGS)
+        sys.exit(_wrong_settings(error))
     finally:
         discard_unwritten()
 
@@ -65,7 +61,8 @@ def _run(options: argparse.Namespace, settings: Settings) -> int:
     raise_open_files_limit()
     logs = ProcessLog(settings, LogWriter(1))
     try:
-        work = then_exit(_command(options, settings, logs), lambda: logs.writer.close(LOG_CLOSE_TIMEOUT))
+        command = _started(_command(options, settings, logs), settings, options.command)
+        work = then_exit(command, lambda: logs.writer.close(LOG_CLOSE_TIMEOUT))
         code: int = uvloop.run(work)
         return code
     finally:
@@ -103,6 +100,23 @@ def _call(options: argparse.Namespace) -> int:
         return 0
     except BrokenPipeError as error:  # nobody reads it any more; or the disk is full
         return 0 if error.errno == errno.EPIPE else 1
+
+
+async def _started(work: Coroutine[Any, Any, int], settings: Settings, command: str) -> int:
+    """Runs a command; returns its exit code.
+
+    Settings that end the start are named before the event loop is closed: that waits for its threads.
+    """
+    try:
+        return await work
+    except SettingsError as error:
+        return _wrong_settings(_all_that_fail(error, settings, command))
+
+
+def _wrong_settings(error: SettingsError) -> int:
+    """Names them; returns the exit code."""
+    write_stderr("".join(f"{line}\n" for line in error.lines))
+    return WRONG_SETTINGS
 
 
 def _all_that_fail(error: SettingsError, settings: Settings, command: str) -> SettingsError:

@@ -2,14 +2,17 @@
 
 import errno
 import socket
+import threading
 from collections.abc import Sequence
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from typing import Any
 
 from ..settings import PREFIX, Address, Settings, cannot_listen
 
 _ABSENT = {errno.EAFNOSUPPORT, errno.EADDRNOTAVAIL}
 """What an address fails with on a machine without its family, as IPv6 is turned off in many containers."""
+RESOLVE_TIMEOUT = 10.0
+"""Seconds in which a host must be resolved. The system's resolver takes longer when no name server answers."""
 _ATTEMPTS = 5
 _BACKLOG = 128
 
@@ -29,9 +32,7 @@ def addresses_of(address: Address) -> list[SocketAddress]:
     elif host == "localhost":
         hosts = ("127.0.0.1", "::1")
     found: list[SocketAddress] = [
-        (family, socket_address)
-        for each in hosts
-        for family, _, _, _, socket_address in socket.getaddrinfo(each, port, type=socket.SOCK_STREAM)
+        (family, socket_address) for each in hosts for family, socket_address in _resolved(each, port)
     ]
     return list(dict.fromkeys(found))
 
@@ -51,15 +52,58 @@ def open_sockets(address: Address, *, shared: bool = False) -> list[socket.socke
 
 
 def addresses_that_fail(settings: Settings) -> dict[str, str]:
-    """Tries each address of the settings; returns a line for each that cannot be listened on, by the field's name."""
-    failed = {}
-    for name, address in settings.listened().items():
+    """Tries each address of the settings; returns a line for each that cannot be listened on, by the field's name.
+
+    All at once: several that cannot be resolved take no longer than one.
+    """
+    listened = settings.listened()
+    tried: dict[str, OSError | None] = dict.fromkeys(listened)
+
+    def try_to_listen(name: str) -> None:
         try:
-            for each in open_sockets(address):
+            for each in open_sockets(listened[name]):
                 each.close()
         except OSError as error:
-            (failed[name],) = cannot_listen(f"{PREFIX}{name.upper()}", address, error).lines
-    return failed
+            tried[name] = error
+
+    threads = [threading.Thread(target=try_to_listen, args=(name,), daemon=True) for name in listened]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    failed = {name: error for name, error in tried.items() if error is not None}
+    return {
+        name: line
+        for name, error in failed.items()
+        for line in cannot_listen(f"{PREFIX}{name.upper()}", listened[name], error).lines
+    }
+
+
+def _resolved(host: str, port: int) -> list[SocketAddress]:
+    """Its addresses. Raises OSError when there are none within RESOLVE_TIMEOUT."""
+    with suppress(socket.gaierror):
+        return _addresses(host, port, socket.AI_NUMERICHOST)  # needs no name server, nor a thread
+    found = list[SocketAddress]()
+    failure: OSError = socket.gaierror(socket.EAI_AGAIN, "no answer in time")
+
+    def resolve() -> None:
+        nonlocal failure
+        try:
+            found.extend(_addresses(host, port, 0))
+        except OSError as error:
+            failure = error
+
+    thread = threading.Thread(target=resolve, name="resolver", daemon=True)  # nothing else ends one that hangs
+    thread.start()
+    thread.join(RESOLVE_TIMEOUT)
+    if not found:
+        raise failure
+    return found
+
+
+def _addresses(host: str, port: int, flags: int) -> list[SocketAddress]:
+    found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=flags)
+    return [(family, address) for family, _, _, _, address in found]
 
 
 def _open(address: Address, *, shared: bool) -> list[socket.socket]:
