@@ -1,4 +1,4 @@
-"""Cases: who may come in, by certificate or by token, and what changes while the gateway runs."""
+"""Cases: who may call, by certificate or by token, and what changes while the gateway runs."""
 
 import asyncio
 import hashlib

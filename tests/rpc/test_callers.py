@@ -1,4 +1,4 @@
-"""Who may come in: known by a certificate's name or by a token, from a file that may change while the server runs."""
+"""Who may call: known by a certificate's name or by a token, from a file that may change while the server runs."""
 
 import asyncio
 import hashlib
