@@ -67,7 +67,7 @@ release: setup  ## Builds a release of the commit into dist/release. KEY=cosign.
 
 verify-release: setup  ## Verifies dist/release, or RELEASE=folder, with KEY=cosign.pub.
 	tools/go/install release
-	$(BIN)/python -m tools.release.verify $(or $(RELEASE),dist/release) --key $(KEY)
+	$(BIN)/python -m tools.release.verify $(or $(RELEASE),dist/release) --key $(or $(KEY),$(error KEY=cosign.pub is missing, the public key; docs/releasing.md))
 
 faults: setup  ## Measures the promises of docs/faults.md, about 5 minutes. LONG=1: the full times. TABLE=1: prints all figures. AT_ONCE=3: so many cases at once.
 	$(BIN)/python -m measure.faults $(if $(LONG),--long) $(if $(TABLE),--table) $(if $(AT_ONCE),--at-once $(AT_ONCE))

@@ -13,6 +13,7 @@ from cyclonedx.schema import SchemaVersion
 from cyclonedx.validation.json import JsonStrictValidator
 
 from tools.contract import ROOT
+from tools.release import verify
 from tools.release.archive import write_tar
 from tools.release.sbom import bill_of_materials, read_layers
 from tools.release.source import NotReleasableError, Source, changes_of
@@ -102,6 +103,23 @@ def test_what_an_upper_layer_removes_is_not_in_the_image(
     """The base's pip is uninstalled: its files are in a layer, and not in the image."""
     layers = [_layer(tmp_path, "1", {"v/a.dist-info/METADATA": "old"}), _layer(tmp_path, "2", upper)]
     assert read_layers(layers) == left
+
+
+def test_a_release_that_is_not_whole_is_told_so(tmp_path: Path) -> None:
+    """What must be there and is not is named, each; an empty folder, or none, is not verified."""
+    missing = [f"{name}: missing" for name in verify.ABOUT]
+    assert verify.problems(tmp_path / "none", tmp_path / "cosign.pub") == missing
+    (tmp_path / "CHANGES.md").touch()
+    (tmp_path / verify.SUMS).write_text(verify.written(verify.sums_of(tmp_path)))
+    assert verify.problems(tmp_path, tmp_path / "cosign.pub") == missing[1:]
+
+
+def test_a_sum_is_of_a_file_of_the_folder(tmp_path: Path) -> None:
+    """A link has none: what it leads to is elsewhere, and may change."""
+    (tmp_path / "file").touch()
+    (tmp_path / "link").symlink_to("file")
+    (tmp_path / "folder").symlink_to(tmp_path)
+    assert list(verify.sums_of(tmp_path)) == ["file"]
 
 
 def test_the_changes_are_the_versions_section() -> None:

@@ -41,10 +41,8 @@ def released(clone: Path, umask: int, environment: Mapping[str, str], base: str 
 
 
 def changes_are_found(release: Path, key: Path) -> None:
-    """A byte of any file, a file more, a file less, another key: each is found. Raises AssertionError."""
+    """A byte of any file, a file more or less, swapped signatures, another key are found. Raises AssertionError."""
     for name in [*verify.sums_of(release), *verify.ABOUT]:
-        if name == f"{verify.PROVENANCE}.json":
-            continue  # what counts is the signed copy
         file = release / name
         kept = file.read_bytes()
         middle = len(kept) // 2
@@ -52,11 +50,25 @@ def changes_are_found(release: Path, key: Path) -> None:
         assert verify.problems(release, key) != [], f"a byte of {name} was changed, and nothing was found"
         file.write_bytes(kept)
     (release / "more").touch()
-    assert verify.problems(release, key) == ["more: not in SHA256SUMS", "provenance: is about other files"]
+    assert verify.problems(release, key) == [
+        "more: not in SHA256SUMS",
+        "provenance.sigstore.json: is about other files",
+    ]
     (release / "more").unlink()
-    (release / "CHANGES.md").rename(release.parent / "CHANGES.md")
-    assert "CHANGES.md: missing" in verify.problems(release, key)
-    (release.parent / "CHANGES.md").rename(release / "CHANGES.md")
+    (release / "more").symlink_to("CHANGES.md")
+    assert verify.problems(release, key) == ["more: neither a file nor a folder"]
+    (release / "more").unlink()
+    for name in ("CHANGES.md", *verify.ABOUT):
+        (release / name).rename(release.parent / "away")
+        assert f"{name}: missing" in verify.problems(release, key)
+        (release.parent / "away").rename(release / name)
+    bundles = [release / name for name in verify.ABOUT if name.endswith(".sigstore.json")]
+    swapped = [bundle.read_bytes() for bundle in reversed(bundles)]
+    for bundle, content in zip(bundles, swapped, strict=True):
+        bundle.write_bytes(content)
+    assert len(verify.problems(release, key)) == len(bundles)
+    for bundle, content in zip(bundles, reversed(swapped), strict=True):
+        bundle.write_bytes(content)
     with tempfile.TemporaryDirectory() as folder:
         signing.generate_key(Path(folder), PASSWORD)
         assert verify.problems(release, Path(folder) / "cosign.pub") != []

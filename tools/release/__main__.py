@@ -70,10 +70,13 @@ def main() -> int:
     parser.add_argument("--key", type=Path, help="cosign.key; its password is COSIGN_PASSWORD. Without it: not signed")
     options = parser.parse_args()
     started, out = datetime.now(UTC), options.out.resolve()
+    password = os.environ.get("COSIGN_PASSWORD", "")
     try:
+        if options.key:
+            signing.require_key(options.key, password)
         commit = source.read_source()
         base = build(commit, out, options.base, options.stubs)
-    except (source.NotReleasableError, image.NoImageError) as error:
+    except (source.NotReleasableError, image.NoImageError, signing.UnusableKeyError) as error:
         print(error, file=sys.stderr)
         return 1
     except subprocess.CalledProcessError as error:
@@ -84,7 +87,6 @@ def main() -> int:
     statement = out / f"{verify.PROVENANCE}.json"
     provenance.write_statement(provenance.provenance(commit, sums, base, started), statement)
     if options.key:
-        password = os.environ.get("COSIGN_PASSWORD", "")
         signing.sign(out / verify.SUMS, options.key, password)
         signing.attest(statement, options.key, password)
     print("", verify.written(sums), f"{out}: {'signed' if options.key else 'not signed: --key'}", sep="\n")

@@ -11,6 +11,21 @@ TYPE = "slsaprovenance1"
 """Cosign's name of SLSA's provenance, version 1."""
 
 
+class UnusableKeyError(Exception):
+    """Nothing can be signed with that key; the text says why."""
+
+
+def require_key(key: Path, password: str) -> None:
+    """Raises UnusableKeyError for a key that is not there, is none, or has another password."""
+    try:
+        _cosign("public-key", f"--key={key}", password=password)
+    except subprocess.CalledProcessError as error:
+        why = str(error.stderr).strip().splitlines()[-1]
+        raise UnusableKeyError(f"{key}: {why}; its password is COSIGN_PASSWORD") from None
+    except FileNotFoundError:
+        raise UnusableKeyError(f"no {COSIGN}: tools/go/install release") from None
+
+
 def generate_key(folder: Path, password: str) -> None:
     """Writes cosign.key, encrypted with that password, and cosign.pub."""
     _cosign("generate-key-pair", cwd=folder, password=password)

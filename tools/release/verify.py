@@ -1,7 +1,8 @@
 """Verifies a release: python -m tools.release.verify FOLDER --key cosign.pub.
 
 Its sums and its provenance are signed by the key; the sums hold for all files, and no file is without; the provenance
-is about these files. Exit code 1 and a line for each that does not hold. docs/releasing.md has the same by hand.
+is about these files, and its unsigned copy is the same. Exit code 1 and a line for each that does not hold.
+docs/releasing.md has the same by hand.
 """
 
 import argparse
@@ -9,6 +10,7 @@ import base64
 import json
 import sys
 from pathlib import Path
+from typing import Any
 
 from tools.release import signing
 from tools.release.provenance import sha256
@@ -21,8 +23,12 @@ ABOUT = (SUMS, f"{SUMS}.sigstore.json", f"{PROVENANCE}.json", f"{PROVENANCE}.sig
 
 def sums_of(folder: Path) -> dict[str, str]:
     """The SHA-256 of each file of a release, by its path in the folder, in their order."""
-    found = {str(path.relative_to(folder)): path for path in folder.rglob("*") if path.is_file()}
+    found = {str(path.relative_to(folder)): path for path in folder.rglob("*") if _is_regular(path)}
     return {name: sha256(found[name]) for name in sorted(found) if name not in ABOUT}
+
+
+def _is_regular(path: Path) -> bool:
+    return path.is_file() and not path.is_symlink()
 
 
 def written(sums: dict[str, str]) -> str:
@@ -32,20 +38,33 @@ def written(sums: dict[str, str]) -> str:
 
 def problems(folder: Path, key: Path) -> list[str]:
     """Returns a line for each thing that does not hold."""
-    present = sums_of(folder)
-    found = [f"{name}: {what}" for name, what in _differences(present, _listed(folder)).items()]
+    if missing := [f"{name}: missing" for name in ABOUT if not _is_regular(folder / name)]:
+        return missing
+    present, listed = sums_of(folder), _listed(folder)
+    found = [f"{name}: {what}" for name, what in _differences(present, listed).items()]
+    found += [f"{path.relative_to(folder)}: neither a file nor a folder" for path in _others(folder)]
     if said := signing.verify_file(folder / SUMS, key):
         found.append(f"{SUMS}: {said}")
+    unchanged = [name for name in present if present[name] == listed.get(name)]
+    return found + (_problems_of_provenance(folder, unchanged[0], present, key) if unchanged else [])
+
+
+def _problems_of_provenance(folder: Path, unchanged: str, present: dict[str, str], key: Path) -> list[str]:
     bundle = folder / f"{PROVENANCE}.sigstore.json"
-    if said := signing.verify_provenance(folder / next(iter(present)), bundle, key):
-        found.append(f"{PROVENANCE}: {said}")
-    elif _subjects(bundle) != present:
-        found.append(f"{PROVENANCE}: is about other files")
-    return found
+    if said := signing.verify_provenance(folder / unchanged, bundle, key):
+        return [f"{PROVENANCE}.sigstore.json: {said}"]
+    signed, copy = _signed(bundle), (folder / f"{PROVENANCE}.json").read_bytes()
+    found = [] if _subjects(signed) == present else [f"{PROVENANCE}.sigstore.json: is about other files"]
+    return found if _is_json_of(copy, signed) else [*found, f"{PROVENANCE}.json: is not what was signed"]
+
+
+def _others(folder: Path) -> list[Path]:
+    """Links, pipes and the like, which no release has."""
+    return [path for path in sorted(folder.rglob("*")) if path.is_symlink() or not (path.is_file() or path.is_dir())]
 
 
 def _listed(folder: Path) -> dict[str, str]:
-    lines = (folder / SUMS).read_text().splitlines()
+    lines = (folder / SUMS).read_text(errors="replace").splitlines()
     return {name: digest for digest, _, name in (line.partition("  ") for line in lines)}
 
 
@@ -55,9 +74,21 @@ def _differences(present: dict[str, str], listed: dict[str, str]) -> dict[str, s
     return found | {name: "changed" for name in present if listed.get(name, present[name]) != present[name]}
 
 
-def _subjects(bundle: Path) -> dict[str, str]:
-    payload = json.loads(base64.b64decode(json.loads(bundle.read_bytes())["dsseEnvelope"]["payload"]))
-    return {subject["name"]: subject["digest"]["sha256"] for subject in payload["subject"]}
+def _signed(bundle: Path) -> dict[str, Any]:
+    """The statement in a bundle whose signature holds."""
+    statement: dict[str, Any] = json.loads(base64.b64decode(json.loads(bundle.read_bytes())["dsseEnvelope"]["payload"]))
+    return statement
+
+
+def _subjects(statement: dict[str, Any]) -> dict[str, str]:
+    return {subject["name"]: subject["digest"]["sha256"] for subject in statement["subject"]}
+
+
+def _is_json_of(text: bytes, value: object) -> bool:
+    try:
+        return bool(json.loads(text) == value)
+    except ValueError:
+        return False
 
 
 def main() -> int:
