@@ -121,7 +121,8 @@ def callers(facts: Facts) -> Html:
     for caller, count in _most(facts.day.by("caller", name)):
         good = facts.day.total(name, caller=caller, grpc_code="OK")
         limited = facts.day.total("caller_rate_limited_total", caller=caller)
-        rows.append((caller, number(count), share(good, count), mark("warn", number(limited)) if limited else "0"))
+        name_of = tag("span", caller, class_="name")  # up to 64 characters, which would push the figures out of sight
+        rows.append((name_of, number(count), share(good, count), mark("warn", number(limited)) if limited else "0"))
     who = "" if facts.settings.callers else tag("p", "No callers' file: whoever can connect.", class_="quiet")
     return Html(who + table(("", "calls", "OK", "above its limit"), rows, "Nobody called."))
 

@@ -21,6 +21,7 @@ table { border-collapse: collapse; width: 100%; font-size: .87rem; font-variant-
 th, td { padding: .25rem .5rem .25rem 0; text-align: left; vertical-align: top; border-bottom: 1px solid var(--line);
   white-space: nowrap; } td small { white-space: normal; }
 .words { display: block; white-space: normal; min-width: 11rem; }
+.name { display: block; white-space: normal; overflow-wrap: anywhere; min-width: 5rem; }
 tr:last-child td { border-bottom: 0; } th { color: var(--quiet); font-weight: normal; }
 th:last-child, td:last-child { padding-right: 0; } .number { text-align: right; }
 code { font: .86em ui-monospace, "DejaVu Sans Mono", monospace; overflow-wrap: anywhere; }

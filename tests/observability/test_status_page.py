@@ -162,6 +162,17 @@ async def test_what_is_no_markup_of_ours_is_escaped() -> None:
     assert elements.text.count(MARKUP) > 10
 
 
+async def test_a_long_name_of_a_caller_is_broken_so_that_its_figures_stay_in_sight() -> None:
+    """The longest that the callers' file takes; a table that is too wide would hide what stands to its right."""
+    settings = settings_for("https://vendor.example").model_copy(update={"callers": Path("x")})
+    labels = {"caller": "n" * 64, "grpc_method": "GetCallRequestResult", "grpc_code": "OK"}
+    html = await page(settings, {("grpc_server_calls_by_caller_total", tuple(sorted(labels.items()))): 7.0})
+    assert f'<td><span class="name">{"n" * 64}</span></td><td class="number">7</td>' in html
+    (style,) = re.findall(r"^\.name {(.*)}$", html, re.MULTILINE)
+    assert "white-space: normal" in style
+    assert "overflow-wrap: anywhere" in style
+
+
 def _sources() -> str:
     room = Path(__file__).parents[2] / "server/observability"
     return "".join(path.read_text() for path in room.glob("*.py"))
