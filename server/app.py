@@ -291,8 +291,8 @@ class Gateway:
             from .state.opening import open_state  # its libraries are an extra
         except ImportError:
             raise SettingsError([needs_extra("GATEWAY_STATE_URL", "state")]) from None
-        metrics.state_up(False)
-        state = await stack.enter_async_context(open_state(self._settings, results, metrics.state_up, is_answer))
+        metrics.set_state_up(False)
+        state = await stack.enter_async_context(open_state(self._settings, results, metrics.set_state_up, is_answer))
         results.share(state.results)
         if state.ca is not None:
             certificates = {STATE_CA: self._settings.state_ca}

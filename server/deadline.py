@@ -37,7 +37,7 @@ class Deadline:
         return self.remaining() < MIN_SECONDS
 
     def part(self, share: float, at_least: float = 0.0) -> "Deadline":
-        """The moment at which so large a share of the time left will be over, but not before at_least seconds of it."""
+        """The moment at which this share of the time left is over, and at the earliest after at_least seconds."""
         left = max(self.remaining(), 0)
         return Deadline(now() + max(left * share, min(left, at_least)))
 
@@ -46,7 +46,7 @@ class Deadline:
         return Deadline(self._at)
 
     def earlier(self, seconds: float) -> "Deadline":
-        """The moment so long before this one."""
+        """The moment that is so many seconds before this one."""
         return Deadline(self._at - seconds)
 
     def extend(self, other: "Deadline") -> None:

@@ -118,7 +118,7 @@ CATALOGUE: Mapping[Reason, ErrorSpec] = {
     ),
     reasons.ERROR_REASON_VENDOR_MALFORMED_RESPONSE: ErrorSpec(
         codes.INTERNAL,
-        "The vendor's reply is none that its API describes.",
+        "The vendor's reply is not one that its API describes.",
         Decision.RETRY_LATER,
         retries=1,
         about_the_id=True,
@@ -233,7 +233,7 @@ class GatewayError(Exception):
         self.vendor_code = vendor_code
         super().__init__(self.reason_name)
 
-    def again(self) -> "GatewayError":
+    def copy(self) -> "GatewayError":
         """The same failure as another exception, without the traceback of this one."""
         error = GatewayError(self.reason)
         error.__dict__.update(self.__dict__)

@@ -48,8 +48,8 @@ def why_unreadable(error: OSError) -> str:
     return str(error) if isinstance(error, UnreadableFileError) else "cannot be read"
 
 
-def why_not_readable(path: Path) -> str | None:
-    """The same of a file that this process may not read, that is not there, or that check_file refuses; else None."""
+def find_read_error(path: Path) -> str | None:
+    """The same of a file that is missing, that this process may not read, or that check_file refuses; else None."""
     try:
         check_file(path)
     except OSError as error:
@@ -60,7 +60,7 @@ def why_not_readable(path: Path) -> str | None:
 def load_pair(context: ssl.SSLContext, certificate: Path, key: Path, settings: tuple[str, str]) -> None:
     """Loads a certificate with its chain, and its key, in PEM. settings: their names. Raises BrokenFileError."""
     for setting, path in zip(settings, (certificate, key), strict=True):
-        if (why := why_not_readable(path)) is not None:
+        if (why := find_read_error(path)) is not None:
             raise BrokenFileError(f"{setting}: {why}")
     try:
         context.load_cert_chain(certificate, key, password="")  # without one OpenSSL would ask on a terminal
@@ -86,7 +86,7 @@ def client_context(ca: Path | None, setting: str) -> ssl.SSLContext:
 
 
 def _checked(load: Callable[[], _Loaded], path: Path, setting: str) -> _Loaded:
-    if (why := why_not_readable(path)) is not None:
+    if (why := find_read_error(path)) is not None:
         raise BrokenFileError(f"{setting}: {why}")
     try:
         return load()

@@ -47,7 +47,7 @@ def test_the_same_failure_again_is_another_exception_with_all_its_details() -> N
     """`again` copies every attribute: a field that is added to GatewayError is copied, too."""
     for reason in CATALOGUE:
         error = GatewayError(reason, retry_after=7.0, vendor_code="QUOTA", code=3, token_refused=True)
-        again = error.again()
+        again = error.copy()
         assert again is not error
         assert again.__traceback__ is None
         assert vars(again) == vars(error)

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from cryptography.hazmat.primitives import serialization
 
-from server.files import MAX_BYTES, BrokenFileError, client_context, load_pair, read_file, why_not_readable
+from server.files import MAX_BYTES, BrokenFileError, client_context, find_read_error, load_pair, read_file
 from testkit.certificate_authority import DNS, Authority, Issued
 
 _CERTIFICATE, _KEY = "CERTIFICATE", "KEY"
@@ -32,7 +32,7 @@ NOT_READ = {
 def test_what_might_never_end_is_not_read(tmp_path: Path, make: Callable[[Path], object], expected: str) -> None:
     """No pipe, no device, no folder, and nothing of a size that no file of settings has."""
     make(path := tmp_path / "file")
-    assert why_not_readable(path) == expected
+    assert find_read_error(path) == expected
     with pytest.raises(OSError, match=r"not a regular file|16 MiB|No such file"):
         read_file(path)
     with pytest.raises(BrokenFileError, match=f"^CA: {expected}$"):
@@ -43,7 +43,7 @@ def test_a_link_to_a_file_is_read(tmp_path: Path) -> None:
     """As Kubernetes mounts them."""
     (tmp_path / "file").write_bytes(b"content")
     (link := tmp_path / "link").symlink_to("file")
-    assert why_not_readable(link) is None
+    assert find_read_error(link) is None
     assert read_file(link) == b"content"
 
 

@@ -41,7 +41,7 @@ REASON_BY_STATUS = {
 class Cancel:
     """One cancel on its way, whoever waits for it.
 
-    deadline: may be moved while it runs. jitter: a random number between two others. settled_by: one of SETTLED_BY.
+    deadline: may be moved while it runs. jitter: returns a random number between two. settled_by: one of SETTLED_BY.
     """
 
     def __init__(

@@ -44,8 +44,8 @@ class CancelsInProgress:
     in_flight: bounds cancels, not callers: one that its callers have left still holds a connection.
     changed: receives the id when a cancel begins and when it has ended, whatever came of it: what was read before, and
     by reads that are still under way, may not be true any more. settled: receives how each ended, if the gateway's end
-    cut it short, too. jitter: a random number between two others. Callers of one id share its cancel; each waits within
-    its own deadline.
+    cut it short, too. jitter: returns a random number between two. Callers of one id share its cancel; each waits
+    within its own deadline.
     """
 
     def __init__(

@@ -24,7 +24,7 @@ class Posts:
 
     number: how many the vendor may have received, refused ones included. in_doubt: whether one of them may have had its
     effect; also after a refusal: the call request may be cancelled already. rejected: the vendor's last refusal, if it
-    was one. jitter: a random number between two others.
+    was one. jitter: returns a random number between two.
     """
 
     def __init__(
@@ -67,7 +67,7 @@ class Posts:
 
         Raises GatewayError: its delivery is what is known of the effect. A defect of ours is UNKNOWN delivery, too.
         """
-        await self._vendor.ready(self._deadline)
+        await self._vendor.ready_to_cancel(self._deadline)
         was_in_doubt, self.in_doubt = self.in_doubt, True
         self.number += 1
         spans.event("post", {"callrequest.cancel.post": self.number})

@@ -80,7 +80,7 @@ class ReadBack:
         """One reading; None when it fails: that is no answer. Raises CALL_REQUEST_NOT_FOUND."""
         limit = self._deadline.part(SHARE, at_least=2 * MIN_SECONDS)
         try:
-            await self._vendor.ready(limit)
+            await self._vendor.ready_to_cancel(limit)
             self.readings += 1
             result = await self._vendor.read_result(self._id, limit, for_cancel=True)
             status = results.CallRequestStatus.Name(result.status).removeprefix("CALL_REQUEST_STATUS_")

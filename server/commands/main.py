@@ -11,7 +11,7 @@ import uvloop
 from ..observability.log_writer import LogWriter
 from ..observability.logs import configure_logs, get_log
 from ..process.descriptors import raise_open_files_limit
-from ..process.ending import then_exit
+from ..process.ending import exit_after
 from ..process.signal_mask import block_signals, unblock_signals
 from ..process.standard_streams import discard_unwritten, show_any_character, write_stderr
 from ..settings import (
@@ -62,7 +62,7 @@ def _run(options: argparse.Namespace, settings: Settings) -> int:
     logs = ProcessLog(settings, LogWriter(1))
     try:
         command = _started(_command(options, settings, logs), settings, options.command)
-        work = then_exit(command, lambda: logs.writer.close(LOG_CLOSE_TIMEOUT))
+        work = exit_after(command, lambda: logs.writer.close(LOG_CLOSE_TIMEOUT))
         code: int = uvloop.run(work)
         return code
     finally:
@@ -75,9 +75,9 @@ def _examine(*, as_json: bool, only_failed: bool) -> int:
     from ..doctor.report import report
 
     unblock_signals()
-    configure_logs("error", console=False, sink=_Nowhere())
+    configure_logs("error", console=False, sink=_Discarded())
     try:
-        code: int = uvloop.run(then_exit(report(examine(), as_json=as_json, only_failed=only_failed)))
+        code: int = uvloop.run(exit_after(report(examine(), as_json=as_json, only_failed=only_failed)))
     except (BrokenPipeError, KeyboardInterrupt):  # nobody waits for the rest
         return 1
     return code
@@ -139,8 +139,8 @@ def _names_in(line: str) -> list[str]:
     return line.partition(":")[0].split(", ")
 
 
-class _Nowhere:
-    """Takes no line of a log."""
+class _Discarded:
+    """Discards lines of the log."""
 
     def add(self, make: Callable[..., str], *parts: object) -> None: ...
 

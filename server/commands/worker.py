@@ -25,7 +25,7 @@ async def serve_as_worker(options: argparse.Namespace, settings: Settings, logs:
 async def _work(options: argparse.Namespace, settings: Settings, logs: ProcessLog, handshakes: "CoreLog | None") -> int:
     from ..app import Gateway
     from ..observability.worker_metrics import count_in_slot
-    from ..process.embedded_sandbox import of_sandbox
+    from ..process.embedded_sandbox import with_sandbox
     from ..process.heartbeat import Heartbeat
     from ..process.metrics_folder import shared_folder
 
@@ -34,7 +34,7 @@ async def _work(options: argparse.Namespace, settings: Settings, logs: ProcessLo
     signals = process_signals(settings.grace, logs)
     count_in_slot(options.slot, options.metrics)
     if options.sandbox:
-        settings = of_sandbox(settings, options.sandbox)
+        settings = with_sandbox(settings, options.sandbox)
     rate = settings.vendor_max_calls_per_second
     changed: dict[str, Any] = {
         "listen": options.listen,

@@ -1,4 +1,4 @@
-"""What is to happen once, a little later, however often it is asked for."""
+"""Does something once, a little later, however often it is asked for."""
 
 import asyncio
 from collections.abc import Callable
@@ -8,7 +8,7 @@ DELAY = 0.02
 
 
 class Debounce:
-    """Has something done in the event loop, DELAY it was first asked for; then again when it is asked for again."""
+    """Has something done in the event loop, DELAY after it was first asked for; asked again later, once more."""
 
     def __init__(self, do: Callable[[], None]) -> None:
         self._do = do

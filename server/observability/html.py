@@ -15,7 +15,7 @@ Content: TypeAlias = "Html | str | float | None"
 
 
 def text(content: Content) -> Html:
-    """Escapes what is no markup; None is nothing."""
+    """Escapes what is not Html; None becomes an empty text."""
     return content if isinstance(content, Html) else Html("" if content is None else escape(str(content)))
 
 

@@ -6,7 +6,7 @@ from .logs import LEVELS, get_log
 
 
 class LogLevel:
-    """The level that holds, one of LEVELS. apply: has it hold in this process; changed: called with it then."""
+    """The current level, one of LEVELS. apply: sets it in this process. changed: called with each new level."""
 
     def __init__(
         self, level: str, apply: Callable[[str], None], changed: Callable[[str], None] = lambda level: None
@@ -16,7 +16,7 @@ class LogLevel:
         self._changed = changed
 
     def change(self, level: str) -> bool:
-        """Has it hold, and logs that whatever the level is. Returns False, and changes nothing, if there is no such."""
+        """Sets it, and logs that at any level. Returns False, and changes nothing, if it is not one of LEVELS."""
         if level not in LEVELS:
             return False
         self._apply("info")

@@ -179,7 +179,7 @@ class Metrics:
         """Counts a cancel. settled_by: one of cancellation.SETTLED_BY."""
         self._cancellations.labels(settled_by).inc()
 
-    def state_up(self, is_up: bool) -> None:
+    def set_state_up(self, is_up: bool) -> None:
         """Notes whether the shared state is up. The series begin with the first call."""
         if self._state_up is None:
             self._state_up = self._gauge(
@@ -239,7 +239,7 @@ class Metrics:
         """Counts what was deferred."""
         self._deferred.flush()
 
-    def cached(self, entries: int, size: int) -> None:
+    def set_cached(self, entries: int, size: int) -> None:
         """Sets how many results are cached, and their bytes."""
         self._cached_entries.set(entries)
         self._cached_bytes.set(size)

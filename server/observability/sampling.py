@@ -58,7 +58,7 @@ class Sampling:
         issued, expires = (0.0, 0.0) if times is None else (times[0] + ahead, times[1] + ahead)
         self._metrics.vendor.set_token(issued, expires)
         self._metrics.vendor.set_held(throttled=self._reads.is_throttled(), retry_after=self._reads.retry_after_left())
-        self._metrics.cached(len(self._cache), self._cache.bytes())
+        self._metrics.set_cached(len(self._cache), self._cache.bytes())
 
     async def _run(self) -> None:
         while True:

@@ -26,12 +26,12 @@ async def with_vendor(settings: Settings) -> AsyncIterator[Settings]:
         raise cannot_listen("GATEWAY_SANDBOX_LISTEN", listen, error) from None
     try:
         get_log().warning("no vendor is configured: the sandbox plays it", vendor=sandbox.url)
-        yield of_sandbox(settings, sandbox.url)
+        yield with_sandbox(settings, sandbox.url)
     finally:
         await sandbox.__aexit__(None, None, None)
 
 
-def of_sandbox(settings: Settings, url: str) -> Settings:
+def with_sandbox(settings: Settings, url: str) -> Settings:
     """Returns the settings with the sandbox at that address as the vendor."""
     sandbox = sandbox_package()
     return settings.with_vendor(url, sandbox.CLIENT_ID, sandbox.CLIENT_SECRET)

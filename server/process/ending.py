@@ -1,4 +1,4 @@
-"""The end of a process whose work is done."""
+"""The end of a process whose work is done, by force if need be."""
 
 import os
 import threading
@@ -13,7 +13,7 @@ and more.
 """
 
 
-async def then_exit(work: Coroutine[Any, Any, int], last: Callable[[], object] = lambda: None) -> int:
+async def exit_after(work: Coroutine[Any, Any, int], last: Callable[[], object] = lambda: None) -> int:
     """Returns the exit code that `work` returns, and ends the process with it EXIT_TIMEOUT later, if it still runs.
 
     last: called before that, in a thread.

@@ -30,7 +30,7 @@ class KnownFailures:
         if known is not None:
             failed_at, error = known
             if now() - failed_at < (self._max_age if max_age is None else min(max_age, self._max_age)):
-                raise error.again()
+                raise error.copy()
 
     def has(self, call_request_id: str) -> bool:
         """Whether a failure is remembered, young enough to be raised or not."""
@@ -39,7 +39,7 @@ class KnownFailures:
     def put(self, call_request_id: str, error: GatewayError) -> None:
         """Caches a failure of a read, if it is about the id."""
         if error.spec.about_the_id and not self._is_about_all_ids(call_request_id, error):
-            self._failures.put(call_request_id, (now(), error.again()))
+            self._failures.put(call_request_id, (now(), error.copy()))
 
     def pop(self, call_request_id: str) -> None:
         """Forgets the failure."""

@@ -16,8 +16,8 @@ from .recent_ids import RecentIds
 K = 2.0
 HALF_LIFE = 10.0
 """Seconds in which what was counted loses half its weight."""
-FREE = 10.0
-"""Tries that are not counted: a few failures are no outage."""
+UNCOUNTED_TRIES = 10.0
+"""Tries that do not count: a few failures are not an outage."""
 PROBE_EVERY = 1.0
 """Seconds: at least so often a read goes through, and at once after a good answer."""
 GOOD_IN_A_ROW = 3
@@ -40,7 +40,7 @@ class Throttle:
         if not self.is_active():
             return
         moment = now()
-        chance = (self._tried - K * self._accepted - FREE) / (self._tried + 1)
+        chance = (self._tried - K * self._accepted - UNCOUNTED_TRIES) / (self._tried + 1)
         if moment - self._let_through_at < PROBE_EVERY and random.random() < chance:  # noqa: S311 (not for secrets)
             self._count(accepted=0)
             raise GatewayError(self._reason)
@@ -48,10 +48,10 @@ class Throttle:
 
     def is_active(self) -> bool:
         """Whether some reads are refused: those that go through are probes, which are not worth a retry."""
-        if self._tried - K * self._accepted <= FREE:
+        if self._tried - K * self._accepted <= UNCOUNTED_TRIES:
             return False
         self._decay()
-        return self._tried - K * self._accepted > FREE
+        return self._tried - K * self._accepted > UNCOUNTED_TRIES
 
     def is_failing_alone(self, call_request_id: str) -> bool:
         """Whether the id fails, and of the ids read lately at least half are answered."""

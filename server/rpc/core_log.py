@@ -68,7 +68,7 @@ class CoreLog:
             os.dup2(self._stderr, 2)  # closes the pipe's end, by which the reader ends
             self._reader.join(1)
 
-    def line(self, line: str) -> bool:
+    def take(self, line: str) -> bool:
         """Takes one line; returns whether it is the core's."""
         if not _CORE.match(line):
             return False
@@ -96,7 +96,7 @@ class CoreLog:
             received = os.read(descriptor, _MAX_LINE)
             *lines, rest = (rest + received).split(b"\n")
             for line in lines:
-                if not self.line(line.decode(errors="replace")):
+                if not self.take(line.decode(errors="replace")):
                     self._pass_on(line + b"\n")
             if len(rest) > _MAX_LINE or not received:
                 self._pass_on(rest)

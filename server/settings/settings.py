@@ -11,7 +11,7 @@ from pydantic_core import ErrorDetails
 from pydantic_settings import BaseSettings, EnvSettingsSource, PydanticBaseSettingsSource, SettingsConfigDict
 from pydantic_settings import SettingsError as SourceError
 
-from ..files import BrokenFileError, read_file, why_not_readable, why_unreadable
+from ..files import BrokenFileError, find_read_error, read_file, why_unreadable
 from .addresses import Address, parse_address
 from .errors import SettingsError
 from .names import unreadable_secrets, unused_names
@@ -200,7 +200,7 @@ class Settings(BaseSettings):
 
     def _unreadable_files(self) -> Iterator[str]:
         for name in _FILES:
-            if (path := getattr(self, name)) is not None and (why := why_not_readable(path)) is not None:
+            if (path := getattr(self, name)) is not None and (why := find_read_error(path)) is not None:
                 yield f"{PREFIX}{name.upper()}: {why}"
 
     @model_validator(mode="wrap")

@@ -88,8 +88,8 @@ class VendorClient:
     ) -> CallRequestResult:
         """Reads a result. Raises GatewayError with a vendor's reason, or DEADLINE_EXCEEDED.
 
-        for_cancel: on a connection that other reads cannot use. The caller has awaited `ready_to_read`, or `ready`
-        for a cancel: they take the rate limit.
+        for_cancel: on a connection that other reads cannot use. The caller has awaited `ready_to_read`, or
+        `ready_to_cancel`: they take the rate limit.
         """
         exchanges = self._reserved if for_cancel else self._reads
         token = self._tokens.current() or await self._tokens.get(deadline)  # as a rule without waiting
@@ -121,7 +121,7 @@ class VendorClient:
             await self._tokens.get(deadline)
         await self._rate_limiter.acquire_read(deadline)
 
-    async def ready(self, deadline: Deadline) -> None:
+    async def ready_to_cancel(self, deadline: Deadline) -> None:
         """Waits for a token and for the rate limit, so that a request of a cancel is sent at once.
 
         Raises GatewayError, nothing sent.

@@ -24,7 +24,7 @@ class Refusals:
         self._replaced_at = float("-inf")  # when a token was fetched because of a refusal
         self._known: dict[str, tuple[float, float]] = {}  # until when, and for how many seconds
 
-    def may_be_the_tokens(self, call_request_id: str, moment: float, *, served: bool) -> bool:
+    def justifies_new_token(self, call_request_id: str, moment: float, *, served: bool) -> bool:
         """Whether this refusal is a reason to replace the token. served: whether it served another since the last."""
         until, pause = self._known.get(call_request_id, (float("-inf"), 0.0))
         if moment < until:
@@ -39,8 +39,11 @@ class Refusals:
             return False
         return True
 
-    def is_another(self, call_request_id: str) -> bool:
-        """Whether the current token was refused before for another call request: then it is the token's fault."""
+    def is_second(self, call_request_id: str) -> bool:
+        """Whether the current token was refused for another call request before: then it is the token's fault.
+
+        Else this call request is noted as the first.
+        """
         if self._first is None:
             self._first = call_request_id
         return self._first != call_request_id and call_request_id not in self._known

@@ -73,9 +73,9 @@ class TokenSource:
         if token is None or token.value != value:
             return True  # it is already replaced, or will be
         served, self.served = self.served == value, ""
-        if not self._refusals.may_be_the_tokens(call_request_id, moment, served=served):
+        if not self._refusals.justifies_new_token(call_request_id, moment, served=served):
             return False
-        if self._refusals.is_another(call_request_id) or drop:
+        if self._refusals.is_second(call_request_id) or drop:
             self._token = None
         if self._fetching is None and moment < self._retry_at:
             return False

@@ -25,7 +25,9 @@ class Sources:
         self._proxies = proxies
 
     def allow(self, peer: str, forwarded_for: Sequence[str]) -> bool:
-        """peer: the address of the connection. forwarded_for: the values of all X-Forwarded-For headers, in order.
+        """Whether a push may come from there.
+
+        peer: the address of the connection. forwarded_for: the values of all X-Forwarded-For headers, in order.
 
         They are read from right to left, for as long as the address to the right is a trusted proxy's: what stands
         further left may be made up by anybody.

@@ -96,9 +96,9 @@ async def test_without_an_engine_there_is_no_state_that_could_be_down(gateway: G
 def test_an_engine_that_was_never_up_is_down() -> None:
     """The series begins with the first that is known."""
     metrics = Metrics()
-    metrics.state_up(False)
+    metrics.set_state_up(False)
     assert samples(metrics.exposition().decode())[key("state_up")] == 0
-    metrics.state_up(True)
+    metrics.set_state_up(True)
     assert samples(metrics.exposition().decode())[key("state_up")] == 1
 
 
@@ -110,7 +110,7 @@ def test_an_engine_that_is_lost_is_counted_once_however_often_it_is_tried() -> N
         return samples(metrics.exposition().decode())[key("state_losses_total")]
 
     for is_up, expected in ((False, 0), (False, 0), (True, 0), (False, 1), (False, 1), (True, 1), (False, 2)):
-        metrics.state_up(is_up)
+        metrics.set_state_up(is_up)
         assert losses() == expected
 
 

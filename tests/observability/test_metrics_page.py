@@ -23,7 +23,7 @@ TYPE = re.compile(r"^# TYPE (\w+) (\w+)$", re.MULTILINE)
 async def test_every_metric_is_on_the_page_and_no_other(gateway: Gateway, tmp_path: Path) -> None:
     """Name and type of each family: of one gateway, of one with an engine, and of the supervisor of several workers."""
     with_engine = Metrics()
-    with_engine.state_up(False)
+    with_engine.set_state_up(False)
     exposed = set(TYPE.findall(await metrics_of(gateway) + with_engine.exposition().decode()))
     aggregated = AggregatedMetrics(str(tmp_path), lambda: {"supervisor": os.getpid()})
     exposed |= set(TYPE.findall(aggregated.exposition().decode()))

@@ -11,14 +11,14 @@ from testkit.server_process import ROOT
 HANGING = """
 import asyncio, time
 import uvloop
-from server.process.ending import then_exit
+from server.process.ending import exit_after
 
 async def work():
     asyncio.get_running_loop().run_in_executor(None, time.sleep, {seconds})
     await asyncio.sleep(0.1)
     return 3
 
-raise SystemExit(uvloop.run(then_exit(work(), lambda: print("last", flush=True))))
+raise SystemExit(uvloop.run(exit_after(work(), lambda: print("last", flush=True))))
 """
 
 

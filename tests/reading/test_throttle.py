@@ -12,7 +12,7 @@ from server.deadline import now
 from server.errors import CATALOGUE, GatewayError, Reason, VendorState
 from server.observability.metrics import Metrics
 from server.reading.results import Results
-from server.reading.throttle import FREE, GOOD_IN_A_ROW, HALF_LIFE, Throttle
+from server.reading.throttle import GOOD_IN_A_ROW, HALF_LIFE, UNCOUNTED_TRIES, Throttle
 from testkit.virtual_time import run
 from testkit.virtual_vendor import Answer, VirtualVendor, bare, error_body, good, ids, outcome_of, reading_from
 
@@ -78,7 +78,7 @@ def test_a_few_failures_are_no_outage() -> None:
 
     async def few() -> None:
         watched = Watched()
-        for number in range(int(FREE) + 1):
+        for number in range(int(UNCOUNTED_TRIES) + 1):
             assert watched.read(f"{number:016}", UNAVAILABLE)
 
     run(few())
@@ -93,7 +93,7 @@ def test_an_outage_is_forgotten_when_nobody_reads() -> None:
         assert watched.throttle.is_active()
         await asyncio.sleep(3600)
         assert not watched.throttle.is_active()
-        assert all(watched.read(each, UNAVAILABLE) for each in ids("burst", int(FREE)))
+        assert all(watched.read(each, UNAVAILABLE) for each in ids("burst", int(UNCOUNTED_TRIES)))
 
     run(quiet())
 

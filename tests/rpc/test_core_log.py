@@ -42,7 +42,7 @@ async def test_each_reason_is_counted_and_logged_once_a_minute(capsys: pytest.Ca
     core = CoreLog(clock)
     core.on_failure = counted.append
     for reason in ("HTTP_REQUEST", *["CERTIFICATE_VERIFY_FAILED"] * 500, "SOMETHING_NEW"):
-        assert core.line(FAILED.format(reason))
+        assert core.take(FAILED.format(reason))
     assert logged(capsys) == [{"plain HTTP": 1}]
     clock.now += LOG_INTERVAL
     core.log_due()
@@ -63,7 +63,7 @@ async def test_each_reason_is_counted_and_logged_once_a_minute(capsys: pytest.Ca
 )
 def test_other_lines_of_the_core_count_as_nothing(line: str, is_core: bool) -> None:
     """Nor is what others write taken for the core's."""
-    assert CoreLog().line(line) is is_core
+    assert CoreLog().take(line) is is_core
 
 
 def test_what_others_write_to_stderr_goes_through() -> None:

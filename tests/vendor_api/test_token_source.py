@@ -365,13 +365,13 @@ def test_a_refused_token_without_another_is_kept_for_the_other_ids() -> None:
 def test_the_refused_ids_that_are_remembered_are_bounded() -> None:
     """The oldest is forgotten."""
     refusals = Refusals()
-    assert refusals.may_be_the_tokens("first", 0, served=False)
-    refusals.is_another("first")
+    assert refusals.justifies_new_token("first", 0, served=False)
+    refusals.is_second("first")
     refusals.token_replaced(0)
     for number in range(MAX_IDS + 1):
-        assert not refusals.may_be_the_tokens(f"{number}", 1, served=True)
-    assert refusals.may_be_the_tokens("0", 1 + MIN_AGE, served=True)
-    assert not refusals.may_be_the_tokens(f"{MAX_IDS}", 0.9 + MIN_AGE, served=True)
+        assert not refusals.justifies_new_token(f"{number}", 1, served=True)
+    assert refusals.justifies_new_token("0", 1 + MIN_AGE, served=True)
+    assert not refusals.justifies_new_token(f"{MAX_IDS}", 0.9 + MIN_AGE, served=True)
 
 
 @pytest.mark.parametrize(
