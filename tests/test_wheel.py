@@ -2,6 +2,7 @@
 
 import os
 import re
+import shutil
 import subprocess
 import sys
 import sysconfig
@@ -98,16 +99,35 @@ def test_nothing_of_a_common_name_is_installed(installed: Path) -> None:
     """In a shared site-packages folder `server` and `sandbox` could be anybody's: they stand below one name."""
     names = {path.name for path in _site_packages(installed).iterdir() if not path.name.startswith("_")}
     ours = {name for name in names if not re.search(r"\.dist-info$|\.pth$", name)}
-    assert ours == {"call_request_gateway", "callrequest"}
+    assert ours == {"call_request_gateway"}
+
+
+def test_stubs_of_another_version_stand_beside_it_and_are_removed_again(installed: Path) -> None:
+    """The gateway has those of its own version, whatever a program in the same environment has installed."""
+    other = _site_packages(installed) / "callrequest"
+    other.mkdir()
+    (other / "__init__.py").write_text("raise ImportError('another version of the stubs')\n")
+    shown = "import call_request_gateway.server.app, callrequest.v1 as stubs; print(stubs.__path__[0])"
+    command: list[str | Path] = [installed / "bin/python", "-P", "-c", shown]
+    for _ in ("beside it", "removed"):
+        ended = subprocess.run(
+            command, cwd=installed, capture_output=True, text=True, check=False, env=clean_environment()
+        )
+        assert ended.stdout.strip().endswith("/call_request_gateway/generated/callrequest/v1"), ended.stderr
+        shutil.rmtree(other, ignore_errors=True)
 
 
 def test_the_packages_are_typed_and_nothing_of_the_workshop_is_in_them(wheel: Path) -> None:
     """Type checkers read the annotations of each package; tests, tools and measurements stay in the repository."""
     names = ZipFile(wheel).namelist()
-    for package in ("call_request_gateway/server", "call_request_gateway/sandbox", "callrequest"):
+    for package in (
+        "call_request_gateway/server",
+        "call_request_gateway/sandbox",
+        "call_request_gateway/generated/callrequest",
+    ):
         assert f"{package}/py.typed" in names
     tops = {name.split("/")[0] for name in names if ".dist-info/" not in name}
-    assert tops == {"call_request_gateway", "callrequest"}
+    assert tops == {"call_request_gateway"}
 
 
 def test_the_metadata_has_no_link_that_leads_nowhere(wheel: Path) -> None:
