@@ -5,6 +5,7 @@ from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
 from typing import Any, NamedTuple
+from urllib.parse import urlsplit
 
 from ..files import BrokenFileError
 from ..reloading import Reloading, Watched
@@ -41,7 +42,12 @@ class VendorSettings(NamedTuple):
             url,
             TokenRequest(token_url, settings.vendor_token_method, settings.vendor_token_auth),
             Credentials(client_id, secret.get_secret_value()),
-            TlsFiles(settings.vendor_ca, settings.vendor_certificate, settings.vendor_key),
+            TlsFiles(
+                settings.vendor_ca,
+                settings.vendor_certificate,
+                settings.vendor_key,
+                are_used=any(urlsplit(each).scheme == "https" for each in (url, token_url)),
+            ),
             Proxy.from_url(settings.vendor_proxy.get_secret_value()) if settings.vendor_proxy else None,
         )
 
