@@ -1,6 +1,7 @@
 """The layers: a folder is a layer, imports point one way, and each library is known in one place."""
 
 import ast
+import functools
 import re
 from pathlib import Path
 
@@ -57,6 +58,7 @@ def _room(module: str) -> str:
     return parts[1] if len(parts) > 1 else "__init__"
 
 
+@functools.cache
 def _imports(path: Path) -> list[str]:
     """The full names of the modules that a module imports."""
     package = path.relative_to(ROOT).parent.parts

@@ -62,16 +62,17 @@ async def test_a_recorded_reply_becomes_its_message(vendor: ScriptedVendor, reco
             (answer,) = MessageToDict(await call).values()
             assert answer.pop("observedAt", "").startswith("20") == (recorded.operation == "result")
             assert answer == recorded.expected
-        counted = _counted(await metrics_of(gateway), "vendor_quirks_total", "quirk")
-        unrecognized = _counted(await metrics_of(gateway), "vendor_unrecognized_values_total", "field")
+        exposition = await metrics_of(gateway)
+    counted = _counted(exposition, "vendor_quirks_total", "quirk")
+    unrecognized = _counted(exposition, "vendor_unrecognized_values_total", "field")
     assert counted == set(recorded.quirks)
     if recorded.operation == "result" and recorded.expected is not None:
         assert unrecognized == {each["field"] for each in recorded.expected.get("unrecognizedValues", [])}
 
 
 def _counted(exposition: str, name: str, label: str) -> set[str]:
-    families = text_string_to_metric_families(exposition)
-    samples = [sample for family in families for sample in family.samples if sample.name == name]
+    lines = "".join(line for line in exposition.splitlines(keepends=True) if line.startswith(name + "{"))
+    samples = [sample for family in text_string_to_metric_families(lines) for sample in family.samples]
     return {sample.labels[label] for sample in samples if sample.value}
 
 
