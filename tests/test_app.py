@@ -94,7 +94,7 @@ async def test_a_call_that_hangs_does_not_keep_the_server_beyond_its_grace(vendo
             await call
 
 
-async def test_a_port_that_is_taken_is_told_by_its_setting(vendor: ScriptedVendor, gateway: Gateway) -> None:
+async def test_a_port_that_is_taken_is_named_by_its_setting(vendor: ScriptedVendor, gateway: Gateway) -> None:
     """A second gateway on the port fails at its start; it must not share the calls of the first."""
     with pytest.raises(SettingsError, match="GATEWAY_LISTEN"):
         await started(vendor.url, listen=str(gateway.address)).__aenter__()
@@ -135,7 +135,7 @@ async def test_with_a_certificate_calls_are_encrypted(
                 await client.GetCallRequestResult(GET, timeout=2)
 
 
-async def test_a_certificate_that_is_none_is_told_by_its_setting(vendor: ScriptedVendor, tmp_path: Path) -> None:
+async def test_a_file_without_a_certificate_is_named_by_its_setting(vendor: ScriptedVendor, tmp_path: Path) -> None:
     """Rubbish in the certificate's file ends the start; it does not serve without."""
     rubbish = tmp_path / "rubbish.pem"
     rubbish.write_text("rubbish")
@@ -145,7 +145,7 @@ async def test_a_certificate_that_is_none_is_told_by_its_setting(vendor: Scripte
         await started(vendor.url, vendor_ca=rubbish).__aenter__()
 
 
-async def test_the_metrics_tell_who_is_at_fault(
+async def test_the_metrics_show_who_is_at_fault(
     gateway: Gateway, client: "CallRequestServiceAsyncStub", vendor: ScriptedVendor
 ) -> None:
     """Calls by method, code and reason, and requests to the vendor by operation and outcome."""

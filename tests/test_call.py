@@ -48,7 +48,7 @@ async def test_the_address_is_that_of_the_gateway_s_settings(gateway: Gateway) -
         assert (ended.returncode, ended.stderr) == (0, "")
 
 
-def test_an_address_of_the_settings_that_is_none() -> None:
+def test_a_wrong_address_in_the_settings_is_named() -> None:
     """Is named as every wrong setting is, exit code 2."""
     environment = clean_environment() | {"GATEWAY_LISTEN": "nowhere"}
     command = [sys.executable, "-m", "server", "call", "GetCallRequestResult", RESULT_ID]
@@ -96,7 +96,9 @@ async def test_an_error_is_decoded_on_stderr(gateway: Gateway, vendor: ScriptedV
         pytest.param(("--key", __file__, "GetCallRequestResult", RESULT_ID), "--cert, --key: set both", id="key-alone"),
     ],
 )
-async def test_what_cannot_be_sent(gateway: Gateway, arguments: tuple[str, ...], expected: str) -> None:
+async def test_a_request_that_cannot_be_sent_is_a_line_and_exit_code_2(
+    gateway: Gateway, arguments: tuple[str, ...], expected: str
+) -> None:
     """A line on stderr and exit code 2."""
     ended = await _call(gateway, *arguments)
     assert ended.returncode == 2

@@ -58,7 +58,7 @@ REPLIES: dict[str, Answer] = {
 
 @pytest.mark.parametrize("reply", [pytest.param(reply, id=name) for name, reply in REPLIES.items()])
 @pytest.mark.parametrize("operation", ["result", "cancel", "token"])
-async def test_nothing_personal_or_secret_is_logged_counted_or_told(
+async def test_nothing_personal_or_secret_is_logged_counted_or_answered(
     vendor: ScriptedVendor, operation: str, reply: Answer, capfd: pytest.CaptureFixture[str]
 ) -> None:
     """No canary in the log at debug, in stderr, metrics, the status page or a status, whatever the vendor answers."""

@@ -61,14 +61,14 @@ def _why(folder: Path, certificate: bytes, key: bytes) -> str:
 
 
 @pytest.mark.parametrize("form", [serialization.PrivateFormat.PKCS8, serialization.PrivateFormat.TraditionalOpenSSL])
-def test_a_key_that_is_encrypted(tmp_path: Path, form: serialization.PrivateFormat) -> None:
+def test_an_encrypted_key_is_refused(tmp_path: Path, form: serialization.PrivateFormat) -> None:
     """In either form of PEM: nobody is there to type its passphrase."""
     issued = Authority().issue(DNS("a"))
     expected = "KEY: is encrypted: store it without a passphrase"
     assert _why(tmp_path, issued.certificate, _encrypted(issued, form)) == expected
 
 
-def test_files_without_what_they_should_hold(tmp_path: Path) -> None:
+def test_files_without_what_they_should_hold_are_refused(tmp_path: Path) -> None:
     """The two exchanged, empty, in DER: the setting that names the file is named."""
     issued = Authority().issue(DNS("a"))
     no_certificate, no_key = (
@@ -82,7 +82,7 @@ def test_files_without_what_they_should_hold(tmp_path: Path) -> None:
     assert _why(tmp_path, issued.certificate, issued.key[:60]) == no_key
 
 
-def test_a_key_that_does_not_fit(tmp_path: Path) -> None:
+def test_a_key_that_does_not_fit_is_refused(tmp_path: Path) -> None:
     """Of another certificate, or of one that is not the first of its file."""
     authority = Authority()
     one, other = authority.issue(DNS("a")), authority.issue(DNS("b"))

@@ -33,7 +33,7 @@ def test_a_well_formed_request_id_is_taken_over(given: str) -> None:
         pytest.param(["a", "a"], id="two"),
     ],
 )
-def test_otherwise_one_is_made(given: list[str]) -> None:
+def test_a_missing_or_malformed_request_id_is_replaced(given: list[str]) -> None:
     """32 hex digits, another one for each call."""
     made = {begin_request(given, []).request_id for _ in range(100)}
     assert len(made) == 100

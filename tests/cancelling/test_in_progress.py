@@ -171,7 +171,7 @@ def test_a_cancel_that_begins_before_the_end_has_the_time_until_then() -> None:
     run(main())
 
 
-def test_none_begins_at_the_end() -> None:
+def test_no_cancel_begins_at_the_end() -> None:
     """What is sent from now on could not be settled: UNAVAILABLE, and the vendor sees nothing of it."""
 
     async def main() -> None:

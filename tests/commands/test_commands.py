@@ -95,7 +95,7 @@ def test_a_port_that_is_taken_ends_the_start() -> None:
     assert "GATEWAY_LISTEN: cannot listen" in ended.stderr
 
 
-def test_every_port_that_is_taken_is_told_with_its_address() -> None:
+def test_every_port_that_is_taken_is_named_with_its_address() -> None:
     """The gateway's, the metrics', the sandbox's in it and alone; what is no host is reported as such."""
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
@@ -238,7 +238,7 @@ def test_hints_work_over_tls_without_reflection(tmp_path: Path) -> None:
     assert "CALL_STATUS_SUCCESS" in shown.stdout, shown.stderr
 
 
-def test_no_hints_where_they_could_not_work(tmp_path: Path) -> None:
+def test_calls_to_try_are_not_printed_where_they_could_not_work(tmp_path: Path) -> None:
     """Who would need a certificate of their own, or a token, is not shown calls without."""
     pki = Pki(tmp_path)
     with running(**{name.upper(): str(path) for name, path in pki.settings().items()}) as gateway:
@@ -279,7 +279,7 @@ def test_the_sandbox_runs_alone_and_a_gateway_reads_from_it() -> None:
         assert sandbox.wait(5) == 0
 
 
-def test_the_healthcheck_tells_a_server_from_none() -> None:
+def test_the_healthcheck_is_0_for_a_server_and_1_without_one() -> None:
     """0 while it serves; 1 with a line when nothing does."""
     with running() as gateway:
         command = [sys.executable, "-m", "server", "healthcheck"]

@@ -43,7 +43,7 @@ def test_all_is_well_without_a_vendor() -> None:
     assert last == f"{states.count('ok')} ok, 0 failed, {states.count('skipped')} skipped"
 
 
-def test_only_what_failed() -> None:
+def test_failed_alone_prints_only_what_failed_and_the_count() -> None:
     """At night eighteen lines are too many; the last one still counts all."""
     ended = _doctor("--failed", VENDOR_UURL="https://vendor.example")
     first, last = ended.stdout.splitlines()
@@ -84,14 +84,14 @@ def test_a_file_that_cannot_be_read_is_a_wrong_setting() -> None:
     assert "GATEWAY_VENDOR_CA: cannot be read" in _doctor(VENDOR_CA="/no/such/file").stdout
 
 
-def test_a_setting_that_is_misspelt() -> None:
+def test_a_misspelt_setting_fails_its_check() -> None:
     """A start only warns of it; a person who asks wants to know."""
     ended = _doctor(VENDOR_UURL="https://vendor.example")
     assert ended.returncode == 1
     assert "GATEWAY_VENDOR_UURL: without effect: correct the name" in ended.stdout
 
 
-def test_too_few_open_files() -> None:
+def test_too_few_open_files_fail_their_check() -> None:
     """The hard limit counts, since the gateway raises the soft one to it."""
     ended = _doctor(open_files=512)
     assert ended.returncode == 1

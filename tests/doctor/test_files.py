@@ -49,7 +49,7 @@ def test_no_file_at_all_is_nothing_to_check() -> None:
         pytest.param("client_ca", 0o666, "GATEWAY_TLS_CLIENT_CA: every user may change", id="ca-to-be-changed"),
     ],
 )
-def test_permissions_that_are_too_wide(tmp_path: Path, name: str, mode: int, expected: str) -> None:
+def test_permissions_that_are_too_wide_fail_their_check(tmp_path: Path, name: str, mode: int, expected: str) -> None:
     """Named with the file and what to do."""
     text = text_of(_files(tmp_path, **{name: mode}), "files", "failed")
     assert text.startswith(expected)
@@ -57,7 +57,7 @@ def test_permissions_that_are_too_wide(tmp_path: Path, name: str, mode: int, exp
 
 
 @pytest.mark.parametrize(("mode", "state"), [(0o777, "failed"), (0o1777, "ok"), (0o775, "ok")])
-def test_a_folder_in_which_everybody_may_replace_files(tmp_path: Path, mode: int, state: str) -> None:
+def test_a_folder_in_which_everybody_may_replace_files_fails_its_check(tmp_path: Path, mode: int, state: str) -> None:
     """Its files' own permissions do not help then; in a sticky one, like /tmp, only their owners may."""
     (folder := tmp_path / "folder").mkdir()
     folder.chmod(mode)
@@ -65,7 +65,9 @@ def test_a_folder_in_which_everybody_may_replace_files(tmp_path: Path, mode: int
     assert (f"every user may replace the files in {folder}: chmod o-w" in text) == (state == "failed")
 
 
-def test_a_secrets_file_for_everybody(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_secrets_file_that_everybody_may_read_fails_its_check(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Its name is in the finding, never its content; other files of the folder do not matter."""
     (tmp_path / "gateway_webhook_basic").write_text("user:proxy-password-7Q")
     (tmp_path / "gateway_webhook_basic").chmod(0o644)
@@ -86,7 +88,7 @@ def test_a_secrets_file_for_everybody(tmp_path: Path, monkeypatch: pytest.Monkey
         pytest.param(-10, "TLS_CERTIFICATE: not valid before", id="not-yet"),
     ],
 )
-def test_the_days_that_are_left(tmp_path: Path, days: float, expected: str) -> None:
+def test_the_days_that_are_left_are_shown_and_too_few_fail(tmp_path: Path, days: float, expected: str) -> None:
     """Fewer than two weeks are a failure, and so is a certificate before its begin. days: from now on."""
     authority = Authority()
     certificate, key = tmp_path / "server.pem", tmp_path / "server.key"
@@ -96,7 +98,7 @@ def test_the_days_that_are_left(tmp_path: Path, days: float, expected: str) -> N
 
 
 @pytest.mark.parametrize("prefix", ["tls", "vendor"])
-def test_a_key_of_another_certificate(tmp_path: Path, prefix: str) -> None:
+def test_a_key_of_another_certificate_fails_its_check(tmp_path: Path, prefix: str) -> None:
     """Both settings are named."""
     certificate, key = tmp_path / "one.pem", tmp_path / "one.key"
     Authority().issue(DNS("localhost"), days=30).write(certificate, tmp_path / "first.key")
@@ -108,7 +110,7 @@ def test_a_key_of_another_certificate(tmp_path: Path, prefix: str) -> None:
 
 
 @pytest.mark.parametrize("name", ["vendor_ca", "state_ca", "webhook_tls_client_ca"])
-def test_a_file_without_certificates(tmp_path: Path, name: str) -> None:
+def test_a_file_without_certificates_fails_its_check(tmp_path: Path, name: str) -> None:
     """Any file that should hold some."""
     (tmp_path / "ca.pem").write_text("no PEM")
     files: dict[str, Any] = {name: tmp_path / "ca.pem"}
@@ -128,7 +130,7 @@ CALLER = '[[caller]]\nname = "billing"\nmay = ["read"]\n'
         pytest.param(f'{CALLER}certificate = "a.example"', "failed", "with GATEWAY_TLS_CLIENT_CA: set it", id="no-ca"),
     ],
 )
-def test_the_callers_file(tmp_path: Path, content: str, state: str, expected: str) -> None:
+def test_what_is_wrong_in_the_callers_file_is_named(tmp_path: Path, content: str, state: str, expected: str) -> None:
     """What is wrong in it, without what it holds."""
     (tmp_path / "callers.toml").write_text(content)
     finding = check_callers(settings_for(None, callers=tmp_path / "callers.toml"))

@@ -19,7 +19,7 @@ async def test_free_ports_are_listed_and_stay_free() -> None:
 
 
 @pytest.mark.parametrize("name", ["listen", "metrics_listen", "webhook_listen", "sandbox_listen"])
-async def test_a_port_that_is_taken(name: str) -> None:
+async def test_a_port_that_another_program_holds_fails_its_check(name: str) -> None:
     """By anything but the gateway of these settings."""
     with socket.create_server(("127.0.0.1", 0)) as taken:
         address = f"127.0.0.1:{taken.getsockname()[1]}"
@@ -31,7 +31,7 @@ async def test_a_port_that_is_taken(name: str) -> None:
     )
 
 
-async def test_a_host_that_is_not_this_machines() -> None:
+async def test_a_host_that_is_not_this_machines_fails_its_check() -> None:
     """The name cannot be resolved, or the address is another machine's."""
     findings = await check_ports(settings_for(None, metrics_listen="no.invalid:1"))
     assert "the host cannot be resolved" in text_of(findings, "ports", "failed")
@@ -46,7 +46,7 @@ async def test_ports_of_the_gateway_itself_are_well() -> None:
         assert "in use by the gateway" in text_of(await check_ports(settings), "ports", "ok")
 
 
-def test_a_folder_for_workers(tmp_path: Path) -> None:
+def test_several_workers_need_a_folder_and_nothing_is_left_in_it(tmp_path: Path) -> None:
     """It is needed with several workers only, and nothing is left in it."""
     assert text_of(check_workers_folder(settings_for(None)), "workers' folder", "skipped")
     several = settings_for(None, workers=2)

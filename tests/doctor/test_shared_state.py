@@ -36,7 +36,7 @@ async def _of(url: str, **changed: Any) -> list[Finding]:
     return await check_shared_state(settings_for(None, state_url=SecretStr(url), **changed))
 
 
-async def test_an_engine_that_is_well(valkey: EngineProcess) -> None:
+async def test_a_sound_engine_is_described(valkey: EngineProcess) -> None:
     """Its version, the way to it, its policy, and whether results are encrypted."""
     text = text_of(await _of(valkey.url, state_keys=KEYS), CHECK, "ok")
     assert text.startswith("Valkey 9")
@@ -50,7 +50,9 @@ async def test_no_engine_is_nothing_to_check() -> None:
     assert text_of(await _of("memory://"), CHECK, "skipped")
 
 
-async def test_an_engine_that_is_full_one_day(valkey: EngineProcess) -> None:
+async def test_an_engine_that_will_refuse_or_evict_leases_once_it_is_full_fails_its_check(
+    valkey: EngineProcess,
+) -> None:
     """With a bound it must evict, and not what readers wait by. The advice is what docs/state.md says."""
     valkey.command("CONFIG", "SET", "maxmemory", "100mb")
     for policy, why in (("noeviction", "stores nothing more"), ("volatile-ttl", "evicts leases first")):
@@ -63,7 +65,7 @@ async def test_an_engine_that_is_full_one_day(valkey: EngineProcess) -> None:
     assert "maxmemory-policy volatile-lru" in text_of(await _of(valkey.url), CHECK, "ok")
 
 
-async def test_an_engine_that_takes_no_writes(valkey: EngineProcess) -> None:
+async def test_an_engine_that_takes_no_writes_fails_its_check(valkey: EngineProcess) -> None:
     """A replica, and one that is full."""
     valkey.command("REPLICAOF", "127.0.0.1", 1)
     assert "a replica, which takes no writes: name the master" in text_of(await _of(valkey.url), CHECK, "failed")
@@ -72,7 +74,7 @@ async def test_an_engine_that_takes_no_writes(valkey: EngineProcess) -> None:
     assert "stores nothing more: set maxmemory-policy" in text_of(await _of(valkey.url), CHECK, "failed")
 
 
-async def test_an_engine_that_is_not_there_or_silent(valkey: EngineProcess) -> None:
+async def test_an_engine_that_is_missing_or_silent_fails_its_check(valkey: EngineProcess) -> None:
     """Both are reported within seconds."""
     (closed,) = free_ports(1)
     assert "connection refused" in text_of(await _of(f"redis://127.0.0.1:{closed}"), CHECK, "failed")
@@ -112,7 +114,7 @@ async def test_an_engine_behind_sentinel_is_named_and_so_is_what_is_down_of_it()
     assert text == "GATEWAY_STATE_URL: no sentinel answers: compare their addresses and ports, and the CA"
 
 
-async def test_users_of_the_engine(valkey: EngineProcess) -> None:
+async def test_the_documented_rights_of_a_user_are_checked(valkey: EngineProcess) -> None:
     """A wrong password, a user without rights, and one with the documented rights, who may not ask for the version."""
     valkey.command("ACL", "SETUSER", "gateway", "on", f">{PASSWORD}", "~cr:*", *RIGHTS)
     valkey.command("ACL", "SETUSER", "poor", "on", f">{PASSWORD}", "+ping")
@@ -127,7 +129,7 @@ async def test_users_of_the_engine(valkey: EngineProcess) -> None:
             valkey.command("ACL", "SETUSER", "gateway", right)
 
 
-async def test_tls_to_an_engine_that_has_none(valkey: EngineProcess, tmp_path: Path) -> None:
+async def test_tls_to_an_engine_without_it_fails_the_engines_check_alone(valkey: EngineProcess, tmp_path: Path) -> None:
     """It is the engine's check that fails, and nothing else."""
     findings = await _of(f"rediss://127.0.0.1:{valkey.port}")
     assert "GATEWAY_STATE_URL: " in text_of(findings, CHECK, "failed")
@@ -141,7 +143,7 @@ async def test_tls_to_an_engine_that_has_none(valkey: EngineProcess, tmp_path: P
         pytest.param("redis://127.0.0.1", PASSWORD, "GATEWAY_STATE_KEYS: must be base64", id="no-base64"),
     ],
 )
-async def test_settings_of_the_state(url: str, keys: str | None, expected: str) -> None:
+async def test_wrong_settings_of_the_state_are_named_as_at_the_start(url: str, keys: str | None, expected: str) -> None:
     """As the start refuses them."""
     findings = await _of(url, state_keys=None if keys is None else SecretStr(keys))
     assert expected in text_of(findings, CHECK, "failed")

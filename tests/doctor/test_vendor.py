@@ -53,7 +53,7 @@ async def test_what_is_well_is_said_and_only_one_token_is_fetched(vendor: Script
     assert UNKNOWN_ID in vendor.requests("result")[0].path
 
 
-async def test_a_name_that_does_not_resolve() -> None:
+async def test_a_name_that_does_not_resolve_fails_and_skips_the_rest() -> None:
     """All that follows is skipped."""
     findings = await of_vendor("https://no.invalid")
     assert "no.invalid cannot be resolved" in text_of(findings, "name", "failed")
@@ -66,7 +66,7 @@ async def test_the_names_addresses_of_both_families_are_listed(vendor: ScriptedV
     assert text_of(await of_vendor(vendor.url), "name", "ok") == "127.0.0.1: IPv4 127.0.0.1; IPv6 none"
 
 
-async def test_a_port_on_which_nothing_listens() -> None:
+async def test_a_port_on_which_nothing_listens_fails_the_connection() -> None:
     """It is the connection that fails, not the name."""
     (closed,) = free_ports(1)
     findings = await of_vendor(f"http://127.0.0.1:{closed}")
@@ -90,7 +90,7 @@ def _proxy(port: int, login: str = "") -> SecretStr:
     return SecretStr(f"http://{login and f'{login}@'}127.0.0.1:{port}")
 
 
-async def test_a_proxy_that_lets_everything_through(vendor: ScriptedVendor) -> None:
+async def test_through_a_proxy_every_check_is_ok(vendor: ScriptedVendor) -> None:
     """The name is the proxy's; the proxy resolves the vendor's."""
     async with http_proxy("--basic-auth", f"user:{PASSWORD}") as port:
         findings = await of_vendor(vendor.url, vendor_proxy=_proxy(port, f"user:{PASSWORD}"))
@@ -98,7 +98,7 @@ async def test_a_proxy_that_lets_everything_through(vendor: ScriptedVendor) -> N
         assert state_of(findings, "read") == {"ok"}
 
 
-async def test_a_proxy_that_wants_other_credentials(vendor: ScriptedVendor) -> None:
+async def test_a_proxy_that_wants_other_credentials_fails_its_check(vendor: ScriptedVendor) -> None:
     """407; nothing reaches the vendor."""
     async with http_proxy("--basic-auth", f"user:{PASSWORD}") as port:
         text = text_of(await of_vendor(vendor.url, vendor_proxy=_proxy(port, "user:wrong")), "proxy", "failed")
@@ -106,7 +106,7 @@ async def test_a_proxy_that_wants_other_credentials(vendor: ScriptedVendor) -> N
     assert vendor.asked == []
 
 
-async def test_a_proxy_that_cannot_reach_the_vendor() -> None:
+async def test_a_proxy_that_cannot_reach_the_vendor_fails_its_check() -> None:
     """502 of the proxy's."""
     (closed,) = free_ports(1)
     async with http_proxy() as port:
@@ -126,7 +126,7 @@ async def test_a_proxy_that_cannot_reach_the_vendor() -> None:
         pytest.param(raw(b""), "no answer within 0.5 s", id="silent"),
     ],
 )
-async def test_a_proxy_that_refuses(vendor: ScriptedVendor, answer: Answer, expected: str) -> None:
+async def test_each_refusal_of_a_proxy_has_its_advice(vendor: ScriptedVendor, answer: Answer, expected: str) -> None:
     """Each refusal has advice of its own."""
     async with answering(answer) as port:
         login = f"user:{PASSWORD}"
@@ -134,7 +134,7 @@ async def test_a_proxy_that_refuses(vendor: ScriptedVendor, answer: Answer, expe
     assert expected in text_of(findings, "proxy", "failed")
 
 
-async def test_a_proxy_that_is_not_there(vendor: ScriptedVendor) -> None:
+async def test_a_proxy_that_is_missing_is_not_bypassed(vendor: ScriptedVendor) -> None:
     """It is not passed by."""
     (closed,) = free_ports(1)
     findings = await of_vendor(vendor.url, vendor_proxy=_proxy(closed))
@@ -172,7 +172,7 @@ async def test_tls_that_is_well_shows_the_certificate(tmp_path: Path) -> None:
         pytest.param("localhost", 1, False, "unable to get local issuer", "GATEWAY_VENDOR_CA", id="unknown-ca"),
     ],
 )
-async def test_a_check_of_tls_that_fails(
+async def test_a_failed_check_of_tls_is_named_with_its_certificate(
     tmp_path: Path, name: str, days: float, trusted: bool, check: str, advice: str
 ) -> None:
     """Which check it was, in OpenSSL's words, for which certificate, and what to do; nothing is sent."""
@@ -186,7 +186,7 @@ async def test_a_check_of_tls_that_fails(
     assert advice in text
 
 
-async def test_a_server_that_does_not_speak_tls(vendor: ScriptedVendor) -> None:
+async def test_a_server_that_does_not_speak_tls_fails_its_check(vendor: ScriptedVendor) -> None:
     """A wrong port, as a rule."""
 
     async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -233,7 +233,7 @@ async def test_an_alert_of_the_vendors_has_advice_of_its_own(alert: int, advice:
         pytest.param(ssl.TLSVersion.TLSv1_3, "token", id="after-it"),
     ],
 )
-async def test_a_vendor_that_wants_a_client_certificate(tmp_path: Path, version: ssl.TLSVersion, check: str) -> None:
+async def test_a_missing_client_certificate_is_named(tmp_path: Path, version: ssl.TLSVersion, check: str) -> None:
     """TLS 1.2 refuses in the handshake; 1.3 when the first request is on its way."""
     context = _context(tmp_path, Authority())
     context.verify_mode = ssl.CERT_REQUIRED
@@ -244,7 +244,7 @@ async def test_a_vendor_that_wants_a_client_certificate(tmp_path: Path, version:
     assert "compare GATEWAY_VENDOR_CERTIFICATE" in text
 
 
-async def test_a_tunnel_that_ends_before_tls(vendor: ScriptedVendor) -> None:
+async def test_a_tunnel_that_ends_before_tls_does_not_advise_a_proxy(vendor: ScriptedVendor) -> None:
     """Whoever has a proxy set is not asked to set one."""
     async with answering(raw(b"HTTP/1.1 200 OK\r\n\r\n", close=True)) as port:
         text = text_of(
@@ -255,7 +255,7 @@ async def test_a_tunnel_that_ends_before_tls(vendor: ScriptedVendor) -> None:
     assert "is a proxy needed" not in text
 
 
-async def test_a_vendor_that_ends_connections_without_a_word(vendor: ScriptedVendor) -> None:
+async def test_a_vendor_that_only_ends_connections_may_refuse_a_certificate(vendor: ScriptedVendor) -> None:
     """So do some that refuse a client's certificate: the alert is lost when they close at once."""
     vendor.answer("token", hang_up())
     text = text_of(await of_vendor(vendor.url), "token", "failed")
@@ -292,7 +292,9 @@ async def test_broken_files_of_tls_skip_the_vendor(vendor: ScriptedVendor, tmp_p
         pytest.param(raw(b"SSH-2.0\r\n\r\n", close=True), "no reply: a reply that is not HTTP", id="no-http"),
     ],
 )
-async def test_a_token_that_is_not_issued(vendor: ScriptedVendor, answer: Answer, expected: str) -> None:
+async def test_a_token_that_is_not_issued_fails_and_skips_the_read(
+    vendor: ScriptedVendor, answer: Answer, expected: str
+) -> None:
     """The status and what to do; the read is skipped."""
     vendor.answer("token", answer)
     findings = await of_vendor(vendor.url)
@@ -307,7 +309,7 @@ async def test_a_token_that_is_not_issued(vendor: ScriptedVendor, answer: Answer
         pytest.param(3600, "behind the vendor's", id="behind"),
     ],
 )
-async def test_a_clock_that_is_wrong(vendor: ScriptedVendor, seconds: float, expected: str) -> None:
+async def test_a_wrong_clock_is_shown_by_its_difference(vendor: ScriptedVendor, seconds: float, expected: str) -> None:
     """By how much it differs from the Date of the vendor's reply."""
     date = formatdate(time.time() + seconds, usegmt=True)
     vendor.answer("token", send({"access_token": TOKEN, "expires_in": 600}, date=date))
@@ -338,7 +340,9 @@ async def test_a_reply_without_a_date_skips_the_clock(vendor: ScriptedVendor, an
         pytest.param(send({}, 503), "HTTP 503, VENDOR_UNAVAILABLE: try again later", id="503"),
     ],
 )
-async def test_a_read_that_fails(vendor: ScriptedVendor, answer: Answer, expected: str) -> None:
+async def test_a_failed_read_has_its_status_reason_and_advice(
+    vendor: ScriptedVendor, answer: Answer, expected: str
+) -> None:
     """The status, the ErrorReason, and what to do."""
     vendor.answer("result", answer)
     assert expected in text_of(await of_vendor(vendor.url), "read", "failed")

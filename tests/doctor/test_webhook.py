@@ -45,6 +45,6 @@ def test_the_ways_to_know_senders_are_listed() -> None:
         pytest.param({"webhook_secrets": SIGNED, "webhook_sources": "all"}, "GATEWAY_WEBHOOK_SOURCES", id="sources"),
     ],
 )
-def test_settings_of_the_webhook(changed: dict[str, Any], expected: str) -> None:
+def test_wrong_settings_of_the_webhook_are_named_as_at_the_start(changed: dict[str, Any], expected: str) -> None:
     """As the start refuses them."""
     assert _text("failed", **({"webhook_listen": "127.0.0.1:0"} | changed)).startswith(expected)

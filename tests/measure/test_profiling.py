@@ -182,7 +182,7 @@ def test_every_step_has_a_budget_that_is_scaled_by_the_floor(kind: object) -> No
     assert read_budget(name, 300) == {step: 2 * microseconds for step, microseconds in usual.items()}
 
 
-def test_the_table_tells_what_is_beyond_its_budget_and_the_ratio_to_the_floor() -> None:
+def test_the_table_marks_what_exceeds_its_budget_and_has_the_ratio_to_the_floor() -> None:
     """Bold is what exceeds its budget by more than noise; ours together and the whole call are sums."""
     measured = dict.fromkeys(STEPS, 0.0) | {GRPC: 60.0, INTERCEPTOR: 10.0, LOG: 30.0}
     profile = Profile(KINDS[0], calls=1000, floor=80.0, steps=measured, grain=0.1, others=0.03)

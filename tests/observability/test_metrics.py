@@ -74,7 +74,7 @@ async def test_every_known_series_is_there_before_its_first_event(gateway: Gatew
 
 
 @pytest.mark.parametrize(("status", "outcome"), [(429, "429"), (404, "4xx"), (503, "5xx")])
-async def test_a_rate_limit_of_the_vendor_is_told_from_other_refusals(
+async def test_a_rate_limit_of_the_vendor_is_counted_apart_from_other_refusals(
     gateway: Gateway, vendor: ScriptedVendor, status: int, outcome: str
 ) -> None:
     """An id that it does not know is 4xx, too, all day long."""
@@ -114,7 +114,7 @@ def test_an_engine_that_is_lost_is_counted_once_however_often_it_is_tried() -> N
         assert losses() == expected
 
 
-async def test_with_workers_too() -> None:
+async def test_with_workers_every_known_series_is_there_too() -> None:
     """Their sums begin at 0, and there are the processes' own figures for each."""
     async with serving("", WORKERS=2, DRAIN_DELAY=0, GRACE=5) as gateway, connected(gateway.port, 4) as client:
         before = await gateway.scrape()
@@ -129,7 +129,7 @@ async def test_with_workers_too() -> None:
         assert scraped[f"build_info{{python={platform.python_version()},version={__version__}}}"] == 1
 
 
-async def test_the_build_and_the_process_are_told(gateway: Gateway) -> None:
+async def test_the_metrics_have_the_build_and_the_process(gateway: Gateway) -> None:
     """Which version runs since when, and what it uses."""
     scraped = samples(await metrics_of(gateway))
     assert scraped[key("build_info", version=__version__, python=platform.python_version())] == 1

@@ -49,7 +49,7 @@ async def _until_answered(client: Any) -> None:
             await asyncio.sleep(0.05)
 
 
-async def test_a_vendor_that_is_not_there_is_told_once_and_so_is_its_return(log: Any) -> None:
+async def test_an_unreachable_vendor_is_logged_once_and_so_is_its_return(log: Any) -> None:
     """Not for each call: a gateway under load would fill its log."""
     (port,) = free_ports(1)
     vendor = ScriptedVendor()
@@ -65,14 +65,14 @@ async def test_a_vendor_that_is_not_there_is_told_once_and_so_is_its_return(log:
             assert log() == [("info", "connected to the vendor again", "")]
 
 
-async def test_a_host_without_an_address_is_told_by_its_cause(log: Any) -> None:
+async def test_a_host_without_an_address_is_logged_by_its_cause(log: Any) -> None:
     """A name that no resolver knows is not a server that is down."""
     async with started("https://no-such-host.invalid") as gateway, connected(gateway) as client:
         await failure(client.GetCallRequestResult(GET, timeout=2))
     assert log()[:1] == [("warning", "no connection to the vendor", "gaierror")]
 
 
-async def test_a_certificate_that_is_not_trusted_is_told_by_its_cause(log: Any) -> None:
+async def test_a_certificate_that_is_not_trusted_is_logged_by_its_cause(log: Any) -> None:
     """Nor is one whose certificate is another's."""
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     trustme.CA().issue_cert("localhost").configure_cert(context)
@@ -93,7 +93,7 @@ async def test_a_certificate_that_is_not_trusted_is_told_by_its_cause(log: Any) 
         ),
     ],
 )
-async def test_a_token_that_is_not_given_is_told_by_its_cause(
+async def test_a_token_that_is_not_issued_is_logged_by_its_cause(
     vendor: ScriptedVendor, answer: Answer, cause: str, log: Any
 ) -> None:
     """And that one came at last."""

@@ -22,7 +22,7 @@ from .workers import (
 class TestMetrics:
     """What an operator sees of all workers together."""
 
-    async def test_they_are_sums_that_never_fall(self, vendor: Vendor) -> None:
+    async def test_metrics_of_workers_are_sums_that_never_fall(self, vendor: Vendor) -> None:
         """Calls of all workers are counted in one; a dead one's counts stay, what it had in flight does not."""
         async with started(vendor.url) as gateway, connected(gateway, each=2) as connections:
             assert await codes(read_on(connections, "first")) == {0}
@@ -53,7 +53,7 @@ class TestMetrics:
                 call.cancel()
 
     @beside_others
-    async def test_ready_and_the_healthcheck_tell_whether_calls_are_welcome(self) -> None:
+    async def test_ready_and_the_healthcheck_show_whether_calls_are_served(self) -> None:
         """As long as any worker serves; from the first SIGTERM on no more."""
         async with started(DRAIN_DELAY=15, GRACE=20) as gateway:
             settings = {name.removeprefix("GATEWAY_"): value for name, value in gateway.environment.items()}

@@ -98,7 +98,7 @@ def test_a_good_answer_in_between_is_not_in_a_row() -> None:
 
 
 @each_status
-def test_at_most_one_request_at_its_end(status: int) -> None:
+def test_at_its_end_at_most_one_request_is_sent(status: int) -> None:
     """Retry-After 5 for ever, 50 reads a second: two requests at first, one each time it is over."""
 
     async def again_and_again() -> list[float]:

@@ -120,7 +120,7 @@ def test_observing_refuses_nothing_and_counts() -> None:
 
 
 @pytest.mark.parametrize("value", ["0", "-1", "nan", "inf", "-inf", "true", '"5"', "[5]", "1e7", "1e-9", "{}"])
-def test_a_rate_that_is_none_breaks_the_file(tmp_path: Path, value: str) -> None:
+def test_a_rate_that_is_not_a_number_within_bounds_breaks_the_file(tmp_path: Path, value: str) -> None:
     """It names the caller and the key, never the value."""
     path = tmp_path / "callers.toml"
     path.write_text(file_of(f"max_per_second = {value}"))

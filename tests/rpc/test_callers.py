@@ -202,7 +202,7 @@ NOT_KNOWN: dict[str, tuple[str, list[x509.GeneralName]]] = {
 
 
 @pytest.mark.parametrize(("known", "names"), [pytest.param(*case, id=name) for name, case in NOT_KNOWN.items()])
-async def test_nothing_else_in_a_certificate_tells_a_caller(
+async def test_nothing_else_in_a_certificate_identifies_a_caller(
     vendor: ScriptedVendor, pki: Pki, file: Path, known: str, names: list[x509.GeneralName]
 ) -> None:
     """Names of another kind or that are only alike: UNAUTHENTICATED, though the certificate verifies."""
@@ -452,7 +452,7 @@ async def test_a_broken_file_ends_the_start_and_later_changes_nothing(
     assert len(line) < 200
 
 
-async def test_a_file_that_is_gone_changes_nothing_and_is_told(
+async def test_a_missing_file_changes_nothing_and_is_logged(
     vendor: ScriptedVendor, file: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """By the running gateway, within 3 s, without a call; what comes back is read again."""

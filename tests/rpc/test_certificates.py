@@ -149,7 +149,7 @@ BREAKS = {
 
 
 @pytest.mark.parametrize(("break_it", "named"), [pytest.param(*case, id=name) for name, case in BREAKS.items()])
-async def test_a_broken_certificate_changes_nothing_and_is_told_once(
+async def test_a_broken_certificate_changes_nothing_and_is_logged_once(
     vendor: ScriptedVendor,
     pki: Pki,
     break_it: Callable[[Pki], None],

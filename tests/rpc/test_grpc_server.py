@@ -192,7 +192,7 @@ async def test_a_server_listens_on_what_is_held(host: str) -> None:
         pytest.param("192.0.2.1:1", "; cannot assign requested address", id="another machine's"),
     ],
 )
-def test_it_is_told_why_a_port_cannot_be_held(listen: str, why: str) -> None:
+def test_why_a_port_cannot_be_held_is_named(listen: str, why: str) -> None:
     """Only a port that is taken is called so."""
     with pytest.raises(SettingsError, match=f"^GATEWAY_LISTEN: cannot listen on {listen}{why}$"), reserved_port(listen):
         pass

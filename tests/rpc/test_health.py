@@ -51,7 +51,7 @@ async def _ready(gateway: Gateway) -> int:
 
 
 @pytest.mark.parametrize("service", ["", SERVICE])
-async def test_health_is_told_for_the_server_and_the_service(gateway: Gateway, service: str) -> None:
+async def test_health_is_answered_for_the_server_and_the_service(gateway: Gateway, service: str) -> None:
     """SERVING once calls are welcome, under either name; an unknown service is NOT_FOUND."""
     async with _stub(gateway) as health:
         assert (await health.Check(pb.HealthCheckRequest(service=service))).status == SERVING

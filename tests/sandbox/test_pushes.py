@@ -61,7 +61,7 @@ async def test_a_watcher_learns_of_a_pushed_result_long_before_its_next_poll(kno
         pytest.param({"secret": None}, [401], id="unsigned"),
     ],
 )
-async def test_what_the_gateway_answers_to_each_kind_of_push(plan: dict[str, Any], statuses: list[int]) -> None:
+async def test_each_kind_of_push_has_its_answer(plan: dict[str, Any], statuses: list[int]) -> None:
     """And whatever was sent after it: a completed call stays completed."""
     async with Sandbox() as sandbox, aiohttp.ClientSession() as session:
         caller = Caller(session, sandbox.url)

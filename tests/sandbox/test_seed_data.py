@@ -60,14 +60,14 @@ def test_every_quirk_has_a_seed() -> None:
         ("q17KeysSpaced001", {" success ": True, " callRequetStatus ": "PENDING_TO_CALL"}),
     ],
 )
-async def test_a_quirk_of_a_result(caller: Caller, call_request_id: str, expected: dict[str, Any]) -> None:
+async def test_a_result_is_sent_with_its_quirk(caller: Caller, call_request_id: str, expected: dict[str, Any]) -> None:
     """The envelope is spelt as in the id's sentence."""
     reply = await caller.result(call_request_id)
     assert reply.status == 200
     assert expected.items() <= reply.json.items()
 
 
-async def test_quirks_of_where_the_outcome_is(caller: Caller) -> None:
+async def test_an_outcome_stands_where_its_quirk_says(caller: Caller) -> None:
     """Under results, with a status that is not final, nowhere, or in capitals all through."""
     assert "results" in (await caller.result("q02ResultsKey001")).json
     assert "result" in (await caller.result("q16EarlyResult01")).json
@@ -86,7 +86,7 @@ async def test_quirks_of_where_the_outcome_is(caller: Caller) -> None:
         ("cancelBareYes001", {"success": True}),
     ],
 )
-async def test_a_quirk_of_a_cancel(caller: Caller, call_request_id: str, keys: dict[str, Any]) -> None:
+async def test_a_cancel_is_answered_with_its_quirk(caller: Caller, call_request_id: str, keys: dict[str, Any]) -> None:
     """The reply is spelt as in the id's sentence; the cancel is carried out."""
     document = (await caller.cancel(call_request_id)).json
     for value in document.values():
@@ -96,7 +96,7 @@ async def test_a_quirk_of_a_cancel(caller: Caller, call_request_id: str, keys: d
     assert await caller.status(call_request_id) == "CANCELLED"
 
 
-async def test_quirks_of_the_time_of_a_cancel(caller: Caller) -> None:
+async def test_the_time_of_a_cancel_is_sent_with_its_quirk(caller: Caller) -> None:
     """Under other keys, and with a fraction behind a colon."""
     for call_request_id, key in (
         ("q04CancelledAt01", "cancelledAt"),
@@ -114,7 +114,7 @@ async def test_a_reference_stands_for_the_result_of_a_cancel(caller: Caller) -> 
     assert document["result"] == "bc8f34aO-d6d8-4575-a70a-f78453761214"
 
 
-async def test_errors_at_other_statuses_and_without_a_flag(caller: Caller) -> None:
+async def test_errors_come_at_other_statuses_and_without_a_flag(caller: Caller) -> None:
     """NOT_FOUND at 404, without success, and a refusal at 409."""
     not_found = await caller.result("q10NotFoundAt404")
     assert (not_found.status, not_found.json) == (404, NOT_FOUND)

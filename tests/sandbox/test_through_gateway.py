@@ -148,7 +148,7 @@ async def test_a_cancel_that_took_effect_is_read_back(
     assert not cancellation.HasField("cancelled_at")
 
 
-async def test_a_reply_lost_after_the_commit_is_told_as_in_doubt(client: "CallRequestServiceAsyncStub") -> None:
+async def test_a_reply_lost_after_the_commit_leaves_the_cancel_in_doubt(client: "CallRequestServiceAsyncStub") -> None:
     """The effect of a cancel whose reply is lost is not guessed."""
     request = CancelCallRequestRequest(call_request_id="lostReplyAndRead")
     got = await failure(client.CancelCallRequest(request, timeout=2))

@@ -27,7 +27,7 @@ def _set(monkeypatch: pytest.MonkeyPatch, values: dict[str, str]) -> None:
         monkeypatch.setenv(name, value)
 
 
-def test_without_any_setting_the_defaults_of_the_design_hold() -> None:
+def test_without_any_setting_the_documented_defaults_hold() -> None:
     """The names and defaults that deployments count on."""
     settings = load_settings()
     assert settings.listen == "127.0.0.1:50051"

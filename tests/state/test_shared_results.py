@@ -229,7 +229,7 @@ async def test_what_cannot_be_decrypted_is_read_at_the_vendor(valkey: EngineProc
         assert await one.read() == f"{ID} 2".encode()
 
 
-async def test_no_guest_stands_in_the_engine(valkey: EngineProcess) -> None:
+async def test_the_engine_holds_nothing_readable_of_a_guest(valkey: EngineProcess) -> None:
     """Neither a name nor anything else of an answer, in what is stored and what is published."""
     async with replica(valkey.url, CountingVendor()) as one:
         await one.state.results.pushes.push(ID, time.time(), Read(b"Mr. Guest"))

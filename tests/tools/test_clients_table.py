@@ -63,7 +63,7 @@ def test_without_a_report_every_check_is_missing(tmp_path: Path) -> None:
         assert set(read_report(tmp_path / name).values()) == {MISSING}
 
 
-def test_the_table_tells_each_reason_once() -> None:
+def test_the_table_has_each_reason_once() -> None:
     """Checks are rows, languages columns; why something was skipped or failed stands below."""
     checks = (*CHECKS, WHOLE)
     columns = {

@@ -105,7 +105,7 @@ def test_what_an_upper_layer_removes_is_not_in_the_image(
     assert read_layers(layers) == left
 
 
-def test_a_release_that_is_not_whole_is_told_so(tmp_path: Path) -> None:
+def test_what_a_release_lacks_is_named(tmp_path: Path) -> None:
     """What must be there and is not is named, each; an empty folder, or none, is not verified."""
     missing = [f"{name}: missing" for name in verify.ABOUT]
     assert verify.problems(tmp_path / "none", tmp_path / "cosign.pub") == missing

@@ -164,7 +164,7 @@ def test_a_retry_after_is_read_within_bounds(status: int, retry_after: str | Non
     assert error.retry_after == seconds
 
 
-def test_a_date_in_an_hour_is_an_hour() -> None:
+def test_a_retry_after_date_in_an_hour_is_3600_seconds() -> None:
     """Seconds from now on, by the date in the header."""
     in_an_hour = datetime.now(UTC) + timedelta(hours=1)
     assert seconds_of(format_datetime(in_an_hour, usegmt=True), None) == pytest.approx(3600, abs=60)

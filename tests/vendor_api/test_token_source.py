@@ -404,7 +404,7 @@ def test_the_refused_ids_that_are_remembered_are_bounded() -> None:
         pytest.param('{"seconds": 80}', DEFAULT_LIFETIME, id="object"),
     ],
 )
-def test_any_lifetime_is_taken_for_a_sane_one(expires_in: str, seconds: float) -> None:
+def test_any_lifetime_is_brought_within_bounds(expires_in: str, seconds: float) -> None:
     """RFC 6749 only recommends expires_in: nothing in it makes a token useless, nor fetches without end."""
     document = parse(f'{{"access_token": "t", "expires_in": {expires_in}}}'.encode(), KNOWN_KEYS)
     assert token_from(document, 0).lifetime == seconds
