@@ -1,7 +1,7 @@
 """Sends commands in batches, and reads their replies: of one server, since the client of a cluster routes by itself."""
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from redis.exceptions import RedisError
@@ -11,10 +11,15 @@ from .raw_connection import Command, RawConnection
 
 
 class BatchChannel:
-    """Owns a connection; only one task may use it. After anything raised it must be given up."""
+    """Owns a connection; only one task may use it. After anything raised it must be given up.
 
-    def __init__(self, connection: RawConnection) -> None:
+    ended: called with it when the connection has ended.
+    """
+
+    def __init__(self, connection: RawConnection, ended: Callable[["BatchChannel"], None] | None = None) -> None:
         self._connection = connection
+        if ended is not None:
+            connection.when_ended(lambda: ended(self))
 
     async def execute(self, commands: Sequence[Command]) -> list[Any]:
         """Returns the replies, errors among them.

@@ -46,11 +46,13 @@ class Call:
 class Connection:
     """Connects when it is first used, and again after `disconnect`. Only one task may use it.
 
-    server: the latest that it was led to, `host:port`; never with credentials.
+    server: the latest that it was led to, `host:port`; never with credentials. cut: called, in the event loop, when the
+    engine ends the connection by which batches go; not for a cluster, whose client has many.
     """
 
-    def __init__(self, make_client: Callable[[], Client]) -> None:
+    def __init__(self, make_client: Callable[[], Client], cut: Callable[[], None] = lambda: None) -> None:
         self._make_client = make_client
+        self._cut = cut
         self._client: Client | None = None
         self._channel: BatchChannel | None = None
         self.server = ""
@@ -110,7 +112,7 @@ class Connection:
         client = self._connected_client()
         if has_pool(client):
             if self._channel is None:
-                self._channel = BatchChannel(await connected(client))
+                self._channel = BatchChannel(await connected(client), self._ended)
             return await self._channel.execute(commands)
         pipeline = client.pipeline(transaction=False)
         for command in commands:
@@ -119,6 +121,10 @@ class Connection:
         if len(replies) != len(calls):
             raise RedisError
         return replies
+
+    def _ended(self, channel: BatchChannel) -> None:
+        if channel is self._channel:  # else this side has given it up
+            self._cut()
 
     def _connected_client(self) -> Client:
         """The client, which connects when it is used."""

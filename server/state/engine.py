@@ -52,7 +52,9 @@ class Engine:
         returned: Callable[[], Awaitable[None]],
         up_changed: Callable[[bool], None],
     ) -> None:
-        self._connection = Connection(make_client)
+        self._connection = Connection(make_client, self._noticed_cut)
+        self._is_cut = False
+        self._cut_at = float("-inf")
         self._returned = returned
         self._up_changed = up_changed
         self._queue: deque[Call] = deque()
@@ -61,6 +63,7 @@ class Engine:
         self._is_known_down = False
         self._up_at = float("-inf")
         self._probe_every = PROBE_EVERY
+        self._cuts = OutageLog("the connection to the shared state was cut")
         self._refusals = OutageLog("shared state refused a script", resolved="shared state takes scripts again")
         self.is_up = False
 
@@ -132,9 +135,25 @@ class Engine:
             while self.is_up:
                 await self._wake.wait()
                 self._wake.clear()
+                if self._is_cut:
+                    self._is_cut = False
+                    await self._run([])
                 while self._queue and self.is_up:
                     await self._others_joined()
                     await self._run([self._queue.popleft() for _ in range(min(len(self._queue), MAX_BATCH))])
+
+    def _noticed_cut(self) -> None:
+        """The engine has ended the connection: looked at now, not at the next script, which may be long in coming.
+
+        An empty batch does what any batch does after a cut. One that is cut again and again is looked at less often.
+        """
+        loop = asyncio.get_running_loop()
+        self._cut_at = max(loop.time(), self._cut_at + MAX_PROBE_EVERY)
+        loop.call_at(self._cut_at, self._look_at_cut)
+
+    def _look_at_cut(self) -> None:
+        self._is_cut = True
+        self._wake.set()
 
     async def _others_joined(self) -> None:
         """A batch costs more than a script: whoever is ready, or is so soon, joins this one."""
@@ -168,6 +187,8 @@ class Engine:
             # The connection was cut: by an engine that started again, or a failover that lost the latest changes. A
             # reply that was only late comes from the same engine, as a rule: of this process being busy.
             await self._returned()
+            self._cuts.occurred(type(failure).__name__)
+            self._cuts.resolved()  # each is logged, but for many in a minute
         return await self._connection.execute(calls)
 
     def _set_replies(self, calls: list[Call], replies: list[Any]) -> None:

@@ -8,7 +8,8 @@ This leans on two private attributes of redis-py's connection, its streams; `tes
 when they have changed.
 """
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
+from functools import partial
 from typing import Any
 
 import hiredis
@@ -80,6 +81,20 @@ class RawConnection:
     async def has_unread(self) -> bool:
         """Whether something has come that was not received yet, or the connection is closed."""
         return bool(await self._can_read())
+
+    def when_ended(self, ended: Callable[[], None]) -> None:
+        """Has `ended` called once, in the event loop, when the connection has ended, whether somebody reads or not."""
+        reader = self._reader
+        methods: dict[str, Callable[..., None]] = {"feed_eof": reader.feed_eof, "set_exception": reader.set_exception}
+
+        def end(name: str, *arguments: Any) -> None:
+            for each in methods:
+                reader.__dict__.pop(each, None)
+            methods[name](*arguments)
+            ended()
+
+        for name in methods:
+            setattr(reader, name, partial(end, name))
 
     def has_part_of_a_reply(self) -> bool:
         """Whether what was received ends within a reply."""

@@ -8,13 +8,14 @@ import pytest
 
 from server.state.connecting import client_factory, parse_state_url
 from server.state.encryption import Encryption
-from server.state.engine import MAX_BATCH, Engine
+from server.state.engine import MAX_BATCH, MAX_PROBE_EVERY, Engine
 from server.state.keys import CHANNEL, LEASE
 from server.state.scripts import NOW, RELEASE, RENEW
 from server.state.shared_state import SharedState
 from testkit.engine import EngineProcess, engine
+from testkit.logs import log_to_stdout, silence_logs
 from testkit.server_process import free_ports
-from testkit.shared_results import ID, CountingVendor, replica
+from testkit.shared_results import ID, CountingVendor, Replica, replica
 
 KINDS = [
     pytest.param(EngineProcess.kill, id="refused"),
@@ -62,6 +63,58 @@ async def test_when_the_engine_is_back_it_is_used_and_what_it_knew_is_not_truste
         assert await other.read() == first, "it is shared again"
         if fail is EngineProcess.pause:
             assert await one.read("66a1b2c3d4e5f678") == b"66a1b2c3d4e5f678 1"
+
+
+async def _idle(one: Replica) -> None:
+    """Reads, and waits until what it stores has been sent: nothing more is to be said to the engine."""
+    await one.read()
+    while not await one.state.results.known(ID, 60):  # noqa: ASYNC110 (there is no event for it)
+        await asyncio.sleep(0.01)
+
+
+async def test_an_engine_that_ends_is_noticed_though_nobody_uses_it(
+    valkey: EngineProcess, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """At once, not at the next script, which may be long in coming: log and metric say so, and it is tried again."""
+    async with replica(valkey.url, CountingVendor()) as one:
+        await _idle(one)
+        log_to_stdout("info")
+        valkey.kill()
+        await one.until(lambda: not one.is_up)
+        silence_logs()
+        assert "shared state is down: this process goes on by itself" in capsys.readouterr().out
+        valkey.start()
+        await one.until(lambda: one.is_up)
+
+
+async def test_a_connection_that_is_cut_is_noticed_though_nobody_uses_it(
+    valkey: EngineProcess, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The engine may have been replaced: what is known and not final is forgotten then, and the log says so."""
+    async with replica(valkey.url, CountingVendor()) as one:
+        await _idle(one)
+        gaps = one.gaps
+        log_to_stdout("info")
+        valkey.command("CLIENT", "KILL", "TYPE", "NORMAL")
+        await one.until(lambda: one.gaps > gaps)
+        silence_logs()
+        assert "the connection to the shared state was cut" in capsys.readouterr().out
+        assert one.is_up
+        assert await one.read() == f"{ID} 2".encode()
+
+
+async def test_a_connection_that_is_cut_on_and_on_is_looked_at_now_and_then(valkey: EngineProcess) -> None:
+    """Each time what is watched is read again: the vendor must not pay for an engine that flaps."""
+    async with replica(valkey.url, CountingVendor()) as one:
+        await one.read()
+        gaps, begun, cuts = one.gaps, time.monotonic(), 0
+        while time.monotonic() - begun < 1:
+            valkey.command("CLIENT", "KILL", "TYPE", "NORMAL")
+            cuts += 1
+            await asyncio.sleep(0.02)
+        assert cuts > 2
+        assert one.gaps - gaps <= 1 + (time.monotonic() - begun) / MAX_PROBE_EVERY
+        await one.until(lambda: one.gaps - gaps == 2)
 
 
 async def test_a_gateway_starts_without_its_engine(valkey: EngineProcess) -> None:
