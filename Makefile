@@ -31,6 +31,8 @@ ifneq ($(MOVED),)
 .PHONY: $(RUN_STAMP) $(STAMP)
 endif
 
+# A pip that is set to install for the user by itself, as some companies set it, would refuse to install into .venv.
+export PIP_USER := 0
 PIP_INSTALL := python -m pip install --disable-pip-version-check --no-deps --require-hashes
 PIP := $(BIN)/$(PIP_INSTALL)
 
