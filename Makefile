@@ -20,7 +20,7 @@ MAIN = $(if $(wildcard .git),$(shell git rev-parse --verify --quiet main || git 
 .DEFAULT_GOAL := help
 
 help:  ## Lists the targets.
-	@sed -nE 's/^([a-z-]+):.*## (.*)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 18
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-16s%s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 setup: $(STAMP)  ## Makes .venv with every tool at its pinned version.
 
