@@ -101,7 +101,7 @@ def _refused(error: ssl.SSLError, settings: tuple[str, str]) -> str:
 
 
 def _what_is_wrong(certificate: Path, key: Path, settings: tuple[str, str]) -> str | None:
-    """A line, as exact as can be seen; None when they seem to be well."""
+    """A line about what is wrong, as exact as can be found out; None when nothing is found."""
     from cryptography.exceptions import UnsupportedAlgorithm  # 10 ms, for those with a broken file
     from cryptography.hazmat.primitives.serialization import load_pem_private_key
     from cryptography.x509 import load_pem_x509_certificates

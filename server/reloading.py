@@ -122,7 +122,7 @@ class FileWatcher:
 
 
 def _stamp(paths: Sequence[Path]) -> _Stamp:
-    """What differs once a file was written, moved into its place, or linked to another; None: it cannot be seen."""
+    """What changes when a file is written, replaced or linked to another; None for one that cannot be found."""
     return tuple(map(_stamp_of, paths))
 
 

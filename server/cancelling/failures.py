@@ -9,7 +9,7 @@ from ..errors import GatewayError
 
 
 def not_allowed(rejected: CancellationRejected) -> GatewayError:
-    """CANCELLATION_NOT_ALLOWED: the vendor cancels this call request no more."""
+    """CANCELLATION_NOT_ALLOWED: the vendor does not cancel this call request any more."""
     return GatewayError(reasons.ERROR_REASON_CANCELLATION_NOT_ALLOWED, rejected=rejected)
 
 

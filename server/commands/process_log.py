@@ -30,6 +30,6 @@ class ProcessLog:
         return self.writer.lost
 
     def ended_by_force(self) -> None:
-        """Logs that, and waits until it is written, which may be never."""
+        """Logs that the process is ended by force, and waits LOG_CLOSE_TIMEOUT at most until it is written."""
         get_log().error("ended by force: calls, or the event loop, did not end in time")
         self.writer.close(LOG_CLOSE_TIMEOUT)

@@ -51,7 +51,7 @@ def check_permissions(settings: Settings) -> Iterator[Finding]:
     wrong += [
         f"{setting}: every user may replace the files in {folder}: chmod o-w"
         for folder, setting in folders.items()
-        if _may_be_filled_by_all(folder)
+        if _is_writable_by_all(folder)
     ]
     yield from (Finding.failed("files", text) for text in wrong)
     if not looked_at:
@@ -60,8 +60,8 @@ def check_permissions(settings: Settings) -> Iterator[Finding]:
         yield Finding.ok("files", f"{looked_at} can be read; those with secrets not by every user")
 
 
-def _may_be_filled_by_all(folder: Path) -> bool:
-    """Whether everybody may put another file in the place of one of its files: not where it is sticky, as /tmp is."""
+def _is_writable_by_all(folder: Path) -> bool:
+    """Whether every user may replace its files: not where it is sticky, as /tmp is."""
     mode = folder.stat().st_mode
     return bool(mode & stat.S_IWOTH) and not mode & stat.S_ISVTX
 

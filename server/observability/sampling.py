@@ -1,4 +1,4 @@
-"""What changes with time alone, sampled once a second: the token, what the vendor asked for, and the cache."""
+"""What changes with time alone, sampled once a second: the token's age, the vendor's Retry-After, the cache."""
 
 import asyncio
 import time

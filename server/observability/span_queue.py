@@ -21,7 +21,7 @@ MAX_BATCH = 512
 DELAY = 1.0
 """Seconds for which spans are gathered."""
 LIBRARY = "opentelemetry"
-"""The loggers of the library, whose lines name the collector's texts, once for each try."""
+"""The name of the library's loggers. Their lines repeat the collector's texts, at each attempt."""
 
 
 class Exporter(Protocol):

@@ -1,7 +1,7 @@
 """The port that several servers share.
 
-What holds it keeps out every server that does not share ports, and other gateways; a gRPC server of the same user with
-default options shares it all the same (SO_REUSEPORT), and takes some of the connections.
+The reservation keeps out other gateways and every server that does not share ports. A gRPC server of the same user with
+default options shares the port all the same (SO_REUSEPORT), and takes some of the connections.
 """
 
 import errno

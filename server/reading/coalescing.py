@@ -85,7 +85,7 @@ class Coalescer:
             self._begin(call_request_id, max_age, deadline).references = 1
 
     def drop(self, call_request_id: str) -> None:
-        """Ends the joining of the read under way, and the storing of what it returns: it may be out of date by then.
+        """Lets nobody join the read under way, and does not store what it returns: it may be out of date by then.
 
         Those who wait still receive it, and a final result is stored all the same.
         """

@@ -1,4 +1,4 @@
-"""What happened of late, by call request: bounded in time and in number."""
+"""What happened recently, by call request: bounded in time and in number."""
 
 from collections import OrderedDict
 from typing import Generic, TypeVar
@@ -16,7 +16,7 @@ class RecentIds(Generic[_Value]):
     def __init__(self, seconds: float, max_ids: int = MAX_IDS) -> None:
         self._seconds = seconds
         self._max_ids = max_ids
-        # The one that was put first is first. A dict would look for it among the places of all that were removed.
+        # Ordered by put. Not a dict: its first entry is found by a scan over the slots of removed ones.
         self._entries = OrderedDict[str, tuple[float, _Value]]()
 
     def __len__(self) -> int:

@@ -84,8 +84,8 @@ class ResultCache:
         self._final_max_age = final_max_age
         self._max_bytes = max_bytes
         self._bytes = 0
-        # In the order of read_at: all stay for the same time. A dict would look for the oldest among the places of all
-        # that were removed, and to remove 100 000 would block the event loop for a second.
+        # Ordered by read_at, since all are kept equally long. Not a dict: its first entry is found by a scan over the
+        # slots of removed ones, and to remove 100 000 would block the event loop for a second.
         self._entries = OrderedDict[str, Reading]()
 
     async def __aenter__(self) -> Self:

@@ -15,8 +15,8 @@ from .recent_ids import RecentIds
 MAX_HOLD = 60.0
 """Seconds for which a Retry-After holds at most."""
 AFTER_PROBE = 1.0
-"""Seconds until the next probe, after one that failed without a Retry-After; its own id waits for so long in addition:
-were it the only one that fails, it would else be the probe each time, and keep the others waiting."""
+"""Seconds until the next probe, after one that failed without a Retry-After. The id of a failed probe waits that much
+longer: if it alone fails, it would otherwise be the probe each time, and keep the others waiting."""
 JITTER = 0.05
 """Seconds over which reads that have waited spread."""
 

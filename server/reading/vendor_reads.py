@@ -83,7 +83,7 @@ class VendorReads:
         while True:
             probed: Sequence[Hold] = ()
             if self._throttle.is_active() or self._retry_after.is_held(call_request_id):
-                probed = await self._admitted(call_request_id, deadline.remaining() / 2 if tries else 0)
+                probed = await self._admit(call_request_id, deadline.remaining() / 2 if tries else 0)
             try:
                 await self._vendor.ready_to_read(deadline)
                 answer = await self._try(call_request_id, probed)
@@ -100,7 +100,7 @@ class VendorReads:
             spans.event("retry", {"error.type": answer.reason_name, "callrequest.pause": pause})
             await asyncio.sleep(pause)
 
-    async def _admitted(self, call_request_id: str, patience: float) -> Sequence[Hold]:
+    async def _admit(self, call_request_id: str, patience: float) -> Sequence[Hold]:
         source = "throttled"
         try:
             self._throttle.admit()

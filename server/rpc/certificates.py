@@ -21,8 +21,9 @@ _PAIR = ", ".join(_NAMES)
 _PAUSE = 0.02
 """Seconds that new connections wait at a rotation.
 
-grpc 1.85 lets go of the old certificate under a lock, but begins handshakes with it outside of that lock: under 700 new
-connections a second one rotation in some 3000 ended the process. Whoever passed the lock before has begun by then.
+grpc 1.85 releases the old certificate under a lock, but begins handshakes with it outside of that lock: under 700 new
+connections a second one rotation in some 3000 ended the process. A handshake that passed the lock before has begun by
+the end of this pause.
 """
 
 

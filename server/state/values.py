@@ -20,9 +20,10 @@ Read = TypeVar("Read", bound=Readable)
 
 
 class SharedResult(NamedTuple):
-    """A result in the engine. answer: serialized, as callers get it. read_at: on the event loop's clock, in seconds; of
-    a final one that was pushed, when the push came.
+    """A result in the engine.
 
+    answer: serialized, as callers get it. read_at: on the event loop's clock, in seconds; of a final one that was
+    pushed, when the push came.
     engine_ms: when the read began, or what was pushed occurred, by the engine's clock in ms. waited: another process
     was still reading it when this one asked; else it was known already.
     """

@@ -14,7 +14,7 @@ MAX_DEPTH = 64
 """How deep objects and arrays may be nested. What walks them may use recursion."""
 
 MAX_CONTAINERS = 50_000
-"""How many objects and arrays there may be: in the largest reply one for each 21 bytes, which leaves no content."""
+"""How many objects and arrays there may be. The largest reply with so many has 21 bytes for each: no content fits."""
 
 MAX_REPEATS = 8
 """How many different values of a repeated key are kept; more make it no less ambiguous."""

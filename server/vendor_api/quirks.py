@@ -68,7 +68,7 @@ class UnreadableValue(Exception):
 
 
 class Observations:
-    """What was met while one reply was read: quirks, and values not recognised as (our field, the vendor's text)."""
+    """What was found while one reply was read: quirks, and values not recognised as (our field, the vendor's text)."""
 
     __slots__ = ("quirks", "unrecognized")
 

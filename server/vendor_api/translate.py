@@ -72,8 +72,8 @@ def read_result(document: Object, call_request_id: str, observations: Observatio
 def read_cancellation(document: Object, call_request_id: str, observations: Observations) -> cancellations.Cancellation:
     """Translates the reply to a cancel that succeeded.
 
-    Raises VENDOR_MALFORMED_RESPONSE for another id, and for a status other than CANCELLED: a cancel's reply has none, a
-    read's that a wrong path answers with has, and `"success": true` then means only that it was read.
+    Raises VENDOR_MALFORMED_RESPONSE for another id, and for a status other than CANCELLED. The reply to a cancel has no
+    status: one that has comes from another path, a read's, where `"success": true` means only that it was read.
     """
     _check_id(document, call_request_id, observations)
     cancellation = cancellations.Cancellation(

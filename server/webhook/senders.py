@@ -79,8 +79,8 @@ class Senders:
     def trust(self, headers: Headers, body: bytes) -> Trust:
         """Returns how far the push is believed. Raises UnknownSenderError.
 
-        A signature that is there must be right, whatever else is. A header by which a sender is known may come once:
-        of two a proxy in between may have checked the other one.
+        A signature that is present must be valid, whatever else proves the sender. A header by which a sender is known
+        may come once: of two, a proxy in between may have checked the other one.
         """
         if any(len(headers.getall(name, ())) > 1 for name in self._single):
             raise UnknownSenderError
