@@ -24,10 +24,11 @@ help:  ## Lists the targets.
 
 setup: $(STAMP)  ## Makes .venv with every tool at its pinned version.
 
-# What a stamp holds is where it was made: the commands in .venv know their folder, so a clone that was moved needs them anew.
-# Compared by the shell, since to make a path with spaces is several words.
-MOVED := $(shell for stamp in $(RUN_STAMP) $(STAMP); do [ ! -s $$stamp ] || [ "$$(cat $$stamp)" = "$$(pwd -P)" ] || echo moved; done)
-ifneq ($(MOVED),)
+# What a stamp holds is where it was made: the commands in .venv know their folder, so a clone that was moved needs them anew,
+# and so does one whose Python was removed. Compared by the shell, since to make a path with spaces is several words.
+STALE := $(shell for stamp in $(RUN_STAMP) $(STAMP); do \
+  [ ! -s $$stamp ] || { [ "$$(cat $$stamp)" = "$$(pwd -P)" ] && [ -x $(BIN)/python ]; } || echo $$stamp; done)
+ifneq ($(STALE),)
 .PHONY: $(RUN_STAMP) $(STAMP)
 endif
 
@@ -39,7 +40,7 @@ PIP := $(BIN)/$(PIP_INSTALL)
 $(RUN_STAMP): requirements/runtime.txt
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or later is needed, this is " + sys.version.split()[0] + ": make PYTHON=python3.x")'
 	@echo "Setting up $(VENV) to run the gateway, once: 25 MB to fetch, 115 MB on disk, about 15 s."
-	@$(if $(MOVED),rm -rf $(VENV))
+	@$(if $(STALE),rm -rf $(VENV))
 	@$(PYTHON) -m venv $(VENV)
 	@$(PIP) -r requirements/runtime.txt
 	@pwd -P >$@

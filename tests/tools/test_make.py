@@ -33,7 +33,8 @@ _FOLDERS = [
 
 def _clone(folder: Path, stamp: str, made_in: str) -> Path:
     """A clone there, with a .venv that was made in some folder."""
-    (folder / ".venv").mkdir(parents=True)
+    (folder / ".venv/bin").mkdir(parents=True)
+    (folder / ".venv/bin/python").symlink_to("/bin/true")
     (folder / ".venv/of-before").touch()
     (folder / ".venv" / stamp).write_text(made_in.format(here=folder))
     (folder / "requirements").mkdir()
@@ -42,7 +43,7 @@ def _clone(folder: Path, stamp: str, made_in: str) -> Path:
         os.utime(folder / name, (0, 0))  # older than what was made of them
     # In place of a Python, which would take seconds. It need not be executable, as nothing is in some folders.
     (folder / "python.sh").write_text(
-        '[ "$2" != venv ] || { mkdir -p .venv/bin && ln -sf /bin/true .venv/bin/python; }\n'
+        '[ "$2" != venv ] || { mkdir -p .venv/bin && ln -s /bin/true .venv/bin/python; }\n'
     )
     return folder
 
@@ -73,6 +74,15 @@ def test_what_was_made_before_a_move_is_made_again(
     if not stays:
         assert (clone / ".venv" / stamp).read_text() == f"{clone}\n"
         assert "Setting up" not in _make(clone, target, "PYTHON=sh python.sh").stdout
+
+
+def test_what_a_removed_python_left_is_made_again(tmp_path: Path) -> None:
+    """A virtual environment has links to its Python, which an upgrade of the system may take away."""
+    clone = _clone(tmp_path / "clone", ".installed-run", "{here}\n")
+    (clone / ".venv/bin/python").unlink()
+    (clone / ".venv/bin/python").symlink_to("/usr/bin/python3.0")
+    _make(clone, ".venv/.installed-run", "PYTHON=sh python.sh")
+    assert not (clone / ".venv/of-before").exists()
 
 
 @pytest.mark.parametrize("arguments", [["help"], ["--dry-run", "run"]], ids=["help", "dry-run"])
