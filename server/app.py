@@ -32,7 +32,6 @@ from .reading.results import Results
 from .reading.vendor_reads import SOURCES
 from .reloading import FileWatcher, Watched
 from .rpc.caller_limits import CallerLimits
-from .rpc.callers import SETTING as CALLERS
 from .rpc.callers import AnyCertificate, Callers
 from .rpc.callers_file import Rules
 from .rpc.channel_options import channel_options
@@ -344,9 +343,8 @@ class Gateway:
                 if caller.max_per_second is not None:
                     metrics.calls.begin_caller(caller.name)
 
-        callers = await stack.enter_async_context(Callers(settings.callers, certificates, loaded, metrics.files))
-        metrics.files.begin(CALLERS)
-        self._reloads.append(partial(callers.refresh, force=True))
+        callers = Callers(settings.callers, certificates, loaded)
+        await self._watch_files(stack, [callers.watched], metrics)
         return callers
 
     async def _open_vendor(self, stack: AsyncExitStack, metrics: Metrics) -> VendorClient:

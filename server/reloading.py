@@ -55,11 +55,16 @@ class Reloading(Generic[Loaded]):
 
 @dataclass(frozen=True, slots=True)
 class Watched(Generic[Loaded]):
-    """Files of some settings, and what is called in the event loop with what was loaded from them again."""
+    """Files of some settings, and what is called in the event loop with what was loaded from them again.
+
+    loaded_event, broken_event: what the log says when they were read again, and when they are broken.
+    """
 
     settings: str
     files: Reloading[Loaded]
     changed: Callable[[Loaded], None]
+    loaded_event: str = "files read again"
+    broken_event: str = "a changed file is broken, the old one stays"
 
 
 class ReloadObserver(Protocol):
@@ -92,7 +97,7 @@ class FileWatcher:
             await self._watching
 
     def reload(self) -> None:
-        """Reads all files again now, changed or not."""
+        """Has all files read again now, changed or not."""
         self._reload.set()
 
     async def _watch(self) -> None:
@@ -102,8 +107,12 @@ class FileWatcher:
                     await self._reload.wait()
             force = self._reload.is_set()
             self._reload.clear()
-            for each in self._watched:
-                await self._refresh(each, force=force)
+            await self.refresh(force=force)
+
+    async def refresh(self, *, force: bool = False) -> None:
+        """Reads the files that have changed, or by force all of them."""
+        for each in self._watched:
+            await self._refresh(each, force=force)
 
     async def _refresh(self, watched: Watched[Any], *, force: bool) -> None:
         try:
@@ -111,11 +120,11 @@ class FileWatcher:
                 return
             watched.changed(watched.files.value)
         except BrokenFileError as error:
-            get_log().error("a changed file is broken, the old one stays", settings=watched.settings, error=str(error))
+            get_log().error(watched.broken_event, settings=watched.settings, error=str(error))
         except Exception as error:
             get_log().error("unexpected", **describe(error))
         else:
-            get_log().info("files read again", settings=watched.settings)
+            get_log().info(watched.loaded_event, settings=watched.settings)
             self._observer.files_reloaded(watched.settings, success=True)
             return
         self._observer.files_reloaded(watched.settings, success=False)

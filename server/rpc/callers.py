@@ -1,28 +1,21 @@
 """Identifies callers, by the names in their certificates or by their bearer tokens, and their permissions."""
 
-import asyncio
 import hashlib
 import re
-import threading
 from collections.abc import Callable, Iterable, Mapping
-from contextlib import suppress
 from pathlib import Path
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING
 
 from callrequest.v1 import error_reason_pb2 as reasons
 
 from ..errors import GatewayError
 from ..files import BrokenFileError
-from ..observability.logs import describe, get_log
-from ..reloading import Reloading, ReloadObserver
+from ..reloading import Reloading, Watched
 from ..settings import SettingsError
 from .callers_file import ANONYMOUS, CANCEL, READ, Caller, Rules, read_rules
 
 if TYPE_CHECKING:
     from .peer_certificates import PeerCertificates  # its library takes 7 MB: only a gateway with TLS loads it
-
-CHECK_INTERVAL = 1.0
-"""Seconds between two looks at the file."""
 
 PERMISSION_BY_METHOD: Mapping[str, str] = {
     "GetCallRequestResult": READ,
@@ -53,11 +46,10 @@ class AnyCertificate:
 
 
 class Callers:
-    """The callers of a file, kept current: `async with Callers(path, certificates) as callers`.
+    """The callers of a file. Raises SettingsError when it is broken at the start.
 
-    certificates: reads clients' certificates; None: they are not verified. loaded: called with the rules that hold from
-    now on, in any thread. Raises SettingsError when the file is broken
-    at the start; later the old rules stay, and an error is logged.
+    certificates: reads clients' certificates; None: they are not verified. loaded: called with the rules, at once and
+    whenever they were read again. watched: for what reads the file again; a broken one leaves the old rules.
     """
 
     def __init__(
@@ -65,27 +57,21 @@ class Callers:
         path: Path,
         certificates: "PeerCertificates | None",
         loaded: Callable[[Rules], None] = lambda rules: None,
-        observer: ReloadObserver | None = None,
     ) -> None:
         self._path = path
         self._certificates = certificates
-        self._loaded = loaded
-        self._observer = observer
-        self._one_at_a_time = threading.Lock()  # SIGHUP may come while the file is looked at
         try:
             self._rules = Reloading([path], self._read)
         except BrokenFileError as error:
             raise SettingsError([f"{SETTING}: {error}"]) from None
         loaded(self._rules.value)
-
-    async def __aenter__(self) -> Self:
-        self._watching = asyncio.create_task(self._watch())
-        return self
-
-    async def __aexit__(self, *error: object) -> None:
-        self._watching.cancel()
-        with suppress(asyncio.CancelledError):
-            await self._watching
+        self.watched = Watched(
+            SETTING,
+            self._rules,
+            loaded,
+            loaded_event="callers read again",
+            broken_event="callers' file is broken, the old rules stay",
+        )
 
     def identify(
         self, auth_context: Mapping[str, Iterable[bytes]], metadata: Iterable[tuple[str, str | bytes]]
@@ -105,30 +91,6 @@ class Callers:
         if caller is None:
             raise GatewayError(reasons.ERROR_REASON_CALLER_UNAUTHENTICATED)
         return caller
-
-    def refresh(self, *, force: bool = False) -> None:
-        """Reads the file again if it has changed, or by force. A broken one changes nothing, and an error is logged."""
-        with self._one_at_a_time:
-            try:
-                if not self._rules.refresh(force=force):
-                    return
-            except BrokenFileError as error:
-                get_log().error("callers' file is broken, the old rules stay", settings=SETTING, error=str(error))
-                success = False
-            else:
-                self._loaded(self._rules.value)
-                get_log().info("callers read again", settings=SETTING)
-                success = True
-        if self._observer is not None:
-            self._observer.files_reloaded(SETTING, success=success)
-
-    async def _watch(self) -> None:
-        while True:
-            await asyncio.sleep(CHECK_INTERVAL)
-            try:
-                await asyncio.to_thread(self.refresh)  # a slow disk must not stop the calls
-            except Exception as error:
-                get_log().error("unexpected", **describe(error))
 
     def _read(self) -> Rules:
         rules = read_rules(self._path)

@@ -27,6 +27,7 @@ from callrequest.v1.call_request_service_pb2_grpc import (
 from server.app import Gateway
 from server.observability.access_log import MAX_STRANGERS_LINES, AccessLog
 from server.observability.metrics import Metrics
+from server.reloading import FileWatcher
 from server.rpc.callers import PERMISSION_BY_METHOD, Callers
 from server.rpc.callers_file import read_rules
 from server.rpc.interceptor import Interceptor
@@ -130,7 +131,8 @@ def _answering_for_ever(method: MethodDescriptor) -> Any:
 async def answering(file: Path) -> AsyncIterator[tuple[grpc.aio.Channel, Metrics]]:
     """A server that answers all methods, with one that the contract does not have, behind the real interceptor."""
     metrics = Metrics()
-    async with Callers(file, None) as callers:
+    callers = Callers(file, None)
+    async with FileWatcher([callers.watched], metrics.files):
         server = grpc.aio.server()
         interceptor: Any = Interceptor(server, metrics.calls, AccessLog("info", None), callers)
         add_CallRequestServiceServicer_to_server(servicer(_answering, _answering_for_ever), interceptor)
@@ -435,13 +437,14 @@ async def test_a_broken_file_ends_the_start_and_later_changes_nothing(
 ) -> None:
     """One line at the start; an error in the log later, once, and the old rules. It repeats nothing of the file."""
     log_to_stdout("info")
-    async with Callers(file, None) as callers:
-        write(file, content.encode(errors="surrogatepass"))
-        with pytest.raises(SettingsError) as caught:
-            Callers(file, None)
-        callers.refresh()
-        callers.refresh()
-        assert callers.identify({}, bearer(TOKEN)).name == "desk"
+    callers = Callers(file, None)
+    watcher = FileWatcher([callers.watched], Metrics().files)
+    write(file, content.encode(errors="surrogatepass"))
+    with pytest.raises(SettingsError) as caught:
+        Callers(file, None)
+    await watcher.refresh()
+    await watcher.refresh()
+    assert callers.identify({}, bearer(TOKEN)).name == "desk"
     (line,) = caught.value.lines
     (logged,) = map(json.loads, capsys.readouterr().out.splitlines())
     assert (logged["level"], logged["settings"]) == ("error", "GATEWAY_CALLERS")
