@@ -205,8 +205,8 @@ class GatewayError(Exception):
 
     reason: its row. code: the row's, unless given. delivery: whether the request reached the vendor. token_refused:
     a new token may help. retry_after: seconds, brought within MIN_WAIT and MAX_WAIT; wait_is_known: they were said, not
-    supposed. vendor_code: the vendor's unknown error code, `[A-Z0-9_]{1,100}`. The text of the exception holds nothing
-    that the vendor or a caller sent.
+    supposed. vendor_code: the vendor's unknown error code, `[A-Z0-9_]{1,100}`. already_cancelled: the vendor's words
+    say so; whether it is, its status shows. The text of the exception holds nothing that the vendor or a caller sent.
     """
 
     def __init__(
@@ -231,6 +231,7 @@ class GatewayError(Exception):
         self.violations = violations
         self.rejected = rejected
         self.vendor_code = vendor_code
+        self.already_cancelled = False
         super().__init__(self.reason_name)
 
     def copy(self) -> "GatewayError":

@@ -8,7 +8,8 @@ included. The steps:
 2. In doubt (the connection broke, no reply in time, a reply that the API does not describe, a defect of ours): read the
    status back, three times. Still pending at the third reading or later: POST once more, and read back in the same way.
 3. Refused (CANCELLATION_NOT_ALLOWED): read why, until a reading answers. What is cancelled is a success.
-4. An error code that we do not know: neither a yes nor a clear no. Read the status back; pending twice: VENDOR_ERROR.
+4. An error code that we do not know, or any other than CANCELLATION_NOT_ALLOWED with words for "already cancelled":
+   neither a yes nor a clear no. Read the status back; pending twice: the vendor's error.
 5. Not settled in time, or before the gateway ends: CANCELLATION_OUTCOME_UNKNOWN.
 """
 
@@ -87,12 +88,12 @@ class Cancel:
             return self._by("reply", await self.posts.send_until_answered())
         except GatewayError as error:
             failure = error
-        if failure.delivery is Delivery.UNKNOWN:
-            return await self._settle_doubt()
-        if failure.delivery is Delivery.UNKNOWN_CODE:
-            return await self._settle_unknown_code(failure)
         if failure.rejected is not None:
             return await self._settle_refusal(failure.rejected)
+        if failure.delivery is Delivery.UNKNOWN_CODE or failure.already_cancelled:
+            return await self._settle_error(failure)
+        if failure.delivery is Delivery.UNKNOWN:
+            return await self._settle_doubt()
         raise failure
 
     async def _settle_doubt(self) -> Cancellation:
@@ -118,11 +119,14 @@ class Cancel:
             return self._by("refusal", self._cancelled(cancellations.CANCELLATION_OUTCOME_ALREADY_CANCELLED))
         raise self._refused(rejected, result)
 
-    async def _settle_unknown_code(self, reply: GatewayError) -> Cancellation:
+    async def _settle_error(self, reply: GatewayError) -> Cancellation:
         """Step 4: neither a yes nor a clear no; only the status shows which."""
         result = await self.read_back.settled(pending=2)
-        if result is not None and result.status == results.CALL_REQUEST_STATUS_PENDING_TO_CALL:
-            raise unknown_error(reply)
+        status = results.CALL_REQUEST_STATUS_UNSPECIFIED if result is None else result.status
+        if status == results.CALL_REQUEST_STATUS_PENDING_TO_CALL:
+            raise reply if reply.delivery is Delivery.REJECTED else unknown_error(reply)
+        if status == results.CALL_REQUEST_STATUS_CANCELLED and reply.already_cancelled:
+            return self._by("refusal", self._cancelled(cancellations.CANCELLATION_OUTCOME_ALREADY_CANCELLED))
         return self._by_status(result)
 
     def _by_status(self, result: CallRequestResult | None) -> Cancellation:

@@ -79,7 +79,7 @@ class Posts:
             self.number -= error.delivery is Delivery.NOT_SENT
             self.rejected = error.rejected
             clear_no = error.delivery in {Delivery.NOT_SENT, Delivery.REJECTED} and error.rejected is None
-            self.in_doubt = was_in_doubt or not clear_no
+            self.in_doubt = was_in_doubt or not clear_no or error.already_cancelled
             spans.event("post failed", {"error.type": error.reason_name, "callrequest.cancel.in_doubt": self.in_doubt})
             raise
         except (Exception, asyncio.CancelledError) as error:

@@ -19,7 +19,7 @@ from ..validation import is_call_request_id
 from .connector import USER_AGENT
 from .document import Object
 from .exchange import Exchanges, Observer, Outages, Reply
-from .faults import fault_of, seconds_of
+from .faults import fault_of, is_already_cancelled, seconds_of
 from .quirks import Observations
 from .rate_limit import RateLimiter
 from .token_endpoint import Credentials, TokenEndpoint, TokenRequest
@@ -180,6 +180,7 @@ class VendorClient:
             wait = seconds_of(reply.retry_after, reply.date)
             if fault := fault_of(reply.status, envelope, wait, observations, is_page=reply.is_page):
                 fault.token_refused = fault.token_refused and another_token
+                fault.already_cancelled = is_already_cancelled(envelope)
                 raise fault
             assert document is not None
             assert envelope is not None

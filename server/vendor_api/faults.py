@@ -10,7 +10,7 @@ from callrequest.v1 import error_reason_pb2 as reasons
 from callrequest.v1.cancellation_pb2 import CancellationRejected
 
 from ..errors import Delivery, GatewayError, Reason
-from .mapping import ERROR_CODES, REJECTION_PHRASES
+from .mapping import ALREADY_CANCELLED, ERROR_CODES, REJECTION_PHRASES
 from .quirks import Observations, UnreadableValue
 from .translate import Envelope, malformed
 
@@ -59,6 +59,15 @@ def fault_of(
     if envelope is not None and 200 <= status <= 299:
         return None
     return malformed()
+
+
+def is_already_cancelled(envelope: Envelope | None) -> bool:
+    """Whether an error body has words for it, in its code or its message: the call request is cancelled already."""
+    return (
+        envelope is not None
+        and envelope.failed
+        and any(ALREADY_CANCELLED(text or "") for text in (envelope.error_code, envelope.error_message))
+    )
 
 
 def _rejected_credentials(*, token_refused: bool) -> GatewayError:

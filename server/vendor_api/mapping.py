@@ -81,6 +81,10 @@ REJECTION_PHRASES = {
 }
 """What the message of CANCELLATION_NOT_ALLOWED contains for a reason. The status of the call request has the others."""
 
+ALREADY_CANCELLED = PhraseFinder(("already", "previously"), ("cancelled", "canceled"))
+"""What the code or the message of an error contains when an earlier cancel is the reason of a refusal. It may be
+another one, as in "cannot be cancelled, it is already completed": the status shows which."""
+
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Key:

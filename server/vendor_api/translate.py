@@ -72,10 +72,11 @@ def read_result(document: Object, call_request_id: str, observations: Observatio
 def read_cancellation(document: Object, call_request_id: str, observations: Observations) -> cancellations.Cancellation:
     """Translates the reply to a cancel that succeeded.
 
-    Raises VENDOR_MALFORMED_RESPONSE for another id, and for a status other than CANCELLED. The reply to a cancel has no
-    status: one that has comes from another path, a read's, where `"success": true` means only that it was read.
+    Raises VENDOR_MALFORMED_RESPONSE for another id, and for anything in the reply that contradicts the success.
     """
     _check_id(document, call_request_id, observations)
+    if any(_contradicts_success(part, observations) for part in _with_objects_in_result(document)):
+        raise malformed()
     cancellation = cancellations.Cancellation(
         call_request_id=call_request_id, outcome=cancellations.CANCELLATION_OUTCOME_CANCELLED
     )
@@ -84,11 +85,26 @@ def read_cancellation(document: Object, call_request_id: str, observations: Obse
     set_fields(cancellation, Object(((REFERENCE.key, reference),), KNOWN_KEYS), (REFERENCE,), observations)
     objects = [value for value in _values(CANCELLED_OBJECT, document) if isinstance(value, Object)]
     for each in (*objects, document):
-        if read_value(STATUS, each, observations) not in {None, results.CALL_REQUEST_STATUS_CANCELLED}:
-            raise malformed()
         if not cancellation.HasField("cancelled_at"):
             set_fields(cancellation, each, CANCELLATION, observations)
     return cancellation
+
+
+def _contradicts_success(part: Object, observations: Observations) -> bool:
+    """Whether an object of a cancel's reply, under any of the keys, has an error, or another flag or status.
+
+    The reply to a cancel has no status: one that has comes from another path, a read's, where `"success": true` means
+    only that it was read. A flag or a status that cannot be read is another one, too.
+    """
+    if any(not is_empty(error) and error is not False for error in _values(ERROR, part)):
+        return True
+    expected = (SUCCESS, True), (STATUS, results.CALL_REQUEST_STATUS_CANCELLED)
+    return any(
+        _read(row, value, observations) != wanted
+        for row, wanted in expected
+        for value in _values(row, part)
+        if not is_empty(value)
+    )
 
 
 def set_fields(
@@ -144,11 +160,11 @@ def _find(row: FieldMapping, document: Object, observations: Observations) -> An
 def _search(row: FieldMapping, document: Object, observations: Observations) -> Any:
     for name, quirk in row.names:
         value = document.get(name)
-        if is_empty(value):
+        if _is_absent(row, value):
             if value is not None:
                 observations.quirks.add(Quirk.EMPTY_FOR_ABSENT)
             value = document.near_match(name)
-            if is_empty(value):
+            if _is_absent(row, value):
                 continue
             observations.quirks.add(Quirk.KEY_IN_ANOTHER_CASE)
         if quirk is not None:
@@ -157,11 +173,20 @@ def _search(row: FieldMapping, document: Object, observations: Observations) -> 
     return None
 
 
+def _is_absent(row: FieldMapping, value: Any) -> bool:
+    """Whether a value stands for an absent one; PHP, for one, writes an empty object as an empty array (Q07)."""
+    return is_empty(value) or (value == [] and bool(row.rows))
+
+
 def read_value(row: FieldMapping, document: Object, observations: Observations) -> Any:
     """Returns the value of a row that is part of no message; None when there is none that can be read."""
     value = _find(row, document, observations)
+    return None if value is None else _read(row, value, observations)
+
+
+def _read(row: FieldMapping, value: Any, observations: Observations) -> Any:
     try:
-        return value if value is None or row.read is None else row.read(value, observations)
+        return value if row.read is None else row.read(value, observations)
     except UnreadableValue as unreadable:
         observations.quirks.add(unreadable.quirk)
         return None
@@ -173,11 +198,19 @@ def _values(row: FieldMapping, document: Object) -> list[Any]:
     return [*exact, *(document.near_match(name) for name, _ in row.names)] if document.near else exact
 
 
+def _with_objects_in_result(document: Object) -> list[Object]:
+    """The reply and the objects under a key of the result, those of an array or of a repeated key included."""
+    objects = [document]
+    for value in _values(CANCELLED_OBJECT, document):
+        objects += document.objects_in(value)
+    return objects
+
+
 def _reference(document: Object, observations: Observations) -> Any:
     """What stands in place of a cancel's object or beside it, under the other key; None without it."""
     for name, _ in REFERENCE.names:
         for value in (document.get(name), document.near_match(name)):
-            if not is_empty(value) and not isinstance(value, Object):
+            if not _is_absent(CANCELLED_OBJECT, value) and not isinstance(value, Object):
                 if value is not document.get(name):
                     observations.quirks.add(Quirk.KEY_IN_ANOTHER_CASE)
                 return value
@@ -190,12 +223,9 @@ def _check_id(document: Object, call_request_id: str, observations: Observations
     It stands at the top or in an object under a key of the result; also in one of several there, whose text may be
     passed on as unrecognised.
     """
-    objects = [document]
-    for value in _values(CANCELLED_OBJECT, document):
-        objects += document.objects_in(value)
     quirks: set[Quirk] = set()
     found = False
-    for part in objects:
+    for part in _with_objects_in_result(document):
         for values in (part.exact, part.near):
             if _ID_NAMES.isdisjoint(values):
                 continue

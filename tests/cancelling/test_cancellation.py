@@ -13,6 +13,7 @@ from testkit.virtual_time import run
 from tests.cancelling.cancels import Cancelling, Ended
 
 CHECK_IN = "Call request cannot be cancelled as check in is in the past."
+ALREADY = "The call request has already been cancelled."
 HTML = "<!doctype html><title>Forbidden</title>"
 DEEP = '{"success": true, "results": {"x": ' + '{"a":' * 700 + "1" + "}" * 702
 UNKNOWN = "CANCELLATION_OUTCOME_UNKNOWN"
@@ -190,6 +191,54 @@ STEPS = {
     "unknown code, pending once": Case(
         (reply(failed("SYSTEM_ERROR")),), (PENDING, BROKEN), UNKNOWN, 1, None, "nothing"
     ),
+    # 4. Words for "already cancelled" with another code.
+    "BAD_REQUEST, cancelled already": Case(
+        (reply(failed("BAD_REQUEST", ALREADY), 400),), (is_("CANCELLED"),), "ALREADY_CANCELLED", 1, 1, "refusal"
+    ),
+    "NOT_FOUND, cancelled already": Case(
+        (reply(failed("NOT_FOUND", ALREADY), 404),), (BROKEN, is_("CANCELLED")), "ALREADY_CANCELLED", 1, 2, "refusal"
+    ),
+    "unknown code, cancelled already": Case(
+        (reply(failed("CONFLICT", ALREADY), 409),), (is_("CANCELLED"),), "ALREADY_CANCELLED", 1, 1, "refusal"
+    ),
+    "a code of these words": Case(
+        (reply(failed("ALREADY_CANCELED", "no")),), (is_("CANCELLED"),), "ALREADY_CANCELLED", 1, 1, "refusal"
+    ),
+    "no code, cancelled already": Case(
+        (reply({"success": False, "error": {"message": ALREADY}}),),
+        (is_("CANCELLED"),),
+        "ALREADY_CANCELLED",
+        1,
+        1,
+        "refusal",
+    ),
+    "BAD_REQUEST, already completed": Case(
+        (reply(failed("BAD_REQUEST", "Cannot be cancelled, it is already completed.")),),
+        (is_("COMPLETED"),),
+        NOT_ALLOWED,
+        1,
+        1,
+        "reading back",
+        "CALL_COMPLETED",
+        "COMPLETED",
+    ),
+    "BAD_REQUEST, cancelled already, pending twice": Case(
+        (reply(failed("BAD_REQUEST", ALREADY)),), (PENDING,), "VENDOR_REJECTED_REQUEST", 1, 2, "error"
+    ),
+    "unknown code, cancelled already, pending twice": Case(
+        (reply(failed("CONFLICT", ALREADY)),), (PENDING,), "VENDOR_ERROR", 1, 2, "error"
+    ),
+    "BAD_REQUEST, cancelled already, never readable": Case(
+        (reply(failed("BAD_REQUEST", ALREADY)),), (BROKEN,), UNKNOWN, 1, None, "nothing"
+    ),
+    "lost, then BAD_REQUEST, cancelled already": Case(
+        (cut(), reply(failed("BAD_REQUEST", ALREADY))),
+        (*(PENDING,) * 3, is_("CANCELLED")),
+        "CANCELLED",
+        2,
+        4,
+        "reading back",
+    ),
     # Little time.
     "100 ms, a success": Case((after(0.02, reply(cancelled())),), (PENDING,), "CANCELLED", 1, 0, "reply", seconds=0.1),
     "100 ms, lost": Case((cut(),), (PENDING,), UNKNOWN, 1, None, "nothing", seconds=0.1),
@@ -244,7 +293,8 @@ def test_a_reply_without_the_vendors_words_is_a_clear_no_by_few_statuses(status:
 @pytest.mark.parametrize("code", ["SYSTEM_ERROR", "TIMEOUT", "ALREADY_CANCELLED", "system error", "x" * 200, "1001"])
 def test_an_unknown_code_is_read_back_at_any_status(status: int, code: str) -> None:
     """Two readings decide whether the cancel worked; there is no second POST."""
-    for held, answer in (("CANCELLED", "CANCELLED"), ("PENDING_TO_CALL", "VENDOR_ERROR"), ("COMPLETED", NOT_ALLOWED)):
+    by_whom = "ALREADY_CANCELLED" if code == "ALREADY_CANCELLED" else "CANCELLED"
+    for held, answer in (("CANCELLED", by_whom), ("PENDING_TO_CALL", "VENDOR_ERROR"), ("COMPLETED", NOT_ALLOWED)):
         ended, vendor, _ = run(_settle(Case((reply(failed(code), status),), (is_(held),), "", 1, None, "")))
         assert (ended.answer, vendor.count("cancel")) == (answer, 1)
 

@@ -96,21 +96,39 @@ async def test_a_cancel_that_nobody_waits_for_is_finished_before_the_end(vendor:
     assert vendor.left == 0
 
 
+STATUS_CANCELLED = {"success": True, "callRequestStatus": "CANCELLED"}
+
+
 @pytest.mark.parametrize(
     ("reply", "readings"),
     [
         pytest.param(with_status("PENDING_TO_CALL"), 1, id="pending"),
         pytest.param(with_status("in Progress"), 1, id="another spelling"),
         pytest.param({"success": True, "result": {"callRequestStatus": "COMPLETED"}}, 1, id="in the object"),
+        pytest.param({"success": True, "results": [{"callRequestStatus": "COMPLETED"}]}, 1, id="in an array"),
+        pytest.param(STATUS_CANCELLED | {"callRequetStatus": "COMPLETED"}, 1, id="under its other key"),
+        pytest.param(STATUS_CANCELLED | {"CallRequestStatus": "COMPLETED"}, 1, id="a key in another case"),
         pytest.param(with_status("Canceled"), 0, id="cancelled"),
-        pytest.param(with_status("ACCEPTED"), 0, id="unknown"),
+        pytest.param(with_status("ACCEPTED"), 1, id="an unknown status"),
+        pytest.param({"success": True, "callRequestStatus": False}, 1, id="a status of another type"),
         pytest.param(with_status(""), 0, id="empty"),
+        pytest.param({"success": True, "Success": "false"}, 1, id="another flag"),
+        pytest.param({"success": True, "results": {"success": False}}, 1, id="a flag in the object"),
+        pytest.param({"success": True, "results": {"success": "TRUE"}}, 0, id="the same flag"),
+        pytest.param({"success": True, "error": "CANCELLATION_NOT_ALLOWED"}, 1, id="an error as text"),
+        pytest.param({"success": True, "error": ["no"]}, 1, id="an error in an array"),
+        pytest.param({"success": True, "results": {"error": {"code": "X"}}}, 1, id="an error in the object"),
+        pytest.param({"success": True, "error": {"code": "", "message": None}}, 0, id="an empty error"),
+        pytest.param({"success": True, "error": False}, 0, id="no error"),
     ],
 )
-async def test_a_success_with_another_status_is_no_yes(
+async def test_a_success_that_the_reply_contradicts_is_no_yes(
     client: "CallRequestServiceAsyncStub", vendor: ScriptedVendor, reply: dict[str, object], readings: int
 ) -> None:
-    """A wrong VENDOR_CANCEL_PATH may answer with a result: the status is read back, as for every reply in doubt."""
+    """A status other than CANCELLED, another flag or an error: the status is read back, as for every reply in doubt.
+
+    A wrong VENDOR_CANCEL_PATH may answer with a result, for one.
+    """
     vendor.answer("cancel", send(reply))
     vendor.answer("result", send(with_status("COMPLETED")))
     if readings:
