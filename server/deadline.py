@@ -12,12 +12,16 @@ def now() -> float:
 
 
 class Deadline:
-    """A moment on the event loop's clock by which everything done for a call must be over."""
+    """A moment on the event loop's clock by which everything done for a call must be over.
 
-    __slots__ = ("_at",)
+    yields: whether the call lets others go first where reads wait for the rate limit, as batches do.
+    """
 
-    def __init__(self, at: float) -> None:
+    __slots__ = ("_at", "yields")
+
+    def __init__(self, at: float, *, yields: bool = False) -> None:
         self._at = at
+        self.yields = yields
 
     @classmethod
     def after(cls, seconds: float | None) -> "Deadline":
@@ -43,14 +47,19 @@ class Deadline:
 
     def copy(self) -> "Deadline":
         """The same moment, to be moved on its own."""
-        return Deadline(self._at)
+        return Deadline(self._at, yields=self.yields)
 
     def earlier(self, seconds: float) -> "Deadline":
         """The moment that is so many seconds before this one."""
-        return Deadline(self._at - seconds)
+        return Deadline(self._at - seconds, yields=self.yields)
+
+    def yielding(self) -> "Deadline":
+        """The same moment, for a call that lets others go first."""
+        return Deadline(self._at, yields=True)
 
     def extend(self, other: "Deadline") -> None:
-        """Moves it to the other one, if that is later."""
+        """Moves it to the other one, if that is later. It yields if both do."""
+        self.yields = self.yields and other.yields
         self._at = max(self._at, now() + other.remaining())
 
     def shorten(self, other: "Deadline") -> None:

@@ -32,8 +32,10 @@ class Batches:
         """Reads all at once, an id that occurs twice once. Returns a serialized BatchGetCallRequestResultsResponse.
 
         Each id has a result or an error of its own, in the order of the ids; an id that is not valid is such an error.
-        A read that is not done at the deadline is DEADLINE_EXCEEDED and holds up no other.
+        A read that is not done at the deadline is DEADLINE_EXCEEDED and holds up no other. Where reads wait for
+        the rate limit, single calls go first.
         """
+        deadline = deadline.yielding()
         items: dict[str, bytes] = {}
         reading: dict[str, Awaitable[Reading]] = {}
         different = dict.fromkeys(call_request_ids)

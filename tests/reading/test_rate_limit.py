@@ -2,9 +2,16 @@
 
 import asyncio
 
-from callrequest.v1.call_request_service_pb2 import CancelCallRequestRequest, GetCallRequestResultRequest
-from server.deadline import now
+from callrequest.v1 import error_reason_pb2 as reasons
+from callrequest.v1.call_request_service_pb2 import (
+    BatchGetCallRequestResultsResponse,
+    CancelCallRequestRequest,
+    GetCallRequestResultRequest,
+)
+from server.deadline import Deadline, now
 from server.observability.metrics import Metrics
+from server.reading.batch import Batches
+from server.vendor_api.read_queue import ReadQueue
 from testkit.gateway import connected, started
 from testkit.scripted_vendor import RESULT_ID, ScriptedVendor
 from testkit.virtual_time import run
@@ -94,6 +101,85 @@ def test_a_refusal_of_our_own_is_no_retry_after_of_the_vendors() -> None:
         return metrics.exposition()
 
     assert b'source="held"' not in run(refused())
+
+
+def test_single_reads_go_before_those_of_a_batch() -> None:
+    """A batch that takes all the time there is refuses no call that comes with it, nor makes it wait behind."""
+
+    async def both() -> None:
+        vendor = VirtualVendor()
+        async with reading_from(vendor, max_per_second=2) as results:
+            batches = Batches(results, lambda number: None, lambda reason: None)
+            batch = asyncio.create_task(batches.read(ids("item", 100), None, Deadline.after(10)))
+            await asyncio.sleep(0)
+            begun = now()
+            singles = [asyncio.create_task(outcome_of(results, each, seconds=9)) for each in ids("each", 8)]
+            assert set(await asyncio.gather(*singles)) == {"PENDING_TO_CALL"}
+            assert now() - begun < 6, "eight at two a second, behind the two or three that had their turn"
+            answered = BatchGetCallRequestResultsResponse.FromString(await batch).items
+        assert now() - begun < 10
+        failures = {item.error.reason for item in answered if item.HasField("error")}
+        assert failures == {reasons.ERROR_REASON_VENDOR_RATE_LIMITED}
+        assert sum(not item.HasField("error") for item in answered) >= 10, "what the limit left to it"
+        assert len(vendor.reads) <= 22, "nothing above the limit"
+
+    run(both())
+
+
+def test_a_single_read_that_joins_one_of_a_batch_brings_it_forward() -> None:
+    """The one read is for both: it waits behind no more of the batch than the other would."""
+
+    async def joined() -> None:
+        vendor = VirtualVendor()
+        async with reading_from(vendor, max_per_second=2) as results:
+            batches, asked = Batches(results, lambda number: None, lambda reason: None), ids("item", 15)
+            batch = asyncio.create_task(batches.read(asked, None, Deadline.after(20)))
+            await asyncio.sleep(0.1)
+            begun = now()
+            assert await outcome_of(results, asked[-1], seconds=9) == "PENDING_TO_CALL"
+            assert now() - begun < 2
+            await batch
+        assert len(vendor.reads) == 15
+
+    run(joined())
+
+
+def test_a_batch_alone_has_all_that_the_limit_allows() -> None:
+    """And readers that leave their places leave nothing behind."""
+
+    async def alone() -> None:
+        vendor = VirtualVendor()
+        async with reading_from(vendor, max_per_second=2) as results:
+            batches = Batches(results, lambda number: None, lambda reason: None)
+            leaving = [asyncio.create_task(outcome_of(results, each, seconds=9)) for each in ids("each", 8)]
+            batch = asyncio.create_task(batches.read(ids("item", 12), None, Deadline.after(9)))
+            await asyncio.sleep(0.1)
+            for each in leaving:
+                each.cancel()
+            answered = BatchGetCallRequestResultsResponse.FromString(await batch).items
+        assert not any(item.HasField("error") for item in answered)
+
+    run(alone())
+
+
+def test_a_read_that_leaves_as_its_turn_comes_passes_it_on() -> None:
+    """Else none would go any more."""
+
+    async def left() -> None:
+        queue = ReadQueue()
+
+        async def take(deadline: Deadline) -> None:
+            async with queue.turn(deadline):
+                pass
+
+        async with queue.turn(Deadline.after(9)):
+            leaving, next_one = (asyncio.create_task(take(Deadline.after(9))) for _ in range(2))
+            await asyncio.sleep(0.1)
+        leaving.cancel()
+        await next_one
+        assert not queue
+
+    run(left())
 
 
 async def test_a_cancel_goes_before_the_reads_that_wait(vendor: ScriptedVendor) -> None:
