@@ -15,6 +15,7 @@ A check's environment:
 | `CALL_REQUEST_GATEWAY_TLS`, `CALL_REQUEST_CA` | a fresh gateway with TLS and callers, and the PEM file of its CA |
 | `CALL_REQUEST_TOKEN`, `CALL_REQUEST_READER_TOKEN` | who may read and cancel there, who may only read |
 | `CALL_REQUEST_GATEWAY_NEXT` | a gateway of a later version: later_version.py |
+| `CALL_REQUEST_GATEWAY_FLAWED` | a gateway that breaks the contract: flawed_gateway.py |
 | `CONTRACT` | only with --contract: the descriptor set that the clients are built from |
 | `OUT` | where the packages of stubs belong |
 | `REPORT` | where the JUnit report belongs |

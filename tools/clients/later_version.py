@@ -16,13 +16,12 @@ from google.protobuf import descriptor_pb2, descriptor_pool, message_factory
 from google.protobuf.descriptor import FileDescriptor
 from google.rpc.error_details_pb2 import ErrorInfo
 from google.rpc.status_pb2 import Status
-from grpc_health.v1 import health_pb2, health_pb2_grpc
-from grpc_health.v1.health import aio as health
 from grpc_status import rpc_status
 
 from callrequest.v1 import call_request_service_pb2 as today
 
-SERVICE = today.DESCRIPTOR.services_by_name["CallRequestService"].full_name
+from .scripted import SERVICE, serve
+
 NEW_NUMBER, NEW_FIELD, NEW_TEXT = 99, 900, "tomorrow"
 
 
@@ -80,18 +79,5 @@ class LaterGateway:
         return response
 
 
-async def serve(address: str) -> None:
-    """Serves until it is killed."""
-    server = grpc.aio.server()
-    server.add_generic_rpc_handlers((LaterGateway().handlers(),))
-    healthy = health.HealthServicer()
-    for service in ("", SERVICE):
-        await healthy.set(service, health_pb2.HealthCheckResponse.SERVING)
-    health_pb2_grpc.add_HealthServicer_to_server(healthy, server)
-    server.add_insecure_port(address)
-    await server.start()
-    await server.wait_for_termination()
-
-
 if __name__ == "__main__":
-    asyncio.run(serve(sys.argv[1]))
+    asyncio.run(serve(sys.argv[1], LaterGateway().handlers()))

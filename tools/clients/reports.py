@@ -23,6 +23,7 @@ CHECKS = (
     "follows_to_the_end",
     "follows_through_reconnects",
     "follows_through_silence",
+    "follows_a_flawed_gateway",
     "reads_many_at_once",
 )
 

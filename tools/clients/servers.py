@@ -44,9 +44,11 @@ def all_servers(folder: Path) -> Iterator[dict[str, str]]:
         _restless_gateway(folder, plain["CALL_REQUEST_SANDBOX"]) as restless,
         _silent_gateway(folder, plain["CALL_REQUEST_GATEWAY"]) as silent,
         _secured_gateway(folder) as secured,
-        _later_gateway(folder) as later,
+        _scripted_gateway(folder, "later_version") as later,
+        _scripted_gateway(folder, "flawed_gateway") as flawed,
     ):
-        yield plain | restless | silent | secured | later
+        more = {"CALL_REQUEST_GATEWAY_NEXT": later, "CALL_REQUEST_GATEWAY_FLAWED": flawed}
+        yield plain | restless | silent | secured | more
 
 
 @contextmanager
@@ -105,10 +107,11 @@ def _secured_gateway(folder: Path) -> Iterator[dict[str, str]]:
 
 
 @contextmanager
-def _later_gateway(folder: Path) -> Iterator[dict[str, str]]:
+def _scripted_gateway(folder: Path, name: str) -> Iterator[str]:
+    """One that is played by a module of this package, at the address that it yields."""
     address = _free_address()
-    with _serving(["tools.clients.later_version", address], {}, folder / "gateway_next.log", address):
-        yield {"CALL_REQUEST_GATEWAY_NEXT": address}
+    with _serving([f"tools.clients.{name}", address], {}, folder / f"{name}.log", address):
+        yield address
 
 
 def _free_address() -> str:

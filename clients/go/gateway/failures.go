@@ -25,6 +25,9 @@ const (
 // domain is that of the gateway's ErrorInfo; a proxy on the way has another.
 const domain = "callrequest.v1"
 
+// maxRetryAfter is what the gateway asks for at most: a longer time is another's, or a mistake.
+const maxRetryAfter = 5 * time.Minute
+
 // Failure is a call that failed, with the details of its status.
 type Failure struct {
 	Decision   Decision
@@ -109,7 +112,7 @@ func decode(status *status.Status) *Failure {
 				failure.Reason = detail.GetReason()
 			}
 		case *errdetails.RetryInfo:
-			failure.RetryAfter = detail.GetRetryDelay().AsDuration()
+			failure.RetryAfter = max(0, min(detail.GetRetryDelay().AsDuration(), maxRetryAfter))
 		case *errdetails.BadRequest:
 			failure.Violations = detail.GetFieldViolations()
 		case *pb.CancellationRejected:

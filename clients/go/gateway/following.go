@@ -16,7 +16,7 @@ import (
 // then, and a connection that is gone sooner, by the channel's pings.
 const oneStream = 10 * time.Minute
 
-// firstPause and maxPause bound the pause before the next stream, doubled with each stream that brought nothing.
+// firstPause and maxPause bound the pause before the next stream, doubled with each that ended soon and brought no change.
 const firstPause, maxPause = 200 * time.Millisecond, 10 * time.Second
 
 // Follow calls each with the result and with every change of it. It returns nil after a final one, through restarts of
@@ -24,22 +24,26 @@ const firstPause, maxPause = 200 * time.Millisecond, 10 * time.Second
 // the context ends a *Failure that is that end: errors.Is(err, context.Canceled) or context.DeadlineExceeded.
 func (client *Client) Follow(ctx context.Context, id string, each func(*pb.CallRequestResult) error) error {
 	var last *pb.CallRequestResult
-	onChange := func(result *pb.CallRequestResult) error {
-		if last != nil && isSame(last, result) { // a new stream begins with the result as it is
+	var changed bool // by the stream
+	onResult := func(result *pb.CallRequestResult) error {
+		// A new stream begins with the result as it is, and another gateway may know less.
+		if last != nil && (isSame(last, result) || isOlder(result, last)) {
 			return nil
 		}
-		last = result
+		last, changed = result, true
 		return each(result)
 	}
 	for failures := 0; ; failures++ {
-		received, failure, err := client.watch(ctx, id, onChange)
+		begun := time.Now()
+		changed = false
+		failure, err := client.watch(ctx, id, onResult)
 		if failure == nil {
 			return err
 		}
 		if failure.Decision != RetryLater {
 			return failure
 		}
-		if received {
+		if changed || time.Since(begun) > maxPause {
 			failures = 0
 		}
 		pause := max(failure.RetryAfter, rand.N(min(firstPause<<min(failures, 6), maxPause)))
@@ -51,28 +55,26 @@ func (client *Client) Follow(ctx context.Context, id string, each func(*pb.CallR
 	}
 }
 
-// watch follows one stream to its end, and returns whether it brought anything. A failure is the stream's; err is that of
-// each; neither: the result is final.
+// watch follows one stream to its end. A failure is the stream's; err is that of each; neither: the result is final.
 func (client *Client) watch(
 	ctx context.Context, id string, each func(*pb.CallRequestResult) error,
-) (received bool, failure *Failure, err error) {
+) (*Failure, error) {
 	ctx, stop := context.WithTimeout(ctx, oneStream)
 	defer stop()
 	stream, err := client.service.WatchCallRequestResult(ctx, &pb.WatchCallRequestResultRequest{CallRequestId: id})
 	if err != nil {
-		return false, failedRead(ctx, err), nil
+		return failedRead(ctx, err), nil
 	}
 	for {
 		answer, err := stream.Recv()
 		switch {
 		case errors.Is(err, io.EOF):
-			return received, nil, nil
+			return nil, nil
 		case err != nil:
-			return received, failedRead(ctx, err), nil
+			return failedRead(ctx, err), nil
 		}
-		received = true
 		if err := each(answer.GetCallRequestResult()); err != nil {
-			return received, nil, err
+			return nil, err
 		}
 	}
 }
@@ -82,4 +84,14 @@ func isSame(one, other *pb.CallRequestResult) bool {
 	one, other = proto.CloneOf(one), proto.CloneOf(other)
 	one.ObservedAt, other.ObservedAt = nil, nil
 	return proto.Equal(one, other)
+}
+
+// isOlder reports whether one was read before the other, and the call request has come further since. The time alone does
+// not tell: the clocks of gateways differ.
+func isOlder(one, other *pb.CallRequestResult) bool {
+	first, last := pb.CallRequestStatus_CALL_REQUEST_STATUS_PENDING_TO_CALL, pb.CallRequestStatus_CALL_REQUEST_STATUS_CANCELLED
+	if first > one.GetStatus() || one.GetStatus() >= other.GetStatus() || other.GetStatus() > last {
+		return false
+	}
+	return one.GetObservedAt().AsTime().Before(other.GetObservedAt().AsTime())
 }

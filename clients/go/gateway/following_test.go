@@ -85,6 +85,24 @@ func TestFollowsThroughSilence(t *testing.T) {
 	}
 }
 
+// What breaks the contract neither stops a follower nor leads it back, nor has it call without a pause.
+func TestFollowsAFlawedGateway(t *testing.T) {
+	client := NewClient(connect(t, Settings{Address: surroundings.Variable(t, "CALL_REQUEST_GATEWAY_FLAWED")}))
+	for id, want := range map[string][]pb.CallRequestStatus{
+		"badDetails000001": {pending, completed},
+		"olderResult00001": {phoning, completed},
+		"endsAndEnds00001": {pending, completed},
+	} {
+		if statuses, err := followed(t, client, id); err != nil || !slices.Equal(statuses, want) {
+			t.Errorf("%s: got %v and %v", id, statuses, err)
+		}
+	}
+	_, err := client.Read(soon(t), "waitTooLong00001")
+	if failure := failureIn(t, err); failure.RetryAfter != maxRetryAfter {
+		t.Errorf("got %v to wait", failure.RetryAfter)
+	}
+}
+
 // Each id of a batch has a result or a failure with its decision, in order.
 func TestReadsManyAtOnce(t *testing.T) {
 	client := plaintext(t)

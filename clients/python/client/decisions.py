@@ -1,6 +1,7 @@
 """The status of a failed call, decoded, and the decision that follows from it."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Self, TypeVar
@@ -9,7 +10,9 @@ import grpc
 from callrequest.v1.call_request_service_pb2 import BatchError
 from callrequest.v1.cancellation_pb2 import CancellationRejected
 from callrequest.v1.error_reason_pb2 import ErrorReason
-from google.protobuf.message import Message
+from google.protobuf.any_pb2 import Any
+from google.protobuf.duration_pb2 import Duration
+from google.protobuf.message import DecodeError, Message
 from google.rpc.error_details_pb2 import BadRequest, ErrorInfo, RetryInfo
 from grpc_status import rpc_status
 
@@ -29,6 +32,9 @@ BY_CODE: Mapping[grpc.StatusCode, Decision] = {
 }
 """For reasons that are newer than this program, and for failures without one: of a proxy, or of grpc itself."""
 
+MAX_RETRY_AFTER = timedelta(minutes=5)
+"""What the gateway asks for at most: a longer one is another's, or a mistake."""
+
 UNANSWERED = frozenset({grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.DEADLINE_EXCEEDED, grpc.StatusCode.CANCELLED})
 """Without a reason: the connection broke, the time was over, the server stopped, or the caller gave the call up."""
 
@@ -47,19 +53,20 @@ class Failure:
     @classmethod
     def of(cls, error: grpc.RpcError) -> Self:
         """Decodes the error of a blocking call or of one of asyncio."""
-        status = rpc_status.from_call(error)  # type: ignore[arg-type]  # each such error is a call, which its types lack
-        packed = status.details if status else ()
+        packed = _details(error)
 
         def find(kind: type[Detail]) -> Detail | None:
             detail = kind()
-            return next((detail for each in packed if each.Unpack(detail)), None)
+            with suppress(DecodeError):  # what cannot be read is as good as nothing
+                return next((detail for each in packed if each.Unpack(detail)), None)
+            return None
 
         info, retry, request = find(ErrorInfo), find(RetryInfo), find(BadRequest)
         return cls(
             code=error.code(),
             text=error.details() or "",
             reason=info.reason if info and info.domain == DOMAIN else "",
-            retry_after=retry.retry_delay.ToTimedelta() if retry else None,
+            retry_after=_bounded(retry.retry_delay) if retry else None,
             violations=tuple((each.field, each.description) for each in request.field_violations) if request else (),
             rejected=find(CancellationRejected),
         )
@@ -88,3 +95,17 @@ class Failure:
         if self.reason:
             return self.reason == "INTERNAL"  # a defect, before the cancel was sent or after
         return self.code in UNANSWERED
+
+
+def _details(error: grpc.RpcError) -> Sequence[Any]:
+    """None when they cannot be read, or are of another status: then they are not the gateway's."""
+    try:
+        status = rpc_status.from_call(error)  # type: ignore[arg-type]  # each such error is a call, which its types lack
+    except (DecodeError, ValueError):
+        return ()
+    return status.details if status else ()
+
+
+def _bounded(delay: Duration) -> timedelta:
+    seconds = min(max(delay.seconds + delay.nanos / 1e9, 0), MAX_RETRY_AFTER.total_seconds())
+    return timedelta(seconds=seconds)

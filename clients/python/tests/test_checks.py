@@ -19,7 +19,7 @@ from client.calls import describe, describe_cancellation, describe_rejection
 from client.channel import Gateway
 from client.decision import Decision
 from client.decision_table import DECISIONS
-from client.decisions import Failure
+from client.decisions import MAX_RETRY_AFTER, Failure
 
 from .conftest import PENDING, Connect, needed
 from .sandbox import Sandbox
@@ -265,6 +265,23 @@ def test_follows_through_silence(sandbox: Sandbox, connect: Connect) -> None:
     begun = time.monotonic()
     assert [result.status for result in caller.follow("followInSilence1")] == [PENDING_TO_CALL, COMPLETED]
     assert time.monotonic() - begun < 90
+
+
+@pytest.mark.parametrize(
+    ("call_request_id", "statuses"),
+    [
+        pytest.param("badDetails000001", [PENDING_TO_CALL, COMPLETED], id="details-that-cannot-be-read"),
+        pytest.param("olderResult00001", [IN_PROGRESS, COMPLETED], id="an-older-result"),
+        pytest.param("endsAndEnds00001", [PENDING_TO_CALL, COMPLETED], id="streams-that-end-at-once"),
+    ],
+)
+def test_follows_a_flawed_gateway(
+    call_request_id: str, statuses: "list[results.CallRequestStatus.ValueType]", connect: Connect
+) -> None:
+    """What breaks the contract neither stops a follower nor leads it back, nor has it call without a pause."""
+    caller = connect(Gateway(needed("CALL_REQUEST_GATEWAY_FLAWED")))
+    assert [result.status for result in caller.follow(call_request_id)] == statuses
+    assert failure(caller.read, "waitTooLong00001").retry_after == MAX_RETRY_AFTER
 
 
 def test_reads_many_at_once(gateway: Gateway, connect: Connect) -> None:

@@ -14,6 +14,9 @@ const DECISIONS_BY_CODE: Readonly<Partial<Record<status, Decision>>> = {
   [status.NOT_FOUND]: "FIX_REQUEST",
 };
 
+/** What the gateway asks for at most: a longer wait is another's, or a mistake. */
+export const MAX_RETRY_AFTER_MS = 300_000;
+
 /** A call that failed, the details of its status, and what to do. */
 export class CallFailed extends Error {
   override readonly name = "CallFailed";
@@ -31,12 +34,13 @@ export class CallFailed extends Error {
   constructor(error: ServiceError, cancelling: boolean) {
     super(error.details, { cause: error });
     const [packed] = error.metadata.get("grpc-status-details-bin");
-    const details = packed instanceof Buffer ? Status.decode(packed).details : [];
+    const details = packed instanceof Buffer ? (readable(() => Status.decode(packed))?.details ?? []) : [];
     const info = unpack(details, ErrorInfo);
     const delay = unpack(details, RetryInfo)?.retryDelay;
     this.code = error.code;
     this.reason = info?.domain === "callrequest.v1" ? info.reason : undefined;
-    this.retryAfterMs = delay && delay.seconds * 1000 + delay.nanos / 1_000_000;
+    this.retryAfterMs =
+      delay && Math.min(Math.max(delay.seconds * 1000 + delay.nanos / 1_000_000, 0), MAX_RETRY_AFTER_MS);
     this.violations = unpack(details, BadRequest)?.fieldViolations ?? [];
     this.rejected = unpack(details, CancellationRejected);
     this.decision = decide(this.code, this.reason, cancelling);
@@ -90,5 +94,14 @@ function unpack<Message>(
   type: { $type: string; decode: (bytes: Uint8Array) => Message },
 ): Message | undefined {
   const any = details.find(({ typeUrl }) => typeUrl.endsWith(`/${type.$type}`));
-  return any && type.decode(any.value);
+  return any && readable(() => type.decode(any.value));
+}
+
+/** What cannot be read is as good as nothing. */
+function readable<Message>(decode: () => Message): Message | undefined {
+  try {
+    return decode();
+  } catch {
+    return undefined;
+  }
 }

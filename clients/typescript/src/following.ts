@@ -4,7 +4,12 @@ import { setMaxListeners } from "node:events";
 import { setTimeout as pause } from "node:timers/promises";
 import { isDeepStrictEqual } from "node:util";
 
-import type { CallRequestResult, CallRequestServiceClient, WatchCallRequestResultResponse } from "@callrequest/v1";
+import {
+  type CallRequestResult,
+  type CallRequestServiceClient,
+  CallRequestStatus,
+  type WatchCallRequestResultResponse,
+} from "@callrequest/v1";
 import { Metadata, type ServiceError } from "@grpc/grpc-js";
 
 import { present } from "./calls.js";
@@ -15,7 +20,7 @@ import { CallFailed } from "./failures.js";
  * connection that is gone sooner, by the channel's pings.
  */
 const ONE_STREAM_MS = 600_000;
-/** Bounds of the pause before the next stream, doubled with each one that brought nothing. */
+/** Bounds of the pause before the next stream, doubled with each that ended soon and brought no change. */
 const FIRST_PAUSE_MS = 200;
 const MAX_PAUSE_MS = 10_000;
 
@@ -33,6 +38,8 @@ export async function* follow(
   let last: CallRequestResult | undefined;
   for (let failures = 0; ; failures++) {
     signal?.throwIfAborted();
+    const begun = performance.now();
+    let changed = false;
     const options = { deadline: Date.now() + ONE_STREAM_MS };
     const watch = gateway.watchCallRequestResult({ callRequestId }, new Metadata(), options);
     const giveUp = () => {
@@ -41,17 +48,20 @@ export async function* follow(
     signal?.addEventListener("abort", giveUp);
     try {
       for await (const response of watch as AsyncIterable<WatchCallRequestResultResponse>) {
-        failures = 0;
         const result = present(response.callRequestResult);
-        const isNew = last === undefined || !isSame(result, last); // a new stream begins with the result as it is
+        // A new stream begins with the result as it is, and another gateway may know less.
+        if (last !== undefined && (isSame(result, last) || isOlder(result, last))) continue;
         last = result;
-        if (isNew) yield result;
+        changed = true;
+        yield result;
       }
       return;
     } catch (error) {
       signal?.throwIfAborted();
-      const failure = new CallFailed(error as ServiceError, false);
+      if (!isServiceError(error)) throw error;
+      const failure = new CallFailed(error, false);
       if (failure.decision !== "RETRY_LATER") throw failure;
+      if (changed || performance.now() - begun > MAX_PAUSE_MS) failures = 0;
       const backoff = Math.random() * Math.min(FIRST_PAUSE_MS * 2 ** failures, MAX_PAUSE_MS);
       const wait = Math.max(failure.retryAfterMs ?? 0, backoff);
       await pause(wait, undefined, { signal }).catch(() => signal?.throwIfAborted());
@@ -65,4 +75,21 @@ export async function* follow(
 /** Whether two results differ in nothing but when they were read. */
 function isSame(one: CallRequestResult, other: CallRequestResult): boolean {
   return isDeepStrictEqual({ ...one, observedAt: undefined }, { ...other, observedAt: undefined });
+}
+
+/**
+ * Whether one was read before the other, and the call request has come further since. The time alone does not tell: the
+ * clocks of gateways differ.
+ */
+function isOlder(one: CallRequestResult, other: CallRequestResult): boolean {
+  const { PENDING_TO_CALL, CANCELLED } = CallRequestStatus;
+  const isBefore = PENDING_TO_CALL <= one.status && one.status < other.status && other.status <= CANCELLED;
+  return (
+    isBefore && one.observedAt !== undefined && other.observedAt !== undefined && one.observedAt < other.observedAt
+  );
+}
+
+/** Whether it is of the call, and not of a program's mistake or an answer that is empty. */
+function isServiceError(error: unknown): error is ServiceError {
+  return error instanceof Error && "metadata" in error;
 }

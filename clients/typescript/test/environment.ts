@@ -13,7 +13,8 @@ export type Variable =
   | "CALL_REQUEST_CA"
   | "CALL_REQUEST_TOKEN"
   | "CALL_REQUEST_READER_TOKEN"
-  | "CALL_REQUEST_GATEWAY_NEXT";
+  | "CALL_REQUEST_GATEWAY_NEXT"
+  | "CALL_REQUEST_GATEWAY_FLAWED";
 
 /** A test that needs these variables. With REQUIRE_ALL=1 it fails without them. */
 export function scenario<Name extends Variable>(

@@ -2,9 +2,9 @@ import assert from "node:assert/strict";
 
 import { type CallRequestServiceClient, CallRequestStatus } from "@callrequest/v1";
 
-import { readMany } from "../src/calls.js";
+import { readMany, readResult } from "../src/calls.js";
 import { connect } from "../src/channel.js";
-import { FailedItem } from "../src/failures.js";
+import { FailedItem, MAX_RETRY_AFTER_MS } from "../src/failures.js";
 import { follow } from "../src/following.js";
 import { closing, scenario } from "./environment.js";
 import { failing } from "./failing.js";
@@ -83,6 +83,15 @@ scenario("follows_through_silence", ["CALL_REQUEST_GATEWAY_SILENT", "CALL_REQUES
   const begun = Date.now();
   assert.deepEqual(await followed(gateway, id), [PENDING_TO_CALL, COMPLETED]);
   assert.ok(Date.now() - begun < 90_000);
+});
+
+// What breaks the contract neither stops a follower nor leads it back, nor has it call without a pause.
+scenario("follows_a_flawed_gateway", ["CALL_REQUEST_GATEWAY_FLAWED"], async (env, t) => {
+  const gateway = closing(t, connect(env.CALL_REQUEST_GATEWAY_FLAWED));
+  assert.deepEqual(await followed(gateway, "badDetails000001"), [PENDING_TO_CALL, COMPLETED]);
+  assert.deepEqual(await followed(gateway, "olderResult00001"), [IN_PROGRESS, COMPLETED]);
+  assert.deepEqual(await followed(gateway, "endsAndEnds00001"), [PENDING_TO_CALL, COMPLETED]);
+  assert.equal((await failing(readResult(gateway, "waitTooLong00001"))).retryAfterMs, MAX_RETRY_AFTER_MS);
 });
 
 // Each id has a result or a failure with its decision, in order.

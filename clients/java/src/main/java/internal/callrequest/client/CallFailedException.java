@@ -22,6 +22,9 @@ import java.util.Set;
 public final class CallFailedException extends Exception {
   private static final long serialVersionUID = 1;
 
+  /** What the gateway asks for at most: a longer wait is another's, or a mistake. */
+  static final Duration MAX_RETRY_AFTER = Duration.ofMinutes(5);
+
   /** Without a reason: it broke off or stopped, the time was over, or the caller gave up. */
   private static final Set<Status.Code> UNANSWERED =
       EnumSet.of(Status.Code.UNAVAILABLE, Status.Code.DEADLINE_EXCEEDED, Status.Code.CANCELLED);
@@ -31,7 +34,7 @@ public final class CallFailedException extends Exception {
 
   private CallFailedException(StatusRuntimeException cause, boolean cancelling) {
     super(cause);
-    status = StatusProto.fromStatusAndTrailers(cause.getStatus(), cause.getTrailers());
+    status = decode(cause);
     decision = decide(cancelling);
   }
 
@@ -58,11 +61,13 @@ public final class CallFailedException extends Exception {
         .map(ErrorInfo::getReason);
   }
 
-  /** How long to wait before the call is repeated. */
+  /** How long to wait before the call is repeated: never longer than {@link #MAX_RETRY_AFTER}. */
   public Optional<Duration> retryAfter() {
     return detail(RetryInfo.class)
         .map(RetryInfo::getRetryDelay)
-        .map(delay -> Duration.ofSeconds(delay.getSeconds(), delay.getNanos()));
+        .map(delay -> Duration.ofSeconds(delay.getSeconds(), delay.getNanos()))
+        .map(delay -> delay.isNegative() ? Duration.ZERO : delay)
+        .map(delay -> delay.compareTo(MAX_RETRY_AFTER) > 0 ? MAX_RETRY_AFTER : delay);
   }
 
   /** The fields of the request that are wrong, and how. */
@@ -78,6 +83,15 @@ public final class CallFailedException extends Exception {
   @Override
   public String getMessage() {
     return "%s %s: %s".formatted(code(), reason().orElse("without a reason"), status.getMessage());
+  }
+
+  /** Details that cannot be read, or are of another status, are as good as none. */
+  private static com.google.rpc.Status decode(StatusRuntimeException cause) {
+    try {
+      return StatusProto.fromStatusAndTrailers(cause.getStatus(), cause.getTrailers());
+    } catch (IllegalArgumentException e) {
+      return StatusProto.fromStatusAndTrailers(cause.getStatus(), null);
+    }
   }
 
   private Decision decide(boolean cancelling) {

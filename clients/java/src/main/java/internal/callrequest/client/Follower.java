@@ -1,16 +1,21 @@
 package internal.callrequest.client;
 
+import com.google.protobuf.Timestamp;
 import internal.callrequest.v1.CallRequestResult;
 import internal.callrequest.v1.CallRequestServiceGrpc;
 import internal.callrequest.v1.CallRequestServiceGrpc.CallRequestServiceBlockingStub;
+import internal.callrequest.v1.CallRequestStatus;
 import internal.callrequest.v1.WatchCallRequestResultRequest;
 import internal.callrequest.v1.WatchCallRequestResultResponse;
 import io.grpc.Channel;
 import io.grpc.Context;
 import io.grpc.StatusRuntimeException;
 import java.time.Duration;
+import java.util.Comparator;
 import java.util.Iterator;
+import java.util.concurrent.CountDownLatch;
 import java.util.concurrent.ThreadLocalRandom;
+import java.util.concurrent.TimeUnit;
 import java.util.function.Predicate;
 
 /** Follows a result to its end: hours, restarts of the gateway and broken connections included. */
@@ -21,8 +26,13 @@ public final class Follower {
    */
   private static final Duration ONE_STREAM = Duration.ofMinutes(10);
 
+  /** Bounds of the pause, doubled after each stream that ended soon and brought no change. */
   private static final long FIRST_PAUSE_MILLIS = 200;
+
   private static final long MAX_PAUSE_MILLIS = 10_000;
+
+  private static final Comparator<Timestamp> BY_TIME =
+      Comparator.comparingLong(Timestamp::getSeconds).thenComparingInt(Timestamp::getNanos);
 
   private final CallRequestServiceBlockingStub gateway;
 
@@ -47,17 +57,22 @@ public final class Follower {
         WatchCallRequestResultRequest.newBuilder().setCallRequestId(callRequestId).build();
     CallRequestResult last = null;
     for (int failures = 0; ; failures++) {
+      long begun = System.nanoTime();
+      boolean changed = false;
       Context.CancellableContext stream = Context.current().withCancellation();
       Context outer = stream.attach();
       try {
         Iterator<WatchCallRequestResultResponse> responses =
             gateway.withDeadlineAfter(ONE_STREAM).watchCallRequestResult(request);
         while (hasNext(responses)) {
-          failures = 0;
           CallRequestResult result = responses.next().getCallRequestResult();
-          boolean isNew = last == null || !isSame(result, last);
+          // A new stream begins with the result as it is, and another gateway may know less.
+          if (last != null && (isSame(result, last) || isOlder(result, last))) {
+            continue;
+          }
           last = result;
-          if (isNew && !goesOn.test(result)) {
+          changed = true;
+          if (!goesOn.test(result)) {
             return;
           }
         }
@@ -69,7 +84,10 @@ public final class Follower {
         if (failure.decision() != Decision.RETRY_LATER || outer.isCancelled()) {
           throw failure;
         }
-        Thread.sleep(pause(failure, failures).toMillis());
+        if (changed || System.nanoTime() - begun > MAX_PAUSE_MILLIS * 1_000_000) {
+          failures = 0;
+        }
+        pause(pauseAfter(failure, failures), outer);
       } finally {
         stream.detach(outer);
         stream.cancel(null);
@@ -93,7 +111,31 @@ public final class Follower {
         .equals(other.toBuilder().clearObservedAt().build());
   }
 
-  private static Duration pause(CallFailedException failure, int failures) {
+  /**
+   * Whether one was read before the other, and the call request has come further since. The time
+   * alone does not tell: the clocks of gateways differ.
+   */
+  private static boolean isOlder(CallRequestResult one, CallRequestResult other) {
+    boolean isBefore =
+        CallRequestStatus.CALL_REQUEST_STATUS_PENDING_TO_CALL_VALUE <= one.getStatusValue()
+            && one.getStatusValue() < other.getStatusValue()
+            && other.getStatusValue() <= CallRequestStatus.CALL_REQUEST_STATUS_CANCELLED_VALUE;
+    return isBefore && BY_TIME.compare(one.getObservedAt(), other.getObservedAt()) < 0;
+  }
+
+  /** Ends sooner when the context ends. */
+  private static void pause(Duration pause, Context context) throws InterruptedException {
+    var ended = new CountDownLatch(1);
+    Context.CancellationListener listener = ignored -> ended.countDown();
+    context.addListener(listener, Runnable::run);
+    try {
+      ended.await(pause.toMillis(), TimeUnit.MILLISECONDS);
+    } finally {
+      context.removeListener(listener);
+    }
+  }
+
+  private static Duration pauseAfter(CallFailedException failure, int failures) {
     long most = Math.min(FIRST_PAUSE_MILLIS << Math.min(failures, 6), MAX_PAUSE_MILLIS);
     Duration backoff = Duration.ofMillis(ThreadLocalRandom.current().nextLong(most));
     return failure.retryAfter().filter(wait -> wait.compareTo(backoff) > 0).orElse(backoff);

@@ -334,14 +334,13 @@ class GatewayTest {
   /** The deadline of the Context around it ends it, while nothing changes and between streams. */
   @Test
   void the_context_ends_following() throws Exception {
-    ManagedChannel nobody = open("127.0.0.1:1", GatewayChannel.plaintext());
     ScheduledExecutorService clock = Executors.newSingleThreadScheduledExecutor();
     try {
-      for (ManagedChannel channel : List.of(channel(), nobody)) {
+      for (Map.Entry<String, ManagedChannel> each : silences().entrySet()) {
         Context.CancellableContext given =
             Context.current().withDeadlineAfter(500, TimeUnit.MILLISECONDS, clock);
         Executable following =
-            () -> new Follower(channel).follow("statusPending001", result -> true);
+            () -> new Follower(each.getValue()).follow(each.getKey(), result -> true);
         CallFailedException failure =
             assertTimeoutPreemptively(
                 Duration.ofSeconds(30), () -> given.call(() -> failureOf(following)));
@@ -356,14 +355,13 @@ class GatewayTest {
   /** An interrupt of its thread ends it, while nothing changes and between streams. */
   @Test
   void an_interrupt_ends_following() throws Exception {
-    ManagedChannel nobody = open("127.0.0.1:1", GatewayChannel.plaintext());
-    for (ManagedChannel channel : List.of(channel(), nobody)) {
+    for (Map.Entry<String, ManagedChannel> each : silences().entrySet()) {
       var ended = new CompletableFuture<Throwable>();
       var following =
           new Thread(
               () -> {
                 try {
-                  new Follower(channel).follow("statusPending001", result -> true);
+                  new Follower(each.getValue()).follow(each.getKey(), result -> true);
                 } catch (Throwable e) {
                   ended.complete(e);
                 }
@@ -373,6 +371,15 @@ class GatewayTest {
       following.interrupt();
       assertInstanceOf(InterruptedException.class, ended.get(10, TimeUnit.SECONDS));
     }
+  }
+
+  /** Call requests of which there is nothing new: nobody is there, or the pause is of minutes. */
+  private Map<String, ManagedChannel> silences() {
+    ChannelCredentials plaintext = GatewayChannel.plaintext();
+    return Map.of(
+        "statusPending001", channel(),
+        "nobodyIsThere001", open("127.0.0.1:1", plaintext),
+        "waitTooLong00001", open(required("CALL_REQUEST_GATEWAY_FLAWED"), plaintext));
   }
 
   /** A gateway that ends the stream is watched again, when it asks to; each result comes once. */
@@ -401,6 +408,27 @@ class GatewayTest {
             CallRequestStatus.CALL_REQUEST_STATUS_COMPLETED),
         followed(silent, id));
     assertTrue(Duration.ofNanos(System.nanoTime() - begun).toSeconds() < 90);
+  }
+
+  /** What breaks the contract neither stops it nor leads it back, nor makes it call without end. */
+  @Test
+  void follows_a_flawed_gateway() throws Exception {
+    ManagedChannel flawed =
+        open(required("CALL_REQUEST_GATEWAY_FLAWED"), GatewayChannel.plaintext());
+    List<CallRequestStatus> once =
+        List.of(
+            CallRequestStatus.CALL_REQUEST_STATUS_PENDING_TO_CALL,
+            CallRequestStatus.CALL_REQUEST_STATUS_COMPLETED);
+    assertEquals(once, followed(flawed, "badDetails000001"));
+    assertEquals(once, followed(flawed, "endsAndEnds00001"));
+    assertEquals(
+        List.of(
+            CallRequestStatus.CALL_REQUEST_STATUS_IN_PROGRESS,
+            CallRequestStatus.CALL_REQUEST_STATUS_COMPLETED),
+        followed(flawed, "olderResult00001"));
+    CallFailedException waiting =
+        failureOf(() -> new CallRequests(flawed, DEADLINE).result("waitTooLong00001"));
+    assertEquals(Optional.of(CallFailedException.MAX_RETRY_AFTER), waiting.retryAfter());
   }
 
   /** Each id has a result or an error with its decision, in order. */
