@@ -110,8 +110,8 @@ class ScriptedVendor:
         await answering
 
     async def until(self, condition: Callable[[], object]) -> None:
-        """Waits until the condition is true, at most 5 s."""
-        async with asyncio.timeout(5):
+        """Waits until the condition is true, at most 30 s."""
+        async with asyncio.timeout(30):
             while not condition():  # noqa: ASYNC110 (there is no event for it)
                 await asyncio.sleep(0.01)
 

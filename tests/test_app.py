@@ -76,7 +76,7 @@ async def test_a_call_under_way_is_finished_before_the_end(vendor: ScriptedVendo
         calls = [asyncio.ensure_future(client.GetCallRequestResult(GET)) for _ in range(20)]
         cancel = CancelCallRequestRequest(call_request_id=RESULT_ID)
         calls.append(asyncio.ensure_future(client.CancelCallRequest(cancel)))  # type: ignore[arg-type]
-        await vendor.until(lambda: len(vendor.requests("result")) == 20 and vendor.requests("cancel"))
+        await vendor.until(lambda: len(vendor.requests("result")) >= 20 and vendor.requests("cancel"))
         await gateway.drain()
         await asyncio.gather(*calls)
 

@@ -1,12 +1,13 @@
 """Personal data and secrets: sent through every path, they show nowhere but in the caller's answer."""
 
 import logging
+from functools import partial
 from typing import Any
 
 import pytest
 
 from callrequest.v1.call_request_service_pb2 import CancelCallRequestRequest, GetCallRequestResultRequest
-from testkit.failure import failure
+from testkit.failure import failure_at_deadline
 from testkit.gateway import SECRET, connected, metrics_of, started, status_page_of
 from testkit.logs import log_to_stdout, silence_logs
 from testkit.scripted_vendor import (
@@ -81,7 +82,7 @@ async def test_nothing_personal_or_secret_is_logged_counted_or_answered(
             try:
                 await call(request, timeout=0.4, metadata=(("x-caller", CALLERS_TEXT),))
             except Exception:
-                received.append(await failure(call(request, timeout=0.4)))
+                received.append(await failure_at_deadline(partial(call, request, timeout=0.4)))
         received += [await metrics_of(gateway), await status_page_of(gateway)]
     written = capfd.readouterr()
     silence_logs()

@@ -1,6 +1,7 @@
 """What each failure is to a caller, each caused by a vendor on a real socket."""
 
 import socket
+from collections.abc import Awaitable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -14,7 +15,7 @@ from callrequest.v1.call_request_service_pb2_grpc import CallRequestServiceStub
 from callrequest.v1.error_reason_pb2 import ErrorReason
 from server.app import Gateway
 from server.errors import CATALOGUE
-from testkit.failure import Failure, failure
+from testkit.failure import Failure, failure, failure_at_deadline
 from testkit.gateway import connected, started
 from testkit.scripted_vendor import (
     RESULT_ID,
@@ -262,8 +263,13 @@ async def _failure(vendor: ScriptedVendor, case: Case, request: Any) -> Failure:
     for operation, answers in case.answers.items():
         vendor.answer(operation, *(answers if isinstance(answers, tuple) else (answers,)))
     async with started(vendor.url, **case.settings) as gateway, connected(gateway) as client:
-        call = client.GetCallRequestResult if request is GET else client.CancelCallRequest
-        return await failure(call(request, timeout=case.timeout))
+        method: Any = client.GetCallRequestResult if request is GET else client.CancelCallRequest
+
+        def call() -> Awaitable[Any]:
+            vendor.asked.clear()
+            return method(request, timeout=case.timeout)  # type: ignore[no-any-return]
+
+        return await failure_at_deadline(call)
 
 
 @pytest.mark.parametrize("request_", [pytest.param(GET, id="read"), pytest.param(CANCEL, id="cancel")])

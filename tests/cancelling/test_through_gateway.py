@@ -277,7 +277,7 @@ async def test_cancels_that_hang_do_not_keep_others_from_a_token(vendor: Scripte
         hung = [client.CancelCallRequest(CancelCallRequestRequest(call_request_id=f"{n:016}")) for n in range(2)]
         await vendor.until(lambda: len(vendor.requests("cancel")) == 2)
         vendor.answer("result", send("", 401), send(pending()))
-        await client.GetCallRequestResult(GetCallRequestResultRequest(call_request_id=RESULT_ID), timeout=2)
+        await client.GetCallRequestResult(GetCallRequestResultRequest(call_request_id=RESULT_ID), timeout=20)
         assert len(vendor.requests("token")) == 2
         for call in hung:
             call.cancel()

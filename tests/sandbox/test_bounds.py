@@ -63,8 +63,8 @@ async def test_the_end_waits_for_nobody(name: str) -> None:
             await asyncio.sleep(0.2)
             assert (await caller.control("GET", "requests")).json["counts"]["result"] == len(waiting)
             begun = time.monotonic()
-        assert time.monotonic() - begun < 1
-        await asyncio.wait(waiting, timeout=1)
+        assert time.monotonic() - begun < 20  # not 60
+        await asyncio.wait(waiting, timeout=20)
         assert all(task.done() for task in waiting)
         for task in waiting:
             task.exception()

@@ -121,14 +121,14 @@ async def test_a_reply_is_too_long(caller: Caller) -> None:
 
 async def test_a_reply_is_slow(caller: Caller) -> None:
     """It is the right one, not before its time; a cancel has taken effect by then."""
-    made = await caller.make(fault="slow", seconds=0.4)
+    made = await caller.make(fault="slow", seconds=1.5)
     begun = time.monotonic()
     cancelling = asyncio.create_task(caller.cancel(made))
     await asyncio.sleep(0.1)
     assert await caller.status(made) == "CANCELLED"
-    assert time.monotonic() - begun < 0.4
+    assert not cancelling.done()
     assert (await cancelling).json["success"] is True
-    assert time.monotonic() - begun >= 0.4
+    assert time.monotonic() - begun >= 1.5
 
 
 async def test_a_valid_token_is_refused(caller: Caller) -> None:

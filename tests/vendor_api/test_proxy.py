@@ -205,7 +205,7 @@ async def test_a_proxy_that_comes_back_is_logged(vendor: ScriptedVendor, log: Ca
     """Once, with the first reply."""
     (port,) = free_ports(1)
     async with started(vendor.url, vendor_proxy=_proxy(port)) as gateway, connected(gateway) as client:
-        await failure(client.GetCallRequestResult(GET, timeout=2))
+        await failure(client.GetCallRequestResult(GET, timeout=10))
         async with http_proxy("--port", str(port)):
             await asyncio.sleep(1.1)  # until the next token may be fetched
             await client.GetCallRequestResult(GET, timeout=10)

@@ -162,6 +162,27 @@ def test_after_a_success_failures_count_from_one() -> None:
     virtual_time.run(test())
 
 
+def test_a_token_is_renewed_before_it_ends_while_the_old_one_serves() -> None:
+    """In the last tenth of its life it still serves while another is fetched: no caller waits before its end."""
+
+    async def test() -> None:
+        endpoint = _Endpoint(lifetime=1000)
+        assert await endpoint.get() == "token-1"
+        endpoint.seconds = DAY
+        assert set(await endpoint.poll(899, 1)) == {"token-1"}
+        assert len(endpoint.fetched_at) == 1
+        await asyncio.sleep(1)
+        begun = now()
+        assert [await endpoint.get() for _ in range(9)] == ["token-1"] * 9
+        assert now() == begun
+        assert set(await endpoint.poll(98, 1)) == {"token-1"}
+        assert len(endpoint.fetched_at) == 2
+        await asyncio.sleep(2)
+        assert await endpoint.get(1) == reasons.ERROR_REASON_DEADLINE_EXCEEDED
+
+    virtual_time.run(test())
+
+
 def test_a_rejected_renewal_is_not_tried_more_than_once_in_30_seconds() -> None:
     """The old token serves meanwhile, to its end, and nobody sees the failure."""
 
