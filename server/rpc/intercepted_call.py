@@ -98,7 +98,7 @@ class InterceptedCall:
         self._count = count = open_calls.unary if method.kind == "unary" else open_calls.streaming
         count.number += 1
 
-    def open(self) -> None:
+    def admit(self) -> None:
         """Admits the call: its metadata, its caller, and how often that caller calls. Raises what refuses it."""
         self.read_metadata()
         caller = self._identify()
@@ -127,8 +127,8 @@ class InterceptedCall:
                 self._ids = ids = ids._replace(trace_id=span.trace_id)
         self._context.set_trailing_metadata(_trailers(ids))
 
-    def admit(self) -> None:
-        """Identifies the caller again, whose permission may be gone since. Raises what refuses it."""
+    def check_caller(self) -> None:
+        """Identifies the caller again, who may have lost the permission since. Raises what refuses it."""
         self._identify()
 
     def _identify(self) -> Caller | None:

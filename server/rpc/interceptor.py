@@ -113,7 +113,7 @@ class Interceptor:
         async def single(_: object, context: Context) -> bytes:
             call = begin(context)
             try:
-                call.open()
+                call.admit()
                 call.request = decode(await requests.read(context)) if takes_one else decode_each(context)
                 response = write(await behaviour(call.request, context))
                 call.ended("OK")
@@ -126,16 +126,16 @@ class Interceptor:
         async def streaming(_: object, context: Context) -> None:
             call = begin(context)
             try:
-                call.open()
+                call.admit()
                 call.request = decode(await requests.read(context)) if takes_one else decode_each(context)
                 if yields:
                     async with aclosing(behaviour(call.request, context)) as responses:
                         async for response in responses:
-                            call.admit()  # again: a caller that was struck off the file gets nothing more
+                            call.check_caller()  # one that was removed from the file gets nothing more
                             # Yielded, it would fail outside of this; serialized by grpc, with a text of grpc's.
                             await context.write(write(response))
-                else:
-                    await behaviour(call.request, ResponseStream(context, call.admit))  # it writes its messages itself
+                else:  # it writes its messages itself
+                    await behaviour(call.request, ResponseStream(context, call.check_caller))
                 call.ended("OK")
                 return
             except BaseException as error:

@@ -12,14 +12,14 @@ from .context import Context
 class ResponseStream:
     """Stands in for gRPC's context where a method writes its responses itself; `watching.watcher.Stream`.
 
-    admit: raises when the caller may not call this method, or not any more.
+    check_caller: raises when the caller may not call this method, or not any more.
     """
 
-    __slots__ = ("_context", "admit")
+    __slots__ = ("_context", "check_caller")
 
-    def __init__(self, context: Context, admit: Callable[[], None]) -> None:
+    def __init__(self, context: Context, check_caller: Callable[[], None]) -> None:
         self._context = context
-        self.admit = admit
+        self.check_caller = check_caller
 
     def connection(self) -> str:
         """The caller's address and port."""

@@ -16,7 +16,7 @@ MAX_WRITE = 60.0
 class Stream(Protocol):
     """The caller's end of a watch."""
 
-    def admit(self) -> None:
+    def check_caller(self) -> None:
         """Raises CALLER_UNAUTHENTICATED or CALLER_FORBIDDEN when the caller may not watch, or not any more."""
 
     def connection(self) -> str:
@@ -78,7 +78,7 @@ class Watcher:
     def recheck(self) -> None:
         """Ends the watch if its caller may not watch any more."""
         try:
-            self._stream.admit()
+            self._stream.check_caller()
         except GatewayError as error:
             self._refused = error
             self.wake()

@@ -40,7 +40,7 @@ class Caller:
         self.messages: list[tuple[float, pb.CallRequestResult]] = []
         self.may_watch = True
 
-    def admit(self) -> None:
+    def check_caller(self) -> None:
         if not self.may_watch:
             raise GatewayError(reasons.ERROR_REASON_CALLER_FORBIDDEN)
 
