@@ -213,14 +213,31 @@ class Results:
         """Reads by what other processes share, if they do, else at the vendor. Raises GatewayError."""
         if self._shared is None:
             return await self.vendor_reads.read(call_request_id, deadline)
+        admitted = self.vendor_reads.may_refuse(call_request_id)
+        if admitted:
+            # A lease for a read that is then refused would cost the engine as much again, and wake other processes.
+            reading = await self._known(call_request_id, max_age)
+            if reading is not None:
+                return reading
+            self.vendor_reads.admit(call_request_id)
         result = await self._shared.read(
-            call_request_id, *max_age, deadline, lambda: self.vendor_reads.read(call_request_id, deadline)
+            call_request_id,
+            *max_age,
+            deadline,
+            lambda: self.vendor_reads.read(call_request_id, deadline, admitted=admitted),
         )
         if isinstance(result, OwnResult):
             own: Reading = result.reading
             own.engine_ms = result.engine_ms
             return own
         return _reading_of(result)
+
+    async def _known(self, call_request_id: str, max_age: MaxAge) -> Reading | None:
+        """What processes share of a call request, if it is young enough."""
+        assert self._shared is not None
+        result = await self._shared.known(call_request_id, max_age.pending)
+        reading = None if result is None else _reading_of(result)
+        return reading if reading is not None and now() - reading.read_at < max_age.of(reading) else None
 
 
 def _reading_of(result: SharedResult) -> Reading:

@@ -71,19 +71,34 @@ class VendorReads:
         """Forgets a cached failure."""
         self._failures.pop(call_request_id)
 
-    async def read(self, call_request_id: str, deadline: Deadline) -> Reading:
+    def may_refuse(self, call_request_id: str) -> bool:
+        """Whether a read may be refused without asking the vendor, by the throttle or for a Retry-After."""
+        return self._throttle.is_active() or self._retry_after.is_held(call_request_id)
+
+    def admit(self, call_request_id: str) -> None:
+        """Decides whether a read may be sent, if it begins at once, as `admitted`. Raises the failure if it may not."""
+        self._pass_throttle()
+        try:
+            self._retry_after.check(call_request_id)
+        except GatewayError:
+            self._not_sent("held")
+            raise
+
+    async def read(self, call_request_id: str, deadline: Deadline, *, admitted: bool = False) -> Reading:
         """Asks the vendor, again while that may help. Raises GatewayError, that of the last try.
 
-        deadline: that of the most patient reader, who may still come; so it bounds the tries, not the one under way.
-        That one ends when the last reader has left.
+        admitted: whether `admit` has let it pass. deadline: that of the most patient reader, who may still come; so it
+        bounds the tries, not the one under way. That one ends when the last reader has left.
         """
         self._retries.call_began()
         is_known_to_fail = self._failures.has(call_request_id) or self._throttle.is_failing_alone(call_request_id)
         tries = 0
         while True:
             probed: Sequence[Hold] = ()
-            if self._throttle.is_active() or self._retry_after.is_held(call_request_id):
-                probed = await self._admit(call_request_id, deadline.remaining() / 2 if tries else 0)
+            if self.may_refuse(call_request_id):
+                if tries or not admitted:
+                    self._pass_throttle()
+                probed = await self._turn(call_request_id, deadline.remaining() / 2 if tries else 0)
             try:
                 await self._vendor.ready_to_read(deadline)
                 answer = await self._try(call_request_id, probed)
@@ -100,16 +115,23 @@ class VendorReads:
             spans.event("retry", {"error.type": answer.reason_name, "callrequest.pause": pause})
             await asyncio.sleep(pause)
 
-    async def _admit(self, call_request_id: str, patience: float) -> Sequence[Hold]:
-        source = "throttled"
+    def _pass_throttle(self) -> None:
         try:
             self._throttle.admit()
-            source = "held"
+        except GatewayError:
+            self._not_sent("throttled")
+            raise
+
+    async def _turn(self, call_request_id: str, patience: float) -> Sequence[Hold]:
+        try:
             return await self._retry_after.turn(call_request_id, patience)
         except GatewayError:
-            self._metrics.read(source)
-            spans.event("not sent", {"callrequest.read.source": source})
+            self._not_sent("held")
             raise
+
+    def _not_sent(self, source: str) -> None:
+        self._metrics.read(source)
+        spans.event("not sent", {"callrequest.read.source": source})
 
     async def _try(self, call_request_id: str, probed: Sequence[Hold]) -> Reading | GatewayError:
         began_at = now()
