@@ -1,11 +1,10 @@
 """CPU time, as the kernel counts it."""
 
-import os
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Self
 
-_TICKS = os.sysconf("SC_CLK_TCK")
+from measure.cpu import TICKS, seconds_in
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,7 +18,7 @@ class Cpu:
     @classmethod
     def of(cls, pid: int, core: int) -> Self:
         """What it came to so far. Raises OSError when there is no such process."""
-        return cls(used(pid), _ticked(Path(f"/proc/{pid}/task/{pid}/stat")), _busy(core))
+        return cls(used(pid), seconds_in(Path(f"/proc/{pid}/task/{pid}/stat")), _busy(core))
 
     def since(self, before: "Cpu") -> "Cpu":
         """What it came to since then."""
@@ -28,14 +27,7 @@ class Cpu:
 
 def used(pid: int) -> float:
     """Seconds of a process with all its threads. Raises OSError when there is no such process."""
-    return _ticked(Path(f"/proc/{pid}/stat"))
-
-
-def _ticked(stat: Path) -> float:
-    """User and system time."""
-    # After the name, which may hold anything: state is the first field, utime the 12th, stime the 13th.
-    fields = stat.read_text().rpartition(")")[2].split()
-    return (int(fields[11]) + int(fields[12])) / _TICKS
+    return seconds_in(Path(f"/proc/{pid}/stat"))
 
 
 def _busy(core: int) -> float:
@@ -44,5 +36,5 @@ def _busy(core: int) -> float:
         name, *fields = line.split()
         if name == f"cpu{core}":
             user, nice, system, _idle, _iowait, interrupts, soft, steal = map(int, fields[:8])
-            return (user + nice + system + interrupts + soft + steal) / _TICKS
+            return (user + nice + system + interrupts + soft + steal) / TICKS
     return 0.0
