@@ -2,9 +2,8 @@
 
 import asyncio
 import time
-from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, NoReturn, TypeAlias
+from typing import TYPE_CHECKING, Any, NoReturn
 
 import grpc
 
@@ -15,12 +14,12 @@ from ..observability import spans
 from ..observability.access_log import AccessLog
 from ..observability.call_metrics import CallMetrics, Method
 from ..observability.logs import describe, get_log
-from ..request_ids import REQUEST_ID, TRACEPARENT, RequestIds, begin_request
+from ..request_ids import RequestIds
 from ..validation import is_call_request_id
+from .call_metadata import Metadata, MetadataTooLargeError, begin_ids, trailers_of
 from .caller_limits import CallerLimits
 from .callers import AnyCertificate, Callers
 from .callers_file import ANONYMOUS, UNKNOWN, Caller
-from .channel_options import MAX_METADATA_BYTES
 from .context import Context
 from .open_calls import OpenCalls
 from .request_reader import ServerEndsError
@@ -29,14 +28,9 @@ from .status import pushback_of, status_of
 if TYPE_CHECKING:
     from ..observability.tracing import CallSpan, Tracing  # its library is an extra
 
-Metadata: TypeAlias = Sequence[tuple[str, Any]]
-
-TRACE_ID = "x-trace-id"
-"""The trailer with the trace id of the caller's traceparent."""
 
 _CODES = {code.value[0]: code for code in grpc.StatusCode}
 _NO_IDS = RequestIds("")
-_OVERHEAD = 32  # bytes that HTTP/2 adds to the size of each header (RFC 9113, 6.5.2)
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,10 +42,6 @@ class CallEnvironment:
     limits: CallerLimits | None
     open_calls: OpenCalls
     tracing: "Tracing | None"
-
-
-class _MetadataTooLargeError(Exception):
-    """The metadata is larger than MAX_METADATA_BYTES: grpc's core bounds it once the client acknowledges SETTINGS."""
 
 
 class InterceptedCall:
@@ -106,26 +96,17 @@ class InterceptedCall:
             self._environment.limits.admit(caller)
 
     def read_metadata(self) -> None:
-        """Reads the call's ids, and has its trailers carry them. Raises _MetadataTooLargeError."""
+        """Reads the call's ids, and has its trailers carry them. Raises MetadataTooLargeError."""
         metadata: Any = self._context.invocation_metadata() or ()
-        size, request_ids, traceparents = 0, [], []
-        for key, value in metadata:
-            size += len(key) + len(value) + _OVERHEAD
-            if key == REQUEST_ID:
-                request_ids.append(value)
-            elif key == TRACEPARENT:
-                traceparents.append(value)
-        if size > MAX_METADATA_BYTES:
-            raise _MetadataTooLargeError
+        self._ids = ids = begin_ids(metadata)
         self._metadata = metadata
-        self._ids = ids = begin_request(request_ids, traceparents)
         tracing = self._environment.tracing
         if tracing is not None and self._needs is not None:
             self._span = span = tracing.begin_call(_span_name(self._method), ids.traceparent)
             if span is not None:
                 spans.begin(span)
                 self._ids = ids = ids._replace(trace_id=span.trace_id)
-        self._context.set_trailing_metadata(_trailers(ids))
+        self._context.set_trailing_metadata(trailers_of(ids))
 
     def check_caller(self) -> None:
         """Identifies the caller again, who may have lost the permission since. Raises what refuses it."""
@@ -166,7 +147,7 @@ class InterceptedCall:
             self.ended("CANCELLED" if left is None or left > 0 else "DEADLINE_EXCEEDED")
         elif isinstance(error, GatewayError):
             await self._abort(error)
-        elif isinstance(error, _MetadataTooLargeError):  # as grpc's core does with clients that know its bound
+        elif isinstance(error, MetadataTooLargeError):  # as grpc's core does with clients that know its bound
             self.ended("RESOURCE_EXHAUSTED")
             await self._context.abort(grpc.StatusCode.RESOURCE_EXHAUSTED, "The metadata has more than 8 KiB.")
         elif isinstance(error, ServerEndsError):  # as grpc's core ends what is left after GRACE
@@ -182,7 +163,7 @@ class InterceptedCall:
     async def _abort(self, error: GatewayError) -> NoReturn:
         status, code = status_of(error), _CODES[error.code]
         self.ended(code.name, error.reason_name)
-        trailers = [("grpc-status-details-bin", status.SerializeToString()), *_trailers(self._ids)]
+        trailers = [("grpc-status-details-bin", status.SerializeToString()), *trailers_of(self._ids)]
         if pushback := pushback_of(error, self._context.time_remaining()):
             trailers.append(("grpc-retry-pushback-ms", pushback))
         await self._context.abort(code, status.message, trailing_metadata=tuple(trailers))
@@ -220,15 +201,6 @@ class InterceptedCall:
 def _span_name(method: Method) -> str:
     """A method's name in traces."""
     return "_OTHER" if method.service == "unknown" else f"{method.service}/{method.name}"
-
-
-def _trailers(ids: RequestIds) -> tuple[tuple[str, str | bytes], ...]:
-    """The trailers that name a call's ids."""
-    if not ids.request_id:
-        return ()
-    if ids.trace_id is None:
-        return ((REQUEST_ID, ids.request_id),)
-    return ((REQUEST_ID, ids.request_id), (TRACE_ID, ids.trace_id))
 
 
 def _asked_to_stop() -> bool:
