@@ -157,7 +157,10 @@ class Supervisor:
             process.send_signal(signal.SIGHUP)
 
     async def drain(self, received: signal.Signals, signals: ProcessSignals) -> int:
-        """Drains all workers. Returns the exit code: 1 when one must be ended by force, which `async with` does."""
+        """Drains all workers. Returns the exit code: 1 when one must be ended by force, which `async with` does.
+
+        One that is still starting then, as on a machine that has much else to do, has no calls: its end is no failure.
+        """
         self._ending = True
         until = time.monotonic() + self._settings.grace - min(KILL_MARGIN, self._settings.grace / 20)
         for process in self._processes:
@@ -175,7 +178,7 @@ class Supervisor:
                     process.hurry()
                 hurry = asyncio.create_task(signals.get())
         hurry.cancel()
-        forced = [process for process in self._processes if process.runs and not process.has_finished]
+        forced = [process for process in self._processes if process.serves and not process.has_finished]
         for process in forced:
             get_log().error("a worker was ended by force: it did not end in time", worker=process.slot)
         return int(bool(forced) or any(codes))

@@ -3,26 +3,38 @@
 import asyncio
 import os
 import signal
+import tempfile
 import time
 from collections.abc import AsyncIterator
+from pathlib import Path
 
 import pytest
 
 from testkit.scripted_vendor import never
+from testkit.server_process import accepts, free_ports
 from testkit.stateful_vendor import Vendor, after, always
 
 from .beside import beside_others
 from .workers import (
     STUCK,
     alive,
+    began,
     codes,
     connected,
     folder_of,
     read_on,
     started,
+    until,
+    workers_of,
 )
 
 FORCED = "a worker was ended by force: it did not end in time"
+STOPPED = """
+import os, signal, sys
+if "--slot 1" in " ".join(sys.orig_argv):
+    os.kill(os.getpid(), signal.SIGSTOP)
+"""
+"""A sitecustomize.py with which the second worker starts, and comes no further."""
 
 
 class TestEnd:
@@ -79,18 +91,35 @@ class TestEnd:
             gateway.signal()
             assert await gateway.ended(5) == 0
 
-    async def test_a_worker_that_does_not_end_is_ended_by_force(self, vendor: Vendor) -> None:
+    @beside_others
+    async def test_a_worker_that_does_not_end_is_ended_by_force(self) -> None:
         """In time, with exit code 1 and a line in the log; the calls of the others are finished."""
-        async with started(vendor.url, GRACE=2) as gateway, connected(gateway) as connections:
-            processes = gateway.workers()
-            calls = read_on(connections, "before")
-            await vendor.until(lambda: vendor.waiting == 2)
-            os.kill(processes[0], signal.SIGSTOP)
-            gateway.signal()
-            assert await gateway.ended(2.5) == 1
-            assert [(await call).code for call in calls] == [None, 0]
-            assert [line["worker"] for line in gateway.logged(FORCED)] == [0]
-            assert not any(map(alive, processes.values()))
+        async with Vendor() as vendor:
+            vendor.on_read = after(1, vendor.result_of)
+            async with started(vendor.url, GRACE=5) as gateway, connected(gateway) as connections:
+                processes = gateway.workers()
+                calls = read_on(connections, "before")
+                await vendor.until(lambda: vendor.waiting == 2)
+                os.kill(processes[0], signal.SIGSTOP)
+                gateway.signal()
+                assert await gateway.ended(10) == 1
+                assert [(await call).code for call in calls] == [None, 0]
+                assert [line["worker"] for line in gateway.logged(FORCED)] == [0]
+                assert not any(map(alive, processes.values()))
+
+    @beside_others
+    async def test_a_worker_that_is_still_starting_then_is_no_failure(self) -> None:
+        """It has no calls, and may take long on a machine that has much else to do: exit code 0, within GRACE."""
+        port, *others = free_ports(3)
+        with tempfile.TemporaryDirectory() as folder:
+            (Path(folder) / "sitecustomize.py").write_text(STOPPED)
+            with began(port, *others, path=Path(folder), GRACE=6) as process:
+                await until(lambda: accepts(port))
+                await until(lambda: len(workers_of(process.pid)) == 2)
+                process.terminate()
+                out, _ = await asyncio.to_thread(process.communicate, timeout=20)
+        assert process.returncode == 0, out
+        assert FORCED not in out
 
     @beside_others
     async def test_workers_without_a_supervisor_end_by_themselves(self) -> None:

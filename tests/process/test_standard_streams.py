@@ -37,7 +37,7 @@ def serves_and_ends(process: "subprocess.Popen[bytes]", environment: dict[str, s
             for _ in range(calls):
                 assert client.GetCallRequestResult(GET, timeout=10).call_request_result.status
         process.send_signal(signal.SIGTERM)
-        assert process.wait(15) == 0
+        assert process.wait(40) == 0
     finally:
         process.kill()
         process.wait()
@@ -49,7 +49,7 @@ def serves_and_ends(process: "subprocess.Popen[bytes]", environment: dict[str, s
 )
 def test_a_closed_stream_is_no_hindrance(closed: str, workers: int) -> None:
     """Nothing else gets its number: a connection would be sent the log."""
-    environment = gateway_environment(DRAIN_DELAY=0, GRACE=8, WORKERS=workers)
+    environment = gateway_environment(DRAIN_DELAY=0, GRACE=30, WORKERS=workers)
     command = ["sh", "-c", f'exec "$@" {closed}', "sh", *SERVE]
     process = subprocess.Popen(command, cwd=ROOT, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     serves_and_ends(process, environment)
@@ -58,7 +58,7 @@ def test_a_closed_stream_is_no_hindrance(closed: str, workers: int) -> None:
 @pytest.mark.parametrize("name", ["stdout", "stderr"])
 def test_a_stream_whose_reader_is_gone_is_no_hindrance(name: str) -> None:
     """EPIPE, from the first line to what Python itself tries again at its end."""
-    environment = gateway_environment(DRAIN_DELAY=0, GRACE=8)
+    environment = gateway_environment(DRAIN_DELAY=0, GRACE=30)
     reader, writer = os.pipe()
     os.close(reader)
     streams = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL} | {name: writer}
@@ -70,7 +70,7 @@ def test_a_stream_whose_reader_is_gone_is_no_hindrance(name: str) -> None:
 @pytest.mark.parametrize("workers", [1, 2])
 def test_streams_that_nobody_reads_are_no_hindrance(workers: int) -> None:
     """Both are one pipe, full from the first line on: calls are answered, SIGTERM is heard, the end is in time."""
-    environment = gateway_environment(DRAIN_DELAY=0, GRACE=8, WORKERS=workers)
+    environment = gateway_environment(DRAIN_DELAY=0, GRACE=30, WORKERS=workers)
     reader, writer = os.pipe()
     fcntl.fcntl(writer, fcntl.F_SETPIPE_SZ, 4096)
     os.write(writer, b"x" * 4096)

@@ -75,13 +75,15 @@ _LISTEN = ("LISTEN", "METRICS_LISTEN", "SANDBOX_LISTEN")
 
 
 @contextmanager
-def began(port: int, metrics: int, sandbox: int) -> Iterator["subprocess.Popen[str]"]:
-    """A gateway with two workers whose log comes by a pipe, from its first moment on."""
+def began(
+    port: int, metrics: int, sandbox: int, *, path: Path | None = None, **settings: object
+) -> Iterator["subprocess.Popen[str]"]:
+    """A gateway with two workers whose log comes by a pipe, from its first moment on. path: of modules for Python."""
     listen = {name: f"127.0.0.1:{number}" for name, number in zip(_LISTEN, (port, metrics, sandbox), strict=True)}
     process = subprocess.Popen(
         [sys.executable, "-m", "server", "serve", "--workers", "2"],
         cwd=ROOT,
-        env=gateway_environment(**listen, DRAIN_DELAY=0),
+        env=gateway_environment(**listen, DRAIN_DELAY=0, **settings) | ({"PYTHONPATH": str(path)} if path else {}),
         stdout=subprocess.PIPE,
         stderr=subprocess.DEVNULL,
         text=True,

@@ -231,7 +231,7 @@ async def test_a_push_at_one_gateway_is_known_at_the_other(vendor: ScriptedVendo
             connected(other) as client,
         ):
             async with asyncio.timeout(10):
-                while "state_up 1.0" not in await metrics_of(one) + await metrics_of(other):  # noqa: ASYNC110
+                while "state_up 1.0" not in await metrics_of(one) or "state_up 1.0" not in await metrics_of(other):  # noqa: ASYNC110
                     await asyncio.sleep(0.05)
             watch = client.WatchCallRequestResult(WatchCallRequestResultRequest(call_request_id=RESULT_ID), timeout=20)
             await watch.read()
