@@ -4,6 +4,7 @@ No test installs anything: that is done before, by a command whose output is see
 """
 
 import os
+import shutil
 from typing import NoReturn
 
 import pytest
@@ -16,6 +17,12 @@ def lacking(what: str) -> NoReturn:
     if os.environ.get("CI") == "true":
         pytest.fail(what)
     pytest.skip(what, allow_module_level=True)
+
+
+def need_command(name: str) -> None:
+    """Skips the test where that command, of Debian's package of the same name, is not installed."""
+    if shutil.which(name) is None:
+        lacking(f"no {name}: apt-get install {name}")
 
 
 def need_clone() -> None:

@@ -24,6 +24,7 @@ from server.settings import Settings
 from testkit.certificate_authority import Pki
 from testkit.scripted_vendor import RESULT_ID
 from testkit.server_process import MAX_START, ROOT, SERVE, accepts, commanded, free_ports, gateway_environment
+from tests.lacking import need_command
 
 GET = GetCallRequestResultRequest(call_request_id=RESULT_ID)
 
@@ -397,6 +398,7 @@ def test_make_run_prints_calls_that_work_when_pasted() -> None:
 
 def test_the_readmes_commands_work() -> None:
     """The calls of the README succeed, and its program prints what stands there."""
+    need_command("curl")
     with running() as gateway:
 
         def here(text: str) -> str:

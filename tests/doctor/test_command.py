@@ -2,6 +2,7 @@
 
 import json
 import resource
+import shlex
 import subprocess
 import sys
 from pathlib import Path
@@ -124,7 +125,7 @@ def test_any_character_is_shown_whatever_the_terminals_encoding() -> None:
 
 def test_nobody_has_to_read_to_the_end() -> None:
     """As with `doctor | head -n 1`: no traceback."""
-    line, environment = f"{sys.executable} -m server doctor | head -n 1", gateway_environment()
+    line, environment = f"{shlex.quote(sys.executable)} -m server doctor | head -n 1", gateway_environment()
     ended = subprocess.run(
         line, shell=True, cwd=ROOT, env=environment, capture_output=True, text=True, timeout=50, check=False
     )
