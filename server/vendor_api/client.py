@@ -20,6 +20,7 @@ from .connector import USER_AGENT
 from .document import Object
 from .exchange import Exchanges, Observer, Outages, Reply
 from .faults import fault_of, is_already_cancelled, seconds_of
+from .hedging import hedged
 from .quirks import Observations
 from .rate_limit import RateLimiter
 from .token_endpoint import Credentials, TokenEndpoint, TokenRequest
@@ -27,6 +28,9 @@ from .token_source import TokenSource
 from .translate import Envelope, malformed, read_cancellation, read_envelope, read_result
 
 _Answer = TypeVar("_Answer")
+
+TOKEN_HEDGE_AFTER = 3.0
+"""Seconds after which a token is requested on another connection, too: all calls wait for it, and one may hang."""
 
 _ANY_ID = "0" * 16  # where the id goes in the path of a cancel
 
@@ -68,7 +72,7 @@ class VendorClient:
         self._reserved = Exchanges(reserved, connect_timeout, observer, outages)
         token_exchanges = Exchanges(tokens, connect_timeout, observer, outages)
         self._token_endpoint = TokenEndpoint(token_exchanges, token_request, credentials)
-        self._tokens = TokenSource(self._token_endpoint.fetch)
+        self._tokens = TokenSource(lambda: hedged(self._token_endpoint.fetch, TOKEN_HEDGE_AFTER))
 
     async def aclose(self) -> None:
         """Ends a token fetch in progress. The transports are their owner's to close."""

@@ -81,7 +81,7 @@ async def open_vendor(
 
     reads = transport(vendor.url, settings.vendor_max_connections)
     reserved = transport(vendor.url, settings.max_cancels)
-    tokens = transport(vendor.token_request.url, 1)
+    tokens = transport(vendor.token_request.url, 2)  # one overtakes another that hangs
 
     def renew_tls(context: ssl.SSLContext) -> None:
         for each in (reads, reserved, tokens):
