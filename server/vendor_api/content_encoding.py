@@ -6,7 +6,12 @@ from collections.abc import Sequence
 MAX_CODINGS = 5
 """Codings on top of each other that are decoded; curl's limit, too."""
 
-_WINDOW_BITS = {"gzip": (31,), "x-gzip": (31,), "deflate": (15, -15), "x-deflate": (15, -15)}
+MAX_MEMBERS = 100
+"""Members of a gzip body that are decoded; it may have any number (RFC 1952, 2.2). Each costs what follows it."""
+
+_MEMBER = b"\x1f\x8b"  # how a member begins
+_GZIP = 31
+_WINDOW_BITS = {"gzip": (_GZIP,), "x-gzip": (_GZIP,), "deflate": (15, -15), "x-deflate": (15, -15)}
 """By coding: zlib's window bits, to be tried in turn. Half of the servers send deflate without zlib's header."""
 
 
@@ -36,11 +41,16 @@ def decode(body: bytes, codings: Sequence[str], max_bytes: int) -> bytes:
 
 def _inflate(body: bytes, window_bits: int, max_bytes: int) -> bytes | None:
     """None when the body has another format."""
-    decompressor = zlib.decompressobj(window_bits)
-    try:
-        inflated = decompressor.decompress(body, max_bytes + 1)
-    except zlib.error:
-        return None
-    if len(inflated) > max_bytes or not decompressor.eof:
-        raise NotDecodable
-    return inflated
+    inflated = b""
+    for _ in range(MAX_MEMBERS):
+        decompressor = zlib.decompressobj(window_bits)
+        try:
+            inflated += decompressor.decompress(body, max_bytes + 1 - len(inflated))
+        except zlib.error:
+            return None
+        if len(inflated) > max_bytes or not decompressor.eof:
+            raise NotDecodable
+        body = decompressor.unused_data
+        if not (body.startswith(_MEMBER) and window_bits == _GZIP):
+            return inflated
+    raise NotDecodable

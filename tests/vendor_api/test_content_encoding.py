@@ -10,7 +10,7 @@ import pytest
 
 from callrequest.v1.call_request_pb2 import CALL_REQUEST_STATUS_PENDING_TO_CALL
 from callrequest.v1.call_request_service_pb2 import CancelCallRequestRequest, GetCallRequestResultRequest
-from server.vendor_api.content_encoding import MAX_CODINGS, NotDecodable, decode
+from server.vendor_api.content_encoding import MAX_CODINGS, MAX_MEMBERS, NotDecodable, decode
 from server.vendor_api.exchange import MAX_BYTES
 from testkit.failure import failure
 from testkit.scripted_vendor import RESULT_ID, ScriptedVendor, cancelled, pending, raw, send
@@ -27,12 +27,17 @@ def _raw_deflate(body: bytes) -> bytes:
     return compressor.compress(body) + compressor.flush()
 
 
+def _in_members(body: bytes) -> bytes:
+    return b"".join(gzip.compress(body[at : at + 20]) for at in range(0, len(body), 20)) + gzip.compress(b"")
+
+
 COMPRESSED = [
     pytest.param(gzip.compress, "gzip", id="gzip"),
     pytest.param(gzip.compress, "GZIP", id="gzip-in-capitals"),
     pytest.param(gzip.compress, "x-gzip", id="x-gzip"),
     pytest.param(gzip.compress, "identity, gzip", id="gzip-and-identity"),
     pytest.param(lambda body: gzip.compress(body) + b"\0" * 9, "gzip", id="gzip-and-padding"),
+    pytest.param(_in_members, "gzip", id="gzip-in-members"),
     pytest.param(lambda body: gzip.compress(gzip.compress(body)), "gzip, gzip", id="gzip-twice"),
     pytest.param(lambda body: gzip.compress(zlib.compress(body)), "deflate, gzip", id="deflate-then-gzip"),
     pytest.param(zlib.compress, "deflate", id="deflate"),
@@ -77,6 +82,9 @@ async def test_a_compressed_transfer_is_read(client: "CallRequestServiceAsyncStu
         pytest.param(gzip.compress(b"<html>"), "gzip", id="not-json"),
         pytest.param(b"\x1f\x8bgarbage", "gzip", id="garbage"),
         pytest.param(gzip.compress(b"{}"), "gzip, " * MAX_CODINGS + "gzip", id="too-many-codings"),
+        pytest.param(gzip.compress(b"{}") + gzip.compress(b"") * MAX_MEMBERS, "gzip", id="too-many-members"),
+        pytest.param(gzip.compress(b"{") + gzip.compress(b"}" + b" " * MAX_BYTES), "gzip", id="too-long-in-members"),
+        pytest.param(gzip.compress(json.dumps(pending()).encode()) + b"\x1f\x8bx", "gzip", id="member-cut-short"),
     ],
 )
 async def test_a_compressed_reply_that_cannot_be_read_is_malformed(
