@@ -3,12 +3,14 @@
 import asyncio
 from typing import Any
 
+import grpc
 import pytest
 
+from callrequest.v1.call_request_service_pb2 import CancelCallRequestRequest
 from server.rpc.channel_options import channel_options
-from testkit.gateway import started
+from testkit.gateway import connected, started
 from testkit.http2_connection import Connection
-from testkit.scripted_vendor import ScriptedVendor
+from testkit.scripted_vendor import ScriptedVendor, send
 
 OPTIONS: dict[str, Any] = dict(channel_options(1800, 128))
 
@@ -37,6 +39,26 @@ async def test_clients_learn_how_many_calls_a_connection_takes(vendor: ScriptedV
         connection = await Connection.to(gateway.address[1])
         assert connection.limit == 7
         connection.transport.abort()
+
+
+async def test_a_call_that_the_stream_limit_refuses_was_not_seen(vendor: ScriptedVendor) -> None:
+    """A call counts until gRPC's server has forgotten it, and the next one is refused meanwhile. It may be repeated."""
+    refusals: list[tuple[grpc.StatusCode, bool]] = []
+
+    async def cancelled_at_the_vendor(number: int) -> bool:
+        try:
+            await client.CancelCallRequest(CancelCallRequestRequest(call_request_id=f"{number:016}"), timeout=20)
+        except grpc.aio.AioRpcError as error:
+            refusals.append((error.code(), "RST_STREAM with error code 7" in (error.details() or "")))
+            return False
+        return True
+
+    vendor.answer("cancel", send({"success": True}))
+    async with started(vendor.url, max_streams=4) as gateway, connected(gateway) as client:
+        answered = sum(await asyncio.gather(*map(cancelled_at_the_vendor, range(60))))
+    assert answered
+    assert {*refusals} <= {(grpc.StatusCode.UNAVAILABLE, True)}
+    assert len(vendor.requests("cancel")) == answered
 
 
 async def test_a_connection_ends_after_its_age(vendor: ScriptedVendor) -> None:
