@@ -5,6 +5,7 @@ No test installs anything: that is done before, by a command whose output is see
 
 import os
 import shutil
+from pathlib import Path
 from typing import NoReturn
 
 import pytest
@@ -23,6 +24,12 @@ def need_command(name: str) -> None:
     """Skips the test where that command, of Debian's package of the same name, is not installed."""
     if shutil.which(name) is None:
         lacking(f"no {name}: apt-get install {name}")
+
+
+def need_execution_in(folder: Path) -> None:
+    """Skips the test where nothing in that folder may be executed, as in a /tmp that is mounted so."""
+    if os.statvfs(folder).f_flag & os.ST_NOEXEC:
+        lacking(f"{folder} is mounted noexec: TMPDIR=$HOME make test")
 
 
 def need_clone() -> None:

@@ -18,6 +18,7 @@ from callrequest.v1.call_request_service_pb2_grpc import CallRequestServiceStub
 from server import __version__
 from testkit.scripted_vendor import RESULT_ID
 from testkit.server_process import ROOT, accepts, clean_environment, gateway_environment, serving
+from tests.lacking import need_execution_in
 
 UV = Path(sys.executable).parent / "uv"
 
@@ -36,6 +37,7 @@ def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def installed(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """An environment with the wheel alone; a .pth file adds the dependencies of this one: no network is used."""
     folder = tmp_path_factory.mktemp("installed")
+    need_execution_in(folder)
     subprocess.run([sys.executable, "-m", "venv", "--without-pip", str(folder)], check=True)
     command: list[str | Path] = [UV, "pip", "install", "--quiet", "--offline", "--no-deps"]
     subprocess.run([*command, "--python", folder / "bin/python", wheel], check=True, env=clean_environment())

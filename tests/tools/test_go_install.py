@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from testkit.server_process import ROOT
+from tests.lacking import need_execution_in
 
 
 def _command(path: Path, script: str) -> None:
@@ -18,6 +19,7 @@ def _command(path: Path, script: str) -> None:
 @pytest.fixture
 def clone(tmp_path: Path) -> Path:
     """A clone with one module of tools, whose .venv has a Go to offer. Each Go writes its name when it builds."""
+    need_execution_in(tmp_path)
     (tmp_path / "tools/go").mkdir(parents=True)
     shutil.copy(ROOT / "tools/go/install", tmp_path / "tools/go")
     (tmp_path / "tools/go/go.mod").write_text("module tools\n\ngo 1.26.0\n")
