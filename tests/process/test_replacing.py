@@ -196,5 +196,5 @@ class TestClients:
                 ended = Counter(await load)
             finally:
                 await after.stop(None)
-            assert ended["OK"] >= 196, ended  # a few in the act of arriving: CANCELLED
+            assert ended["OK"] > 0.9 * ended.total(), ended  # a few in the act of arriving: CANCELLED
             assert set(ended) <= {"OK", "CANCELLED"}

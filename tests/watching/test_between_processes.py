@@ -20,7 +20,7 @@ from server.state.keys import CHANNEL
 from testkit.engine import EngineProcess, engine
 from testkit.gateway import connected, metrics_of, started
 from testkit.pushes import PATH, Push, push_settings, signed
-from testkit.scripted_vendor import RESULT_ID, Answer, ScriptedVendor, never, send, with_status
+from testkit.scripted_vendor import RESULT_ID, Answer, ScriptedVendor, later, never, pending, send, with_status
 from testkit.server_process import free_ports
 
 WATCH = WatchCallRequestResultRequest(call_request_id=RESULT_ID)
@@ -196,3 +196,34 @@ async def test_gateways_with_different_keys_do_not_ask_the_vendor_in_turn(vendor
                 for each in (client, other):
                     await each.GetCallRequestResult(GetCallRequestResultRequest(call_request_id=RESULT_ID))
             assert len(vendor.requests("result")) <= 4
+
+
+@pytest.mark.parametrize(
+    ("seconds", "default_max_age", "final_max_age"),
+    [
+        pytest.param(0.005, 0.0, 3600.0, id="nothing is kept"),
+        pytest.param(0.3, 0.2, 3600.0, id="a vendor slower than the default age"),
+        pytest.param(0.3, 0.2, 0.2, id="a vendor slower than any age"),
+    ],
+)
+async def test_processes_that_watch_one_call_request_do_not_chase_each_other(
+    vendor: ScriptedVendor, seconds: float, default_max_age: float, final_max_age: float
+) -> None:
+    """Each takes what the other has read from what they share: the vendor is asked at the pace of one watch."""
+    vendor.answer("result", later(seconds, send(pending())))
+    (port,) = free_ports(1)
+    with engine(port) as running:
+        shared = {"state_url": running.url, "default_max_age": default_max_age, "final_max_age": final_max_age}
+        async with (
+            started(vendor.url, **shared) as one,
+            started(vendor.url, **shared) as other,
+            connected(one) as client,
+            connected(other) as other_client,
+        ):
+            await _until_shared(running, one, other)
+            watches = [each.WatchCallRequestResult(WATCH, timeout=60) for each in (client, other_client)]
+            for watch in watches:
+                await watch.read()
+            await client.GetCallRequestResult(FRESH)
+            await asyncio.sleep(2)
+            assert len(vendor.requests("result")) <= 6

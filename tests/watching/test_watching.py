@@ -18,7 +18,6 @@ from callrequest.v1.call_request_service_pb2 import (
 )
 from server.app import Gateway
 from server.watching.ended import CAUSES
-from testkit.engine import engine
 from testkit.failure import Failure, decode, failure_at_deadline
 from testkit.gateway import connected, metrics_of, started
 from testkit.scripted_vendor import (
@@ -33,7 +32,6 @@ from testkit.scripted_vendor import (
     send,
     with_status,
 )
-from testkit.server_process import free_ports
 
 if TYPE_CHECKING:
     from callrequest.v1.call_request_service_pb2_grpc import CallRequestServiceAsyncStub
@@ -421,36 +419,3 @@ async def test_a_caller_that_is_struck_off_the_file_loses_its_watch(vendor: Scri
             assert isinstance(ended, Failure)
             assert (ended.code, ended.reason) == ("PERMISSION_DENIED", "CALLER_FORBIDDEN")
         await _until_scraped(gateway, 'watches_ended_total{cause="caller_forbidden"} 1.0')
-
-
-@pytest.mark.parametrize(
-    ("seconds", "default_max_age", "final_max_age"),
-    [
-        pytest.param(0.005, 0.0, 3600.0, id="nothing is kept"),
-        pytest.param(0.3, 0.2, 3600.0, id="a vendor slower than the default age"),
-        pytest.param(0.3, 0.2, 0.2, id="a vendor slower than any age"),
-    ],
-)
-async def test_processes_that_watch_one_call_request_do_not_chase_each_other(
-    vendor: ScriptedVendor, seconds: float, default_max_age: float, final_max_age: float
-) -> None:
-    """Each takes what the other has read from what they share: the vendor is asked at the pace of one watch."""
-    vendor.answer("result", later(seconds, send(pending())))
-    (port,) = free_ports(1)
-    with engine(port) as running:
-        shared = {"state_url": running.url, "default_max_age": default_max_age, "final_max_age": final_max_age}
-        async with (
-            started(vendor.url, **shared) as one,
-            started(vendor.url, **shared) as other,
-            connected(one) as client,
-            connected(other) as other_client,
-        ):
-            watches = [each.WatchCallRequestResult(WATCH, timeout=60) for each in (client, other_client)]
-            for watch in watches:
-                await watch.read()
-            await asyncio.sleep(1)  # both have subscribed to the channel
-            await client.GetCallRequestResult(
-                GetCallRequestResultRequest(call_request_id=RESULT_ID, max_age=Duration())
-            )
-            await asyncio.sleep(2)
-            assert len(vendor.requests("result")) <= 6
