@@ -67,6 +67,8 @@ class CoreLog:
         if self._reader is not None:
             os.dup2(self._stderr, 2)  # closes the pipe's end, by which the reader ends
             self._reader.join(1)
+            if self._waiting:
+                self._log()
 
     def take(self, line: str) -> bool:
         """Takes one line; returns whether it is the core's."""
@@ -82,9 +84,12 @@ class CoreLog:
     def log_due(self) -> None:
         """Logs the failures since the last line about them, if that is long enough ago."""
         if self._waiting and self._now() >= self._log_at:
-            get_log().info("TLS handshakes failed", failures=dict(self._waiting))
-            self._waiting.clear()
+            self._log()
             self._log_at = self._now() + LOG_INTERVAL
+
+    def _log(self) -> None:
+        get_log().info("TLS handshakes failed", failures=dict(self._waiting))
+        self._waiting.clear()
 
     def _read(self, descriptor: int) -> None:
         rest = b""

@@ -51,6 +51,22 @@ async def test_each_reason_is_counted_and_logged_once_a_minute(capsys: pytest.Ca
     assert len(counted) == 502
 
 
+def test_failures_that_still_wait_for_their_line_have_it_at_the_end() -> None:
+    """The end of the process may come within the minute."""
+    program = """
+import os, sys
+from server.rpc.core_log import CoreLog
+from testkit.logs import log_to_stdout
+log_to_stdout("info")
+with CoreLog() as core:
+    for _ in range(5):
+        os.write(2, (sys.argv[1] + "\\n").encode())
+"""
+    command = [sys.executable, "-c", program, FAILED.format("HTTP_REQUEST")]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=30, check=True)
+    assert [json.loads(line)["failures"] for line in done.stdout.splitlines()] == [{"plain HTTP": 1}, {"plain HTTP": 4}]
+
+
 @pytest.mark.parametrize(
     ("line", "is_core"),
     [
