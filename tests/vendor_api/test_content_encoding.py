@@ -76,7 +76,7 @@ async def test_a_compressed_transfer_is_read(client: "CallRequestServiceAsyncStu
     ("body", "coding"),
     [
         pytest.param(gzip.compress(b" " * MAX_BYTES + b"{}"), "gzip", id="too-long"),
-        pytest.param(gzip.compress(gzip.compress(b" " * (200 << 20), 1)), "gzip, gzip", id="bomb-in-a-bomb"),
+        pytest.param(gzip.compress(gzip.compress(b" " * (20 << 20), 1)), "gzip, gzip", id="bomb-in-a-bomb"),
         pytest.param(gzip.compress(json.dumps(pending()).encode())[:-9], "gzip", id="cut-short"),
         pytest.param(gzip.compress(json.dumps(pending()).encode()), "br", id="another-coding"),
         pytest.param(gzip.compress(b"<html>"), "gzip", id="not-json"),
