@@ -98,7 +98,7 @@ class ModelVendor(httpx.AsyncBaseTransport):
         self.shown = False
         before = (
             *(self._cut, self._five_hundred, self._garbage, self._slow, self._reject, self._too_many, self._deep),
-            *(self._unknown_code, self._defect),
+            *(self._unknown_code, self._contradiction, self._defect),
         )
         if reply := await self._fault(before, share=self._bad / 2):
             self.in_doubt -= reply.status_code in {401, 429} or (reply.status_code == 403 and reply.text != "<html>")
@@ -114,8 +114,10 @@ class ModelVendor(httpx.AsyncBaseTransport):
     def _commit(self) -> httpx.Response:
         if self.holds != PENDING or self._check_in_passed:
             self.refused_at = now()
-            words = self._dice.choice(_WORDS)
-            return httpx.Response(self._dice.choice(_STATUSES), json=failed("CANCELLATION_NOT_ALLOWED", words))
+            code, words = "CANCELLATION_NOT_ALLOWED", self._dice.choice(_WORDS)
+            if self.holds == CANCELLED and self._dice.random() < 0.3:
+                code, words = self._dice.choice(["BAD_REQUEST", "NOT_FOUND", "CONFLICT"]), "It was already cancelled."
+            return httpx.Response(self._dice.choice(_STATUSES), json=failed(code, words))
         self._history.append(CANCELLED)
         self.cancelled_at = now()
         return httpx.Response(200, json=cancelled())
@@ -144,6 +146,10 @@ class ModelVendor(httpx.AsyncBaseTransport):
         other = cancelled("bcpFuj1ipoBKLz5G")
         bodies = ["<html>", "{}", json.dumps(other), '{"success": false}', '{"success": true, "results": 5']
         return httpx.Response(self._dice.choice([200, 302, 404]), text=self._dice.choice(bodies))
+
+    async def _contradiction(self) -> httpx.Response:
+        bodies = [{"error": "no"}, {"error": [1]}, {"Success": "false"}, {"results": [{"callRequestStatus": PENDING}]}]
+        return httpx.Response(200, json={"success": True, **self._dice.choice(bodies)})
 
     async def _deep(self) -> httpx.Response:
         depth = self._dice.choice([40, 100, 600, 990])

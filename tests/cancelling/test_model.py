@@ -34,7 +34,12 @@ UNDONE = {
     reasons.ERROR_REASON_INTERNAL,
 }
 """The reasons that a caller takes for "nothing was cancelled", without a look at the status."""
-BY_STATUS = {reasons.ERROR_REASON_CANCELLATION_NOT_ALLOWED, reasons.ERROR_REASON_VENDOR_ERROR}
+BY_STATUS = {
+    reasons.ERROR_REASON_CANCELLATION_NOT_ALLOWED,
+    reasons.ERROR_REASON_VENDOR_ERROR,
+    reasons.ERROR_REASON_VENDOR_REJECTED_REQUEST,
+    reasons.ERROR_REASON_CALL_REQUEST_NOT_FOUND,
+}
 """The reasons that say so after readings."""
 
 
