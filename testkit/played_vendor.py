@@ -63,15 +63,6 @@ class PlayedVendor(httpx.AsyncBaseTransport):
         self.status = "CANCELLED"
         return httpx.Response(200, json=cancelled(RESULT_ID))
 
-    def commits(self, then: Reply) -> Reply:
-        """The cancel takes effect; the reply is that."""
-
-        async def answer() -> httpx.Response:
-            self.status = "CANCELLED"
-            return await then()
-
-        return answer
-
 
 def reply(body: Any, status: int = 200, **headers: str) -> Reply:
     """A reply with JSON, or with bytes or text as they are. Headers: `retry_after="3"`."""

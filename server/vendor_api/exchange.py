@@ -129,27 +129,9 @@ class Exchanges:
             replied = response.status_code
             outcome = "429" if replied == 429 else f"{replied // 100}xx"
             self._outages.resolved()
-        except (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout, httpx.ProxyError) as error:
-            outcome = "proxy" if isinstance(error, httpx.ProxyError) else "unreachable"
-            if deadline.spent():
-                raise deadline_exceeded() from None
-            self._outages.occurred(error)
-            raise unavailable(Delivery.NOT_SENT) from None
-        except httpx.ReadTimeout:
-            outcome = "timeout"
-            spent = deadline.spent()
-            reason = reasons.ERROR_REASON_DEADLINE_EXCEEDED if spent else reasons.ERROR_REASON_VENDOR_TIMEOUT
-            raise GatewayError(reason, delivery=Delivery.UNKNOWN) from None
-        except httpx.RemoteProtocolError:
-            outcome = "malformed"
-            raise malformed() from None
         except httpx.TransportError as error:
-            outcome, delivery = "broken", Delivery.UNKNOWN
-            if isinstance(error.__cause__, ssl.SSLError):  # TLS 1.3 refuses a client's certificate as late as this
-                self._outages.occurred(error)
-                if (error.__cause__.reason or "").rpartition("_ALERT_")[2] in _CERTIFICATE_REFUSED:
-                    delivery = Delivery.NOT_SENT
-            raise unavailable(delivery) from None
+            outcome, failure = self._failed(error, deadline)
+            raise failure from None
         except asyncio.CancelledError:
             if left - deadline.remaining() >= UNANSWERED:
                 outcome = "unanswered"
@@ -163,6 +145,27 @@ class Exchanges:
         seconds, nanos = divmod(time.time_ns(), 10**9)
         received_at = Timestamp(seconds=seconds, nanos=nanos)
         return Reply(status, headers.get("retry-after"), headers.get("date"), *_parsed(response), received_at)
+
+    def _failed(self, error: httpx.TransportError, deadline: Deadline) -> tuple[str, GatewayError]:
+        """Returns the outcome of a request without a reply, for the metrics, and its failure; logs outages."""
+        if isinstance(error, httpx.ConnectError | httpx.ConnectTimeout | httpx.PoolTimeout | httpx.ProxyError):
+            outcome = "proxy" if isinstance(error, httpx.ProxyError) else "unreachable"
+            if deadline.spent():
+                return outcome, deadline_exceeded()
+            self._outages.occurred(error)
+            return outcome, unavailable(Delivery.NOT_SENT)
+        if isinstance(error, httpx.ReadTimeout):
+            spent = deadline.spent()
+            reason = reasons.ERROR_REASON_DEADLINE_EXCEEDED if spent else reasons.ERROR_REASON_VENDOR_TIMEOUT
+            return "timeout", GatewayError(reason, delivery=Delivery.UNKNOWN)
+        if isinstance(error, httpx.RemoteProtocolError):
+            return "malformed", malformed()
+        delivery = Delivery.UNKNOWN
+        if isinstance(error.__cause__, ssl.SSLError):  # TLS 1.3 refuses a client's certificate as late as this
+            self._outages.occurred(error)
+            if (error.__cause__.reason or "").rpartition("_ALERT_")[2] in _CERTIFICATE_REFUSED:
+                delivery = Delivery.NOT_SENT
+        return "broken", unavailable(delivery)
 
 
 def unavailable(delivery: Delivery) -> GatewayError:
