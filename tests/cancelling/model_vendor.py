@@ -148,8 +148,13 @@ class ModelVendor(httpx.AsyncBaseTransport):
         return httpx.Response(self._dice.choice([200, 302, 404]), text=self._dice.choice(bodies))
 
     async def _contradiction(self) -> httpx.Response:
-        bodies = [{"error": "no"}, {"error": [1]}, {"Success": "false"}, {"results": [{"callRequestStatus": PENDING}]}]
-        return httpx.Response(200, json={"success": True, **self._dice.choice(bodies)})
+        contradictions: list[dict[str, object]] = [
+            {"error": "no"},
+            {"error": [1]},
+            {"Success": "false"},
+            {"results": [{"callRequestStatus": PENDING}]},
+        ]
+        return httpx.Response(200, json={"success": True} | self._dice.choice(contradictions))
 
     async def _deep(self) -> httpx.Response:
         depth = self._dice.choice([40, 100, 600, 990])
