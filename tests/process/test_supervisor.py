@@ -87,7 +87,7 @@ class TestStart:
         with began(port, *others) as process:
             await until(lambda: workers_of(process.pid))
             os.kill(workers_of(process.pid)[0], signal.SIGKILL)
-            out, _ = await asyncio.to_thread(process.communicate, timeout=10)
+            out, _ = await asyncio.to_thread(process.communicate, timeout=40)
         assert process.returncode == 1
         assert '"event":"a worker ended","worker":0,"exit":-9' in out
 
@@ -137,7 +137,7 @@ class TestStart:
             files = folder_of(gateway)
             assert files.parent == Path("/dev/shm")
             gateway.signal()
-            assert await gateway.ended(5) == 0
+            assert await gateway.ended(20) == 0
             assert not await asyncio.to_thread(files.exists)
 
     def test_what_gateways_that_are_gone_left_in_memory_is_removed(self) -> None:

@@ -64,7 +64,7 @@ async def test_grpcs_own_server_still_ends_by_such_a_name() -> None:
     port = server.add_insecure_port("127.0.0.1:0")
     await server.start()
     await _code_of(port, NO_TEXT)
-    await asyncio.wait_for(_ended(server), 2)
+    await asyncio.wait_for(_ended(server), 20)
 
 
 async def test_a_server_that_ends_by_itself_is_noticed() -> None:
