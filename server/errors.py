@@ -194,10 +194,15 @@ class Delivery(Enum):
 
 @dataclass(frozen=True, slots=True)
 class Violation:
-    """A field of the request and, for people, what is wrong with it."""
+    """A field of the request and, for people, what is wrong with it. field: "" for the request as a whole."""
 
     field: str
     description: str
+
+    @property
+    def text(self) -> str:
+        """Both, for people."""
+        return f"{self.field}: {self.description}" if self.field else self.description
 
 
 class GatewayError(Exception):
@@ -243,7 +248,7 @@ class GatewayError(Exception):
     @property
     def text(self) -> str:
         """What callers read, at most 256 bytes: the row's text and what is wrong with the request."""
-        return " ".join([self.spec.text, *(f"{part.field}: {part.description}" for part in self.violations)])[:256]
+        return " ".join([self.spec.text, *(part.text for part in self.violations)])[:256]
 
     @property
     def reason_name(self) -> str:

@@ -343,6 +343,7 @@ async def test_bytes_that_are_no_message_are_an_invalid_request(
         got = await failure(call(b"\xff\xff\xff\xff"))
         no_utf8 = await failure(call(b"\x0a\x02\xc3\x28"))
     assert (got.code, got.reason) == (no_utf8.code, no_utf8.reason) == ("INVALID_ARGUMENT", "INVALID_REQUEST")
+    assert got.text == "The request is not valid. The bytes are no message of the type that this method takes."
     assert vendor.asked == []
 
 
