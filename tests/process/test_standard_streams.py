@@ -2,6 +2,7 @@
 
 import fcntl
 import os
+import shlex
 import signal
 import subprocess
 import sys
@@ -82,6 +83,6 @@ def test_streams_that_nobody_reads_are_no_hindrance(workers: int) -> None:
 
 def test_a_command_that_prints_into_a_closed_pipe_exits_as_it_would() -> None:
     """`… --help | head -1`: no traceback, no exit code 120."""
-    command = f'{{ {sys.executable} -m server --help; echo "code $?" >&3; }} 3>&1 >/dev/full'
+    command = f'{{ {shlex.quote(sys.executable)} -m server --help; echo "code $?" >&3; }} 3>&1 >/dev/full'
     ended = subprocess.run(["sh", "-c", command], cwd=ROOT, capture_output=True, text=True, timeout=20, check=False)
     assert (ended.stdout, ended.stderr) == ("code 0\n", "")
