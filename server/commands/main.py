@@ -122,6 +122,7 @@ def _wrong_settings(error: SettingsError) -> int:
 def _all_that_fail(error: SettingsError, settings: Settings, command: str) -> SettingsError:
     """The same with a line for everything else that would end the start: one is not found after the other."""
     lines: list[str] = []
+    named = {name for line in error.lines for name in _names_in(line)}
     if command in ("serve", "worker"):
         from ..doctor.start import wrong_files_and_rules
 
@@ -129,8 +130,7 @@ def _all_that_fail(error: SettingsError, settings: Settings, command: str) -> Se
     if command == "serve":  # a worker's are the supervisor's
         from ..observability.listening import addresses_that_fail
 
-        lines += addresses_that_fail(settings).values()
-    named = {name for line in error.lines for name in _names_in(line)}
+        lines += addresses_that_fail(settings, named).values()
     return SettingsError([*error.lines, *(line for line in lines if named.isdisjoint(_names_in(line)))])
 
 

@@ -3,7 +3,7 @@
 import errno
 import socket
 import threading
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from contextlib import ExitStack, suppress
 from typing import Any
 
@@ -51,12 +51,12 @@ def open_sockets(address: Address, *, shared: bool = False) -> list[socket.socke
     return _open(address, shared=shared)
 
 
-def addresses_that_fail(settings: Settings) -> dict[str, str]:
+def addresses_that_fail(settings: Settings, known: Collection[str] = ()) -> dict[str, str]:
     """Tries each address of the settings; returns a line for each that cannot be listened on, by the field's name.
 
-    All at once: several that cannot be resolved take no longer than one.
+    All at once: several that cannot be resolved take no longer than one. known: settings that are not tried.
     """
-    listened = settings.listened()
+    listened = {name: each for name, each in settings.listened().items() if f"{PREFIX}{name.upper()}" not in known}
     tried: dict[str, OSError | None] = dict.fromkeys(listened)
 
     def try_to_listen(name: str) -> None:
