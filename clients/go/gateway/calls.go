@@ -12,12 +12,13 @@ import (
 //
 // Pass a context with a deadline for each call. Without one the service config's timeout holds.
 type Client struct {
+	channel grpc.ClientConnInterface
 	service pb.CallRequestServiceClient
 }
 
 // NewClient calls over a channel made by Connect.
 func NewClient(channel grpc.ClientConnInterface) *Client {
-	return &Client{pb.NewCallRequestServiceClient(channel)}
+	return &Client{channel, pb.NewCallRequestServiceClient(channel)}
 }
 
 // Read returns the latest result of a call request. The channel tries again by itself, within the deadline.

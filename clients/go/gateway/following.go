@@ -8,6 +8,7 @@ import (
 	"time"
 
 	pb "callrequest.internal/callrequest/v1"
+	"google.golang.org/grpc/connectivity"
 	"google.golang.org/grpc/status"
 	"google.golang.org/protobuf/proto"
 )
@@ -21,7 +22,8 @@ const firstPause, maxPause = 200 * time.Millisecond, 10 * time.Second
 
 // Follow calls each with the result and with every change of it. It returns nil after a final one, through restarts of
 // the gateway and broken connections; a *Failure when waiting does not help; the error of each, if it has one; and when
-// the context ends a *Failure that is that end: errors.Is(err, context.Canceled) or context.DeadlineExceeded.
+// the context ends a *Failure that is that end: errors.Is(err, context.Canceled) or context.DeadlineExceeded. When the
+// program closes the channel it returns a *Failure, too.
 func (client *Client) Follow(ctx context.Context, id string, each func(*pb.CallRequestResult) error) error {
 	var last *pb.CallRequestResult
 	var changed bool // by the stream
@@ -40,7 +42,7 @@ func (client *Client) Follow(ctx context.Context, id string, each func(*pb.CallR
 		if failure == nil {
 			return err
 		}
-		if failure.Decision != RetryLater {
+		if failure.Decision != RetryLater || client.isClosed() {
 			return failure
 		}
 		if changed || time.Since(begun) > maxPause {
@@ -77,6 +79,12 @@ func (client *Client) watch(
 			return nil, err
 		}
 	}
+}
+
+// isClosed reports whether the program has closed the channel. Its calls fail as those of a gateway that ends do.
+func (client *Client) isClosed() bool {
+	channel, hasState := client.channel.(interface{ GetState() connectivity.State })
+	return hasState && channel.GetState() == connectivity.Shutdown
 }
 
 // isSame reports whether two results differ in nothing but when they were read.

@@ -59,6 +59,19 @@ func TestFollowsToTheEnd(t *testing.T) {
 	}
 }
 
+// A program that closes its channel does not follow for ever, though nobody ends the context.
+func TestClosingTheChannelEndsFollowing(t *testing.T) {
+	channel, err := Connect(Settings{Address: "127.0.0.1:1"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	time.AfterFunc(500*time.Millisecond, func() { channel.Close() })
+	_, err = followed(t, NewClient(channel), "statusPending001")
+	if failureIn(t, err); errors.Is(err, context.DeadlineExceeded) {
+		t.Errorf("it went on until its deadline: %v", err)
+	}
+}
+
 // A gateway that ends the stream is watched again, after the time that it asks for. A result that has not changed
 // meanwhile is not handed over again.
 func TestFollowsThroughReconnects(t *testing.T) {

@@ -9,6 +9,7 @@ import internal.callrequest.v1.WatchCallRequestResultRequest;
 import internal.callrequest.v1.WatchCallRequestResultResponse;
 import io.grpc.Channel;
 import io.grpc.Context;
+import io.grpc.ManagedChannel;
 import io.grpc.StatusRuntimeException;
 import java.time.Duration;
 import java.util.Comparator;
@@ -48,7 +49,8 @@ public final class Follower {
    * callback returns false. What the callback throws ends it, too.
    *
    * @throws CallFailedException when waiting does not help, as when there is no such call request,
-   *     and when the {@link Context} that it is called in is cancelled or its deadline is over
+   *     and when the {@link Context} that it is called in is cancelled or its deadline is over, or
+   *     the channel is shut down
    * @throws InterruptedException when its thread is interrupted, at whatever moment
    */
   public void follow(String callRequestId, Predicate<CallRequestResult> goesOn)
@@ -81,7 +83,7 @@ public final class Follower {
         if (Thread.interrupted()) {
           throw new InterruptedException();
         }
-        if (failure.decision() != Decision.RETRY_LATER || outer.isCancelled()) {
+        if (failure.decision() != Decision.RETRY_LATER || outer.isCancelled() || isShutDown()) {
           throw failure;
         }
         if (changed || System.nanoTime() - begun > MAX_PAUSE_MILLIS * 1_000_000) {
@@ -93,6 +95,11 @@ public final class Follower {
         stream.cancel(null);
       }
     }
+  }
+
+  /** Calls on a channel that the program has shut down fail as those of a gateway that ends do. */
+  private boolean isShutDown() {
+    return gateway.getChannel() instanceof ManagedChannel channel && channel.isShutdown();
   }
 
   private static boolean hasNext(Iterator<?> responses) throws CallFailedException {

@@ -352,6 +352,17 @@ class GatewayTest {
     }
   }
 
+  /** A program that shuts its channel down does not follow for ever. */
+  @Test
+  void shutting_the_channel_down_ends_following() throws Exception {
+    ManagedChannel nobody = open("127.0.0.1:1", GatewayChannel.plaintext());
+    CompletableFuture.delayedExecutor(500, TimeUnit.MILLISECONDS).execute(nobody::shutdownNow);
+    Executable following = () -> new Follower(nobody).follow("statusPending001", result -> true);
+    CallFailedException failure =
+        assertTimeoutPreemptively(Duration.ofSeconds(60), () -> failureOf(following));
+    assertEquals(Decision.RETRY_LATER, failure.decision());
+  }
+
   /** An interrupt of its thread ends it, while nothing changes and between streams. */
   @Test
   void an_interrupt_ends_following() throws Exception {
