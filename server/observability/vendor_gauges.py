@@ -30,7 +30,7 @@ class VendorGauges:
         )
         self._throttled = gauge("vendor_throttled", "1 while most reads are not sent, since the vendor hardly answers.")
         self._retry_after = gauge(
-            "vendor_retry_after_seconds", "What is left of a Retry-After of the vendor's that holds for all reads."
+            "vendor_retry_after_seconds", "What is left of a Retry-After of the vendor that holds for all reads."
         )
         self._token_issued = gauge(
             "vendor_token_issued_timestamp_seconds", "When the vendor's access token was requested; 0: there is none."

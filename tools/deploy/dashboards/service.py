@@ -42,7 +42,7 @@ SERVICE = Dashboard(
                     ),
                     "number",
                     4,
-                    "for the gateway's or the vendor's sake; ids in batches count as calls",
+                    "because of the gateway or the vendor; ids in batches count as calls",
                 ),
                 Panel(
                     "Reads, 99 of 100 within",

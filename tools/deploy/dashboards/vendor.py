@@ -105,7 +105,7 @@ VENDOR = Dashboard(
                     width=12,
                 ),
                 Panel(
-                    "Calls that failed for the vendor's sake",
+                    "Calls that failed because of the vendor",
                     "reqps",
                     (
                         Query(
