@@ -160,9 +160,10 @@ class Gateway:
         if settings.reflection:
             add_reflection([SERVICE, HEALTH], interceptor)
         await self._open_webhook(stack, results, shared, metrics)
-        self.address = self._listen(server, listen, metrics)
         await stack.enter_async_context(Sampling(metrics, vendor, results.vendor_reads, cache))
         await self._open_operations(stack, metrics)
+        # Last: should the start fail, only the garbage collector would close the port of a server that is not started.
+        self.address = self._listen(server, listen, metrics)
         stack.push_async_callback(server.stop, None)
         await server.start()
         let_threads_yield(settings.io_niceness)

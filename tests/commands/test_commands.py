@@ -115,6 +115,16 @@ def test_every_port_that_is_taken_is_named_with_its_address() -> None:
             assert (ended.returncode, ended.stderr) == (2, f"--listen: cannot listen on {address}; {why}\n")
 
 
+def test_a_port_that_the_failing_start_held_itself_is_not_named() -> None:
+    """What else would fail is tried once the start has failed: its own port is free by then."""
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        ended = commanded("serve", METRICS_LISTEN=f"127.0.0.1:{taken.getsockname()[1]}")
+    assert ended.returncode == 2
+    assert [line.partition(":")[0] for line in ended.stderr.splitlines()] == ["GATEWAY_METRICS_LISTEN"]
+
+
 def test_the_sandbox_beyond_loopback_must_be_allowed() -> None:
     """Alone as in a gateway: whoever reaches it can change what it answers."""
     ended = commanded("sandbox", "--listen", "0.0.0.0:0")
