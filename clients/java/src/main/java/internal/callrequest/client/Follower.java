@@ -64,8 +64,7 @@ public final class Follower {
       Context.CancellableContext stream = Context.current().withCancellation();
       Context outer = stream.attach();
       try {
-        Iterator<WatchCallRequestResultResponse> responses =
-            gateway.withDeadlineAfter(ONE_STREAM).watchCallRequestResult(request);
+        Iterator<WatchCallRequestResultResponse> responses = watch(request);
         while (hasNext(responses)) {
           CallRequestResult result = responses.next().getCallRequestResult();
           // A new stream begins with the result as it is, and another gateway may know less.
@@ -100,6 +99,15 @@ public final class Follower {
   /** Calls on a channel that the program has shut down fail as those of a gateway that ends do. */
   private boolean isShutDown() {
     return gateway.getChannel() instanceof ManagedChannel channel && channel.isShutdown();
+  }
+
+  private Iterator<WatchCallRequestResultResponse> watch(WatchCallRequestResultRequest request)
+      throws CallFailedException {
+    try {
+      return gateway.withDeadlineAfter(ONE_STREAM).watchCallRequestResult(request);
+    } catch (StatusRuntimeException e) { // at once, on a channel that is shut down
+      throw CallFailedException.reading(e);
+    }
   }
 
   private static boolean hasNext(Iterator<?> responses) throws CallFailedException {
