@@ -26,6 +26,12 @@ def need_command(name: str) -> None:
         lacking(f"no {name}: apt-get install {name}")
 
 
+def need_go_tool(name: str) -> None:
+    """Skips the test where tools/go/install did not run, which takes minutes: not in the midst of a test."""
+    if not (ROOT / "build/bin" / name).exists():
+        lacking(f"build/bin has no {name}: run tools/go/install")
+
+
 def need_execution_in(folder: Path) -> None:
     """Skips the test where nothing in that folder may be executed, as in a /tmp that is mounted so."""
     if os.statvfs(folder).f_flag & os.ST_NOEXEC:

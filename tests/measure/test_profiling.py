@@ -37,6 +37,7 @@ from measure.profiling.steps import (
 )
 from measure.profiling.table import table
 from testkit.server_process import clean_environment
+from tests.lacking import need_go_tool
 
 ROOT = Path(__file__).parents[2]
 SERVER = ROOT / "server"
@@ -226,9 +227,10 @@ def test_the_circumstances_name_nothing_personal(monkeypatch: pytest.MonkeyPatch
         assert personal not in text
 
 
-@pytest.mark.timeout(900)  # ghz may have to be built
+@pytest.mark.timeout(900)
 def test_a_short_profile_has_all_steps_of_both_kinds() -> None:
     """From the floor to the table, on real processes: calls are answered, sampled, and their steps seen."""
+    need_go_tool("ghz")
     environment = {name: value for name, value in clean_environment().items() if not name.startswith("COVERAGE_")}
     command = [sys.executable, "-m", "measure.profiling", "--seconds", "1"]
     done = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, check=False)

@@ -18,7 +18,7 @@ from measure.loadtest.results import read_run
 from measure.loadtest.scenarios import CONCURRENCIES, FOLDER, SCENARIOS, SWEPT, Fit
 from measure.loadtest.usage import UsageSource
 from testkit.server_process import free_ports
-from tests.lacking import lacking
+from tests.lacking import need_go_tool
 
 ROOT = Path(__file__).parents[3]
 CONFIGS = sorted(path.stem for path in FOLDER.glob("*.json"))
@@ -26,9 +26,8 @@ CONFIGS = sorted(path.stem for path in FOLDER.glob("*.json"))
 
 @pytest.fixture(scope="module")
 def _ghz() -> None:
-    """Building it takes minutes: not in the midst of a test."""
-    if not ghz.GHZ.exists():
-        lacking("build/bin has no ghz: run tools/go/install")
+    """It is built."""
+    need_go_tool("ghz")
 
 
 @pytest.mark.usefixtures("_ghz")
