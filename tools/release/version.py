@@ -40,7 +40,7 @@ def set_version(number: str, today: date, root: Path = ROOT) -> None:
     if not _NUMBER.fullmatch(number):
         raise ValueError(f"{number!r}: a version is three numbers, as 0.2.0 is")
     changelog = (root / _CHANGELOG).read_text()
-    if not re.search(r"^## Unreleased\n+- ", changelog, re.MULTILINE):
+    if not re.search(r"^## Unreleased\n+(?!## )\S", changelog, re.MULTILINE):
         raise ValueError(f"{_CHANGELOG}: nothing is unreleased")
     released = f"## Unreleased\n\n## {number} – {today.isoformat()}\n"
     (root / _CHANGELOG).write_text(changelog.replace("## Unreleased\n", released, 1))
