@@ -6,7 +6,7 @@ number, and costs some 10 µs for a result, next to several hundred for the call
 
 import json
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from itertools import accumulate
 from typing import Any, NoReturn
 
@@ -98,14 +98,33 @@ class Object:
         return value
 
     def objects_in(self, value: Any) -> list["Object"]:
-        """The object that a value is, or the objects of an array or a repeated key: of those that `text_of` writes."""
+        """The object that a value is, or the objects of an array or a repeated key: of those that `text_of` writes.
+
+        Those of arrays within arrays are among them.
+        """
         if isinstance(value, list):
-            written = value[: MAX_JSON_CHARACTERS // 3]  # one is three characters or more, with what separates it
-            return [Object(item, self._keys) for item in written if type(item) is tuple]
+            return [Object(item, self._keys) for item in _written(value) if type(item) is tuple]
         return [value] if isinstance(value, Object) else []
 
 
 _NOTHING: dict[str, Any] = {}
+
+
+def _written(array: list[Any]) -> Iterator[Any]:
+    """The items of an array and of the arrays within it, in their order, as far as `text_of` may write them."""
+    left, within = MAX_JSON_CHARACTERS, [iter(array)]
+    while within and left > 0:
+        for item in within[-1]:
+            yield item
+            # As text, an array has a character or more beside its items, and anything else three, separator included.
+            left -= 1 if isinstance(item, list) else 3
+            if isinstance(item, list):
+                within.append(iter(item))
+                break
+            if left <= 0:
+                break
+        else:
+            within.pop()
 
 
 def parse(body: bytes, keys: Keys) -> Object:

@@ -54,7 +54,7 @@ def read_envelope(document: Object, http_status: int, observations: Observations
 
 def read_result(document: Object, call_request_id: str, observations: Observations) -> results.CallRequestResult:
     """Translates a result. Raises VENDOR_MALFORMED_RESPONSE for another id and for no status at all."""
-    _check_id(document, call_request_id, observations)
+    _check_id(_with_objects_in_result(document), call_request_id, observations)
     result = results.CallRequestResult(call_request_id=call_request_id)
     set_fields(result, document, RESULT, observations)
     unread = set()
@@ -74,8 +74,9 @@ def read_cancellation(document: Object, call_request_id: str, observations: Obse
 
     Raises VENDOR_MALFORMED_RESPONSE for another id, and for anything in the reply that contradicts the success.
     """
-    _check_id(document, call_request_id, observations)
-    if any(_contradicts_success(part, observations) for part in _with_objects_in_result(document)):
+    parts = _with_objects_in_result(document)
+    _check_id(parts, call_request_id, observations)
+    if any(_contradicts_success(part, observations) for part in parts):
         raise malformed()
     cancellation = cancellations.Cancellation(
         call_request_id=call_request_id, outcome=cancellations.CANCELLATION_OUTCOME_CANCELLED
@@ -96,12 +97,13 @@ def _contradicts_success(part: Object, observations: Observations) -> bool:
     The reply to a cancel has no status: one that has comes from another path, a read's, where `"success": true` means
     only that it was read. A flag or a status that cannot be read is another one, too.
     """
+    if _OUTCOME_NAMES.isdisjoint(part.exact) and _OUTCOME_NAMES.isdisjoint(part.near):
+        return False
     if any(not is_empty(error) and error is not False for error in _values(ERROR, part)):
         return True
-    expected = (SUCCESS, True), (STATUS, results.CALL_REQUEST_STATUS_CANCELLED)
     return any(
         _read(row, value, observations) != wanted
-        for row, wanted in expected
+        for row, wanted in _SUCCEEDED
         for value in _values(row, part)
         if not is_empty(value)
     )
@@ -217,15 +219,15 @@ def _reference(document: Object, observations: Observations) -> Any:
     return None
 
 
-def _check_id(document: Object, call_request_id: str, observations: Observations) -> None:
+def _check_id(parts: list[Object], call_request_id: str, observations: Observations) -> None:
     """Raises VENDOR_MALFORMED_RESPONSE when the reply has, where its id stands, another one (Q18).
 
-    It stands at the top or in an object under a key of the result; also in one of several there, whose text may be
-    passed on as unrecognised.
+    parts: where it stands. At the top, or in an object under a key of the result; also in one of several there, whose
+    text may be passed on as unrecognised.
     """
     quirks: set[Quirk] = set()
     found = False
-    for part in _with_objects_in_result(document):
+    for part in parts:
         for values in (part.exact, part.near):
             if _ID_NAMES.isdisjoint(values):
                 continue
@@ -245,3 +247,5 @@ def _check_id(document: Object, call_request_id: str, observations: Observations
 
 
 _ID_NAMES = frozenset(name for name, _ in ID.names)
+_SUCCEEDED = ((SUCCESS, True), (STATUS, results.CALL_REQUEST_STATUS_CANCELLED))
+_OUTCOME_NAMES = frozenset(name for row in (SUCCESS, STATUS, ERROR) for name, _ in row.names)

@@ -106,6 +106,7 @@ STATUS_CANCELLED = {"success": True, "callRequestStatus": "CANCELLED"}
         pytest.param(with_status("in Progress"), 1, id="another spelling"),
         pytest.param({"success": True, "result": {"callRequestStatus": "COMPLETED"}}, 1, id="in the object"),
         pytest.param({"success": True, "results": [{"callRequestStatus": "COMPLETED"}]}, 1, id="in an array"),
+        pytest.param({"success": True, "results": [[{"callRequestStatus": "COMPLETED"}]]}, 1, id="in nested arrays"),
         pytest.param(STATUS_CANCELLED | {"callRequetStatus": "COMPLETED"}, 1, id="under its other key"),
         pytest.param(STATUS_CANCELLED | {"CallRequestStatus": "COMPLETED"}, 1, id="a key in another case"),
         pytest.param(with_status("Canceled"), 0, id="cancelled"),
