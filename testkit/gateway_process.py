@@ -120,7 +120,7 @@ class GatewayProcess:
             while not await self.is_ready() or (workers > 1 and len(self.workers()) < workers):
                 if not self.runs:
                     raise DidNotStartError((self.errors().strip() or "no output").splitlines()[-1])
-                await asyncio.sleep(0.02)
+                await asyncio.sleep(0.05)
 
     def end(self) -> None:
         """Kills it and its workers."""
