@@ -60,6 +60,7 @@ class Engine:
         self._queue: deque[Call] = deque()
         self._wake = asyncio.Event()
         self._deferral: asyncio.TimerHandle | None = None
+        self._last_deferred: asyncio.Future[Any] | None = None
         self._is_known_down = False
         self._up_at = float("-inf")
         self._probe_every = PROBE_EVERY
@@ -94,7 +95,7 @@ class Engine:
 
         Its place among the others is kept: what is run later comes after it.
         """
-        self._enqueue(script, arguments)
+        self._last_deferred = self._enqueue(script, arguments)
         if self._deferral is None:
             self._deferral = asyncio.get_running_loop().call_later(MAX_DEFERRAL, self._end_deferral)
 
@@ -113,13 +114,12 @@ class Engine:
         self._wake.set()
 
     async def _send_deferred(self) -> None:
-        """At the end: for a result that is not stored others would wait until its lease ends."""
-        if self._deferral is None:
-            return
-        self._deferral.cancel()
-        self._end_deferral()
-        if self._queue:
-            await asyncio.wait({self._queue[-1].reply}, timeout=TIMEOUT)
+        """At the end, and waits for it: for a result that is not stored others would wait until its lease ends."""
+        if self._deferral is not None:
+            self._deferral.cancel()
+            self._end_deferral()
+        if self._last_deferred is not None:
+            await asyncio.wait({self._last_deferred}, timeout=TIMEOUT)
 
     async def run_now(self, script: Script, *arguments: bytes | str | int) -> Any:
         """Runs a script past the queue: for `returned`, while the engine does not count as up yet. Raises FAILURES."""

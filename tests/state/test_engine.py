@@ -228,6 +228,36 @@ class _Counting:
         return [1] * self._commands
 
 
+class _Slow(_Counting):
+    """One that takes a while."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.has_begun = asyncio.Event()
+
+    async def execute(self, *, raise_on_error: bool) -> list[int]:
+        self.has_begun.set()
+        await asyncio.sleep(0.05)
+        return await super().execute(raise_on_error=raise_on_error)
+
+
+@pytest.mark.parametrize("is_under_way", [False, True], ids=["queued", "under way"])
+async def test_a_deferred_script_is_run_before_the_end(is_under_way: bool) -> None:
+    """Also one that has been sent already: it may have to be sent again, to an engine that does not know the script."""
+    client = _Slow()
+
+    async def returned() -> None: ...
+
+    async with Engine(lambda: client, returned, lambda up: None) as engine:
+        async with asyncio.timeout(10):
+            while not engine.is_up:  # noqa: ASYNC110 (nothing to wait for)
+                await asyncio.sleep(0.01)
+            engine.run_deferred(NOW, "cr:now")
+            if is_under_way:
+                await client.has_begun.wait()
+    assert client.batches == [1]
+
+
 @pytest.mark.parametrize(
     ("scripts", "batches"),
     [
