@@ -10,7 +10,8 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any
 
-from testkit.calls import counted, identifier
+from callrequest.v1.call_request_service_pb2 import GetCallRequestResultRequest
+from testkit.calls import client_of, code_of, counted, identifier
 from testkit.gateway_process import serving
 from testkit.http2_connection import Ended, connected
 from testkit.server_process import ROOT, free_ports
@@ -93,7 +94,25 @@ async def _crowd(form: Form, findings: Findings) -> None:
     findings.record("all answered", len(how) == len(calls))
 
 
+async def _channel(form: Form, findings: Findings) -> None:
+    async with Vendor() as vendor, serving(vendor.url) as gateway, client_of(f"127.0.0.1:{gateway.port}") as client:
+        for number in (140, 300, 1000):
+            requests = (
+                GetCallRequestResultRequest(call_request_id=identifier("channel", each)) for each in range(number)
+            )
+            reads = [client.GetCallRequestResult(request, timeout=20) for request in requests]
+            codes = await asyncio.gather(*map(code_of, reads))
+            findings.record(f"{number} at once: {counted(codes)}", set(codes) == {"OK"})
+
+
 CASES = (
+    FaultCase(
+        "channel",
+        "140, 300 and 1 000 calls at once over one channel of gRPC's own client, whose connection takes 128",
+        "each answered",
+        _channel,
+        timeout=80,
+    ),
     FaultCase(
         "crowd",
         "4 800 calls at once over 40 connections",
