@@ -17,7 +17,7 @@ from testkit.http2_connection import Connection, Ended
 from testkit.server_process import ROOT, gateway_environment
 from testkit.sockets import clients_of
 
-SOON, QUICK_START = 5.0, 1.5
+SOON, QUICK_START = 5.0, 0.7
 """Seconds within which a worker is replaced, where a gateway with two workers starts within so many."""
 STUCK = ROOT / "measure" / "faults" / "stuck_workers"
 
@@ -27,7 +27,7 @@ STARTED_IN: "WeakKeyDictionary[GatewayProcess, float]" = WeakKeyDictionary()
 
 def soon(gateway: GatewayProcess) -> float:
     """SOON, and later on a machine that has so much else to do that the gateway started late."""
-    return SOON + max(STARTED_IN[gateway] - QUICK_START, 0)
+    return SOON + 3 * max(STARTED_IN[gateway] - QUICK_START, 0)
 
 
 @asynccontextmanager
