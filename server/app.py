@@ -197,14 +197,16 @@ class Gateway:
         await self._end_calls(max(grace - (time.monotonic() - begun), 0))
 
     async def _end_calls(self, seconds: float) -> None:
-        """Accepts no more calls. Calls in progress have so many seconds, and cancels CANCEL_MARGIN less.
+        """Ends all calls within so many seconds, and cancels CANCEL_MARGIN earlier.
 
-        The server cuts off what is left with UNAVAILABLE, which would be wrong for a cancel that may have been sent.
+        The unary calls that are open now are answered before the server accepts no more and closes connections: up to
+        half of the time. In the end it cuts off what is left with UNAVAILABLE, which would be wrong for a cancel that
+        may have been sent.
         """
-        until = time.monotonic() + seconds - CANCEL_MARGIN
+        until = time.monotonic() + seconds
         self._interceptor.requests.hurry()
         await self._interceptor.open_calls.replied(seconds / 2)
-        seconds = until + CANCEL_MARGIN - time.monotonic()
+        seconds = until - time.monotonic()
         self._health.end_watches()
         self._watches.drain()
         self._cancellations.end_by(seconds - CANCEL_MARGIN)
@@ -212,7 +214,7 @@ class Gateway:
             stopping = group.create_task(self._server.stop(seconds, self._interceptor.open_calls.settled))
             # Until then a call that was just taken may begin a cancel.
             await asyncio.wait({stopping}, timeout=max(seconds - CANCEL_MARGIN, 0))
-            await self._cancellations.finish(until - time.monotonic())
+            await self._cancellations.finish(until - CANCEL_MARGIN - time.monotonic())
 
     def _open_cancellations(self, vendor: VendorClient, results: Results, metrics: Metrics) -> CancelsInProgress:
         limit = ConcurrencyLimit(self._settings.max_cancels, metrics.in_flight("cancel"))
