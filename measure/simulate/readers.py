@@ -128,6 +128,11 @@ class Readers:
             rate = scenario.polled_each / scenario.pending_interval
             if self._chance.random() < PROBES / max(rate, PROBES):
                 self._count(VENDOR_CALLS)
+                if shares:
+                    self._count(ENGINE_OPERATIONS)  # TAKE, once more: now for a lease
+            elif shares:
+                self._end_lease(at)  # the throttle refuses before there is one
+                shares = False
             self._events.at(now, self._fail, at, shares)
             return
         self._count(VENDOR_CALLS)
