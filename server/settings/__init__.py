@@ -4,12 +4,15 @@ from .addresses import Address, CannotListenError, cannot_listen, parse_address
 from .display import defaults, shown
 from .environment import let_grpc_report_handshakes, tune_grpc, wants_no_color
 from .errors import SettingsError, needs_extra
-from .settings import PREFIX, Settings, load_settings, own_address, read_secret, unused_settings
+from .names import PREFIX
+from .secret_files import SecretFiles
+from .settings import Settings, load_settings, own_address, unused_settings
 
 __all__ = [
     "PREFIX",
     "Address",
     "CannotListenError",
+    "SecretFiles",
     "Settings",
     "SettingsError",
     "cannot_listen",
@@ -19,7 +22,6 @@ __all__ = [
     "needs_extra",
     "own_address",
     "parse_address",
-    "read_secret",
     "shown",
     "tune_grpc",
     "unused_settings",

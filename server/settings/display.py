@@ -4,7 +4,8 @@ from typing import NamedTuple
 
 from pydantic import SecretStr
 
-from .settings import PREFIX, Settings
+from .names import PREFIX
+from .settings import Settings
 
 _CREDENTIALS = {"vendor_client_id"}
 _WORDS = {"True": "true", "False": "false"}

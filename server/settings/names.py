@@ -6,6 +6,8 @@ from pathlib import Path
 
 from ..files import read_file, why_unreadable
 
+PREFIX = "GATEWAY_"
+
 _SERVICE_LINK = re.compile(
     r"(?:\w+_)?(?:SERVICE_(?:HOST|PORT(?:_\w+)?)|PORT_[0-9]+_(?:TCP|UDP|SCTP)(?:_(?:PROTO|PORT|ADDR))?)"
 )

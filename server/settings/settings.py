@@ -11,10 +11,11 @@ from pydantic_core import ErrorDetails
 from pydantic_settings import BaseSettings, EnvSettingsSource, PydanticBaseSettingsSource, SettingsConfigDict
 from pydantic_settings import SettingsError as SourceError
 
-from ..files import BrokenFileError, find_read_error, read_file, why_unreadable
+from ..files import find_read_error
 from .addresses import Address, parse_address
 from .errors import SettingsError
-from .names import unreadable_secrets, unused_names
+from .names import PREFIX, unreadable_secrets, unused_names
+from .secret_files import SecretFiles
 from .values import (
     BaseUrl,
     CollectorUrl,
@@ -26,11 +27,8 @@ from .values import (
     Secret,
     Text,
     UrlPath,
-    clean_secret,
     is_plain_http_beyond_loopback,
 )
-
-PREFIX = "GATEWAY_"
 
 
 def _without_empty(values: dict[str, Any]) -> dict[str, Any]:
@@ -239,14 +237,16 @@ class Settings(BaseSettings):
         vendor = {"vendor_url": url, "vendor_client_id": client_id, "vendor_client_secret": SecretStr(secret)}
         return self.model_copy(update=dict.fromkeys(_OF_A_VENDOR) | vendor | {"secrets_dir": None})
 
-    def secret_files(self, *names: str) -> dict[str, Path]:
+    def secret_files(self, *names: str) -> SecretFiles:
         """The files that settings come from, by the names of those fields that come from files of secrets_dir."""
         if self.secrets_dir is None:
-            return {}
+            return SecretFiles()
         from_environment = {name.upper() for name, value in os.environ.items() if value}
         files = {path.name.upper(): path for path in self.secrets_dir.iterdir()}
         wanted = {name: f"{PREFIX}{name.upper()}" for name in names}
-        return {name: files[full] for name, full in wanted.items() if full in files and full not in from_environment}
+        return SecretFiles(
+            {name: files[full] for name, full in wanted.items() if full in files and full not in from_environment}
+        )
 
 
 _FILES = (
@@ -260,16 +260,6 @@ _OF_A_VENDOR = (
     *("vendor_token_url", "vendor_proxy", "vendor_certificate", "vendor_key"),
 )
 """Whoever sets one of these means a vendor, not the sandbox."""
-
-
-def read_secret(name: str, path: Path) -> str:
-    """Reads a file of secrets_dir as at the start. name: of its setting's field. Raises BrokenFileError."""
-    try:
-        return clean_secret(read_file(path).decode())
-    except OSError as error:
-        raise BrokenFileError(f"{PREFIX}{name.upper()}: {why_unreadable(error)}") from None
-    except ValueError:  # its text may hold bytes of the file
-        raise BrokenFileError(f"{PREFIX}{name.upper()}: is empty or not UTF-8") from None
 
 
 def load_settings(workers: str | None = None) -> Settings:

@@ -71,7 +71,7 @@ async def open_vendor(
     credentials = CredentialFiles(settings.secret_files(CLIENT_ID, CLIENT_SECRET), vendor.credentials)
     try:
         tls_files = Reloading(vendor.tls.paths, vendor.tls.load)
-        credential_files = Reloading(credentials.paths, credentials.load)
+        credential_files = Reloading(credentials.files.paths, credentials.load)
     except BrokenFileError as error:
         raise SettingsError([str(error)]) from None
 
@@ -109,6 +109,6 @@ async def open_vendor(
         files: list[Watched[Any]] = []
         if vendor.tls.paths:
             files.append(Watched(vendor.tls.settings, tls_files, renew_tls))
-        if credentials.paths:
-            files.append(Watched(credentials.settings, credential_files, client.renew_credentials))
+        if credentials.files:
+            files.append(Watched(credentials.files.settings, credential_files, client.renew_credentials))
         yield OpenedVendor(client, files)

@@ -64,8 +64,8 @@ class OpenedWebhook:
         note_dates: receives the files of certificates by their settings, now and whenever they were read again.
         """
         found: list[Watched[Any]] = []
-        senders, tls = SenderFiles(self._settings), tls_files(self._settings)
-        if senders.paths:
+        senders, tls = SenderFiles(self._settings).files, tls_files(self._settings)
+        if senders:
             found.append(Watched(senders.settings, self._rules, self._webhook.renew_senders))
         if tls is not None and self._tls is not None:
             certificates = tls.certificates
@@ -132,9 +132,9 @@ def sender_rules(
 
 
 def _rules(settings: Settings, lines: list[str]) -> Reloading[SenderRules] | None:
-    files = SenderFiles(settings)
+    senders = SenderFiles(settings)
     try:
-        return Reloading(files.paths, files.load)
+        return Reloading(senders.files.paths, senders.load)
     except BrokenFileError as error:
         lines += str(error).split("\n")
         return None

@@ -1,10 +1,9 @@
 """Senders' secrets and tokens, read again where they come from files of GATEWAY_SECRETS_DIR."""
 
 from collections.abc import Mapping
-from pathlib import Path
 
 from ..files import BrokenFileError
-from ..settings import PREFIX, Settings, read_secret
+from ..settings import PREFIX, Settings
 from .senders import SenderRules, parse_secrets
 
 MIN_TOKEN = 16
@@ -18,16 +17,7 @@ class SenderFiles:
 
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
-        self._paths = settings.secret_files(*_NAMES)
-
-    @property
-    def settings(self) -> str:
-        """The names of the settings that have files."""
-        return ", ".join(f"{PREFIX}{name.upper()}" for name in self._paths)
-
-    @property
-    def paths(self) -> list[Path]:
-        return list(self._paths.values())
+        self.files = settings.secret_files(*_NAMES)
 
     def load(self) -> SenderRules:
         """Returns the ways to know a sender. Raises BrokenFileError, a line for each wrong setting or broken file."""
@@ -36,8 +26,7 @@ class SenderFiles:
         for name in _NAMES:
             secret = getattr(self._settings, name)
             try:
-                path = self._paths.get(name)
-                values[name] = read_secret(name, path) if path else secret and secret.get_secret_value()
+                values[name] = self.files.read(name) if name in self.files else secret and secret.get_secret_value()
             except BrokenFileError as error:
                 lines.append(str(error))
         rules = _rules(self._settings, values, lines)
