@@ -2,6 +2,8 @@
 
 import asyncio
 import base64
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from typing import Any
 
 import aiohttp
@@ -67,7 +69,9 @@ async def _until_shared(valkey: EngineProcess, *gateways: Gateway) -> None:
     await asyncio.sleep(0.1)  # the engine's reply is on its way
 
 
-async def _watch_there_act_here(vendor: ScriptedVendor, valkey: EngineProcess) -> None:
+@asynccontextmanager
+async def _clients_of_two(vendor: ScriptedVendor, valkey: EngineProcess) -> AsyncIterator[tuple[Any, Any]]:
+    """Clients of two gateways that share results, in bounded time."""
     async with (
         started(vendor.url, state_url=valkey.url, **SHARED) as here,
         started(vendor.url, state_url=valkey.url, **SHARED) as there,
@@ -76,6 +80,11 @@ async def _watch_there_act_here(vendor: ScriptedVendor, valkey: EngineProcess) -
         asyncio.timeout(50),
     ):
         await _until_shared(valkey, here, there)
+        yield client, other
+
+
+async def _watch_there_act_here(vendor: ScriptedVendor, valkey: EngineProcess) -> None:
+    async with _clients_of_two(vendor, valkey) as (client, other):
         watch = other.WatchCallRequestResult(WATCH)
         messages = aiter(watch)
         assert (await anext(messages)).call_request_result.status == pb.CALL_REQUEST_STATUS_PENDING_TO_CALL
@@ -98,14 +107,7 @@ async def test_a_slow_reply_does_not_undo_what_another_process_has_read_since(ve
     """A read that began earlier is the older one, whenever its reply came: no watcher sees the result go back."""
     (port,) = free_ports(1)
     with engine(port) as valkey:
-        async with (
-            started(vendor.url, state_url=valkey.url, **SHARED) as here,
-            started(vendor.url, state_url=valkey.url, **SHARED) as there,
-            connected(here) as client,
-            connected(there) as other,
-            asyncio.timeout(50),
-        ):
-            await _until_shared(valkey, here, there)
+        async with _clients_of_two(vendor, valkey) as (client, other):
             messages = aiter(other.WatchCallRequestResult(WATCH))
             assert (await anext(messages)).call_request_result.status == pb.CALL_REQUEST_STATUS_PENDING_TO_CALL
             passed = asyncio.Event()
